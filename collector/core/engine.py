@@ -1,0 +1,131 @@
+"""The engine contract: what the pipeline may ask of the thing that keeps its data.
+
+An engine offers three things and no more:
+
+- *logs*: `append` is durable once its future is done; a `Subscription` reads them in partitions by offset;
+- *keyed state* that is owned together with a partition of a log;
+- one *transaction* that commits outputs, state and offset together, and fails with `Fenced` if the partition has
+  a newer owner.
+
+Nothing above this line knows whether that is one SQLite file or Kafka.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+SPANS = "spans"
+"""The inbox: accepted OTLP requests. `Record.kind` is one of the kinds below."""
+
+DECISIONS = "decisions"
+"""The ledger: for each revision of a trace, its summary and the decision on every scorer."""
+
+SCORES = "scores"
+"""One point per score, keyed by metric and service: what the watchers read."""
+
+CHANGES = "changes"
+"""What the watchers found: a change opened, updated or resolved."""
+
+LOGS = (SPANS, DECISIONS, SCORES, CHANGES)
+
+TRACES_KIND = "traces"  # value: protobuf ExportTraceServiceRequest
+EVENTS_KIND = "logs"  # value: protobuf ExportLogsServiceRequest
+TICK_KIND = "tick"  # value: decimal nanoseconds; event time has come at least this far though no span said so
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something to append. Records of equal `key` land in the same partition, in order."""
+
+    value: bytes
+    key: bytes = b""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something read back. Offsets grow within a partition but may have gaps."""
+
+    offset: int
+    value: bytes
+    key: bytes
+    kind: str
+
+
+class Transaction(Protocol):
+    """Collects what belongs together; nothing happens until `commit`."""
+
+    def append(self, log: str, records: Iterable[Record]) -> None: ...
+
+    def put(self, key: str, value: bytes) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+    def offset(self, next_offset: int) -> None:
+        """Where reading must begin after a restart."""
+        ...
+
+    def commit(self) -> None:
+        """Make it all durable, or none of it.
+
+        Raises:
+            Fenced: the partition has a newer owner.
+            StoreError: the store could not be written; the same commit may be tried again.
+        """
+        ...
+
+
+class Partition(Protocol):
+    """A partition of a log that this process owns now, with the state that belongs to it."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def committed(self) -> int:
+        """The offset that the last transaction left: where reading begins."""
+        ...
+
+    def state(self) -> Mapping[str, bytes]:
+        """All keyed state as of the last commit."""
+        ...
+
+    def transaction(self) -> Transaction: ...
+
+
+class Listener(Protocol):
+    """Told of ownership, from within `Subscription.poll`."""
+
+    def assigned(self, partition: Partition) -> None: ...
+
+    def revoked(self, partition: Partition) -> None: ...
+
+
+class Subscription(Protocol):
+    """One stage's reading of one log."""
+
+    def poll(self, timeout_seconds: float, max_records: int) -> Sequence[tuple[int, Sequence[Entry]]]:
+        """What is new, as (partition number, entries in order); waits up to the timeout for something."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
+        """Append in order; the future is done when the records are durable.
+
+        Raises (here or in the future):
+            Overloaded: no room now.
+            StoreError: the store could not be written.
+        """
+        ...
+
+    def subscribe(self, stage: str, log: str, listener: Listener) -> Subscription:
+        """Read `log` as `stage`. Stages have separate offsets and separate state."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was handed in, then stop. Safe to call twice."""
+        ...

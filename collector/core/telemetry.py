@@ -1,0 +1,182 @@
+"""Driftline's own measurements: plain dictionaries on the hot path, rendered elsewhere.
+
+An instrument is declared once, with help, unit and a fixed set of labels. The number of label sets of an instrument is
+bounded: past the bound its `fold` labels become `other`, and how often that happened is itself measured.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal, TypeVar
+
+OTHER = "other"
+Labels = tuple[str, ...]
+T = TypeVar("T", bound="Instrument")
+
+
+class Instrument:
+    """What counters, gauges and histograms share."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str], unit: str, fold: Sequence[str], limit: int
+    ) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = tuple(labels)
+        self.unit = unit
+        self.limit = limit
+        self.folded = 0
+        self._fold_at = [self.labels.index(label) for label in fold]
+        self._lock = Lock()
+
+    def _key(self, known: object, values: Labels) -> Labels:
+        """The label set to use: the one given, or its folded form once there are too many. Call with the lock held."""
+        if len(values) != len(self.labels):
+            raise ValueError(f"{self.name} takes the labels {self.labels}, got {values!r}")
+        if values in known or len(known) < self.limit or not self._fold_at:  # type: ignore[operator,arg-type]
+            return values
+        self.folded += 1
+        folded = list(values)
+        for at in self._fold_at:
+            folded[at] = OTHER
+        return tuple(folded)
+
+
+class Counter(Instrument):
+    """A number that only grows."""
+
+    kind = "counter"
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self._values: dict[Labels, float] = {}
+
+    def add(self, amount: float = 1, *labels: str) -> None:
+        with self._lock:
+            key = labels if labels in self._values else self._key(self._values, labels)
+            self._values[key] = self._values.get(key, 0) + amount
+
+    def values(self) -> dict[Labels, float]:
+        with self._lock:
+            return dict(self._values)
+
+    def total(self) -> float:
+        return sum(self.values().values())
+
+
+class Gauge(Instrument):
+    """A number that goes up and down."""
+
+    kind = "gauge"
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self._values: dict[Labels, float] = {}
+
+    def set(self, value: float, *labels: str) -> None:
+        with self._lock:
+            self._values[labels if labels in self._values else self._key(self._values, labels)] = value
+
+    def remove(self, *labels: str) -> None:
+        with self._lock:
+            self._values.pop(labels, None)
+
+    def values(self) -> dict[Labels, float]:
+        with self._lock:
+            return dict(self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A trace to open for a bucket of a histogram."""
+
+    trace_id: str
+    span_id: str
+    value: float
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Distribution:
+    """The state of one label set of a histogram; `counts` are per bucket, not cumulative, the last one is +Inf."""
+
+    counts: list[float]
+    exemplars: list[Exemplar | None]
+    sum: float = 0.0
+
+
+class Histogram(Instrument):
+    """How values spread over fixed buckets, each with one exemplar: the newest."""
+
+    kind = "histogram"
+
+    def __init__(self, *args: object, buckets: Sequence[float], **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.buckets = tuple(buckets)
+        self._values: dict[Labels, Distribution] = {}
+
+    def observe(self, value: float, *labels: str, exemplar: Exemplar | None = None) -> None:
+        with self._lock:
+            key = labels if labels in self._values else self._key(self._values, labels)
+            entry = self._values.get(key)
+            if entry is None:
+                size = len(self.buckets) + 1
+                entry = self._values[key] = Distribution([0] * size, [None] * size)
+            at = bisect_left(self.buckets, value)
+            entry.counts[at] += 1
+            entry.sum += value
+            if exemplar is not None:
+                entry.exemplars[at] = exemplar
+
+    def values(self) -> dict[Labels, Distribution]:
+        with self._lock:
+            return {
+                labels: Distribution(list(entry.counts), list(entry.exemplars), entry.sum)
+                for labels, entry in self._values.items()
+            }
+
+
+class Telemetry:
+    """The instruments of one running service. Asking twice for a name gives the same instrument."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._instruments: dict[str, Instrument] = {}
+        self._lock = Lock()
+
+    def counter(
+        self, name: str, help_text: str, labels: Sequence[str] = (), *, unit: str = "", fold: Sequence[str] = ()
+    ) -> Counter:
+        return self._declare(Counter(name, help_text, labels, unit, fold, self._limit))
+
+    def gauge(
+        self, name: str, help_text: str, labels: Sequence[str] = (), *, unit: str = "", fold: Sequence[str] = ()
+    ) -> Gauge:
+        return self._declare(Gauge(name, help_text, labels, unit, fold, self._limit))
+
+    def histogram(
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str] = (),
+        *,
+        buckets: Sequence[float],
+        unit: str = "",
+        fold: Sequence[str] = (),
+    ) -> Histogram:
+        return self._declare(Histogram(name, help_text, labels, unit, fold, self._limit, buckets=buckets))
+
+    def instruments(self) -> list[Instrument]:
+        """All that were declared, by name."""
+        with self._lock:
+            return [self._instruments[name] for name in sorted(self._instruments)]
+
+    def _declare(self, new: T) -> T:
+        with self._lock:
+            known = self._instruments.setdefault(new.name, new)
+        if type(known) is not type(new) or known.labels != new.labels:
+            raise ValueError(f"{new.name} is declared twice, with other labels or of another kind")
+        return known
