@@ -15,7 +15,7 @@ from collector.core.model import Slices
 from collector.core.settings import Settings
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-_THRESHOLD_BITS = 56
+_MOST = 2**56
 
 
 class KeepRule(Settings):
@@ -57,6 +57,7 @@ class Sampler:
         self._config = config
         self._salt = config.salt.encode()
         self._most = max([config.rate, *(rule.rate for rule in config.keep)])
+        self.needs_slices = any(rule.when != "error" for rule in config.keep)
 
     def unit(self, trace_id: bytes) -> float:
         """The place of a trace in [0, 1): uniform, and unrelated to samplers that look at the id's own bits."""
@@ -102,7 +103,7 @@ def upstream_probability(trace_state: str) -> float:
             name, _, digits = part.partition(":")
             if name == "th" and 0 < len(digits) <= 14 and set(digits) <= set("0123456789abcdef"):
                 threshold = int(digits.ljust(14, "0"), 16)
-                return 1.0 - threshold / float(2**_THRESHOLD_BITS)
+                return (_MOST - threshold) / _MOST
     return 1.0
 
 

@@ -122,8 +122,11 @@ class Engine(Protocol):
         """
         ...
 
-    def subscribe(self, stage: str, log: str, listener: Listener) -> Subscription:
-        """Read `log` as `stage`. Stages have separate offsets and separate state."""
+    def subscribe(self, stage: str, log: str, listener: Listener, from_start: bool = False) -> Subscription:
+        """Read `log` as `stage`, from where its last transaction left, or from the oldest record if `from_start`.
+
+        Stages have separate offsets and separate state.
+        """
         ...
 
     def close(self) -> None:

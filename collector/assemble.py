@@ -1,0 +1,322 @@
+"""Spans in, complete traces out: undecoded slices wait here until their trace is ready.
+
+Everything is decided on event time, by what the log holds and in its order, so that reading the same records again
+gives the same traces at the same places, and a restart can rebuild what was open by reading them again.
+
+- A trace is *ready* when its root has ended and it has been quiet for `quiet`, or at `max_age`.
+- A ready trace stays for `revision_window`: a span that comes later makes it ready again, as its next revision.
+- Memory is bounded by `max_open`: past it, the traces that were evaluated longest ago are let go first, then the
+  oldest open ones are given up as they are, marked incomplete.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+from pydantic import Field
+
+from collector.core.model import LogSlice, SpanSlice
+from collector.core.settings import Duration, Settings, Size
+from collector.core.telemetry import Telemetry
+
+_SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
+_TRACE_OVERHEAD_BYTES = 900
+
+
+class AssembleConfig(Settings):
+    quiet: Duration = Field(5.0, description="a trace is ready when its root has ended and nothing came for this long")
+    max_age: Duration = Field(600.0, description="a trace is given up waiting for its root this long after it began")
+    lateness: Duration = Field(0.5, description="how far event time trails the newest span seen")
+    revision_window: Duration = Field(
+        3600.0, description="how long after evaluation a late span still corrects a trace"
+    )
+    session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
+    max_open: Size = Field(512 * 2**20, description="memory for spans that wait")
+    max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
+
+
+@dataclass(slots=True)
+class Held:
+    """A trace that waits, or that was evaluated and may still be revised."""
+
+    trace_id: bytes
+    first_offset: int
+    last_offset: int
+    first_start_ns: int
+    last_end_ns: int = 0
+    has_root: bool = False
+    size_bytes: int = _TRACE_OVERHEAD_BYTES
+    spans: dict[bytes, SpanSlice] = field(default_factory=dict)
+    events: dict[bytes, LogSlice] = field(default_factory=dict)  # by their bytes: sent twice, kept once
+    revision: int = -1  # the last one that was evaluated
+    closed_at_ns: int = 0  # event time of that evaluation
+    fresh: bool = True  # holds something that was not evaluated yet
+    scheduled_ns: int | None = None  # the due time of its entry in the heap
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A trace to evaluate, as slices."""
+
+    trace_id: bytes
+    revision: int
+    spans: list[SpanSlice]
+    events: list[LogSlice]
+    incomplete: bool
+    event_ns: int  # the end of its last span
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What must outlive a restart about an evaluated trace; the spans themselves are read from the log again."""
+
+    revision: int
+    last_offset: int
+    closed_at_ns: int
+    forgotten: bool
+
+
+class Assembler:
+    """Assembles the traces of one partition. Feed records in order, then take what is ready."""
+
+    def __init__(self, config: AssembleConfig, telemetry: Telemetry) -> None:
+        self._quiet_ns = round(config.quiet * 1e9)
+        self._max_age_ns = round(config.max_age * 1e9)
+        self._lateness_ns = round(config.lateness * 1e9)
+        self._window_ns = round(config.revision_window * 1e9)
+        self._max_bytes = config.max_open
+        self._max_spans = config.max_spans
+        self.newest_ns = 0
+        self._held: OrderedDict[bytes, Held] = OrderedDict()  # in order of first offset
+        self._due: list[tuple[int, bytes]] = []
+        self._closed: OrderedDict[bytes, int] = OrderedDict()  # evaluated and not changed since, oldest first
+        self._memories: dict[bytes, Memory] = {}
+        self._forgotten: list[tuple[int, bytes]] = []
+        self._changed: set[bytes] = set()
+        self._bytes = 0
+        self._next_offset = 0
+        self._open_traces = telemetry.gauge("driftline_open_traces", "Traces that wait for their end.")
+        self._held_bytes = telemetry.gauge(
+            "driftline_held_bytes", "Memory of waiting and revisable spans.", unit="bytes"
+        )
+        self._duplicates = telemetry.counter("driftline_duplicate_spans", "Spans that came twice.")
+        self._excess = telemetry.counter("driftline_excess_spans", "Spans left out because their trace has too many.")
+        self._late = telemetry.counter(
+            "driftline_late_spans", "Spans and log records that came after their trace was evaluated.", ["outcome"]
+        )
+        self._evicted = telemetry.counter("driftline_evicted_traces", "Traces let go early for memory.", ["stage"])
+
+    # --- in ---
+
+    @property
+    def watermark_ns(self) -> int:
+        """Event time: everything up to here is taken to have arrived."""
+        return self.newest_ns - self._lateness_ns
+
+    def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
+        self._next_offset = offset + 1
+        for item in slices:
+            held = self._hold(item.trace_id, offset, item.start_ns)
+            if held is None:
+                continue
+            if item.span_id in held.spans:
+                self._duplicates.add()
+                continue
+            if len(held.spans) >= self._max_spans:
+                self._excess.add()
+                continue
+            held.spans[item.span_id] = item
+            held.first_start_ns = min(held.first_start_ns, item.start_ns)
+            held.last_end_ns = max(held.last_end_ns, item.end_ns)
+            held.has_root = held.has_root or not item.parent_id
+            self._grown(held, offset, len(item.raw))
+            self.advance(item.end_ns)
+
+    def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
+        self._next_offset = offset + 1
+        for item in slices:
+            held = self._hold(item.trace_id, offset, item.time_ns)
+            if held is None:
+                continue
+            if item.raw in held.events:
+                self._duplicates.add()
+                continue
+            if len(held.events) >= self._max_spans:
+                self._excess.add()
+                continue
+            held.events[item.raw] = item
+            self._grown(held, offset, len(item.raw))
+
+    def add_tick(self, offset: int, event_ns: int) -> None:
+        """Event time has come at least this far though no span said so."""
+        self._next_offset = offset + 1
+        self.advance(event_ns)
+
+    def advance(self, event_ns: int) -> None:
+        if event_ns > self.newest_ns:
+            self.newest_ns = event_ns
+
+    # --- out ---
+
+    def ready(self) -> Iterator[Ready]:
+        """Traces that are due, in order of event time. To be called after every record, so that order is fixed."""
+        watermark = self.watermark_ns
+        while self._due and self._due[0][0] <= watermark:
+            due, trace_id = heappop(self._due)
+            held = self._held.get(trace_id)
+            if held is None or held.scheduled_ns != due:
+                continue
+            held.scheduled_ns = None
+            now_due = self._due_ns(held)
+            if now_due > watermark:
+                self._schedule(held, now_due)
+            elif held.fresh:
+                yield self._close(held, incomplete=not held.has_root)
+        self._expire(watermark)
+        yield from self._evict()
+        self._drop_memories()
+
+    def finish(self) -> Iterator[Ready]:
+        """Everything that is still open, in order of event time: the input has ended."""
+        for held in sorted(self._held.values(), key=lambda held: (self._due_ns(held), held.trace_id)):
+            if held.fresh:
+                yield self._close(held, incomplete=not held.has_root)
+
+    def next_due_ns(self) -> int | None:
+        """The event time at which `ready` will next have something, as `newest_ns` must reach it."""
+        return self._due[0][0] + self._lateness_ns if self._due else None
+
+    # --- progress and restart ---
+
+    def low_watermark(self) -> int:
+        """The offset to read from after a restart: of the oldest record that anything held still needs."""
+        first = next(iter(self._held.values()), None)
+        return self._next_offset if first is None else first.first_offset
+
+    def take_memories(self) -> dict[bytes, Memory | None]:
+        """What changed since the last call; None: to be deleted."""
+        changed = {trace_id: self._memories.get(trace_id) for trace_id in self._changed}
+        self._changed.clear()
+        return changed
+
+    def restore(self, memories: dict[bytes, Memory], newest_ns: int) -> None:
+        """Begin again: add the records up to the last processed one, do not ask for what is ready, then `recalled`."""
+        self._memories = dict(memories)
+        self.newest_ns = newest_ns
+        self._forgotten = sorted((m.last_offset, trace_id) for trace_id, m in memories.items() if m.forgotten)
+
+    def recalled(self) -> None:
+        """All processed records were read again: put evaluated traces back in the order in which they were closed."""
+        closed = sorted((h.closed_at_ns, h.trace_id) for h in self._held.values() if not h.fresh)
+        self._closed = OrderedDict((trace_id, at_ns) for at_ns, trace_id in closed)
+
+    # --- inside ---
+
+    def _hold(self, trace_id: bytes, offset: int, start_ns: int) -> Held | None:
+        """The trace to add to; None if it can no longer be revised."""
+        held = self._held.get(trace_id)
+        if held is None:
+            memory = self._memories.get(trace_id)
+            if memory is not None and memory.forgotten:
+                self._late.add(1, "too_late")
+                self._put_memory(trace_id, replace(memory, last_offset=max(offset, memory.last_offset)))
+                return None
+            held = self._held[trace_id] = Held(trace_id, offset, offset, start_ns)
+            self._bytes += held.size_bytes
+            if memory is not None:
+                held.revision, held.closed_at_ns = memory.revision, memory.closed_at_ns
+        held.last_offset = offset  # of whatever was seen of it, also what is not kept
+        return held
+
+    def _grown(self, held: Held, offset: int, raw_bytes: int) -> None:
+        size = raw_bytes + _SLICE_OVERHEAD_BYTES
+        held.size_bytes += size
+        self._bytes += size
+        memory = self._memories.get(held.trace_id)
+        if memory is not None and offset <= memory.last_offset:
+            held.fresh = False  # read again after a restart: this was evaluated before
+            return
+        held.fresh = True
+        if held.revision >= 0:
+            self._late.add(1, "revised")
+            self._closed.pop(held.trace_id, None)
+        self._schedule(held, self._due_ns(held))
+
+    def _due_ns(self, held: Held) -> int:
+        """When a trace should be evaluated: a function of what it holds alone, so that a restart finds the same."""
+        quiet = held.last_end_ns + self._quiet_ns
+        if held.revision >= 0:
+            return quiet
+        oldest = held.first_start_ns + self._max_age_ns
+        return min(quiet, oldest) if held.has_root else oldest
+
+    def _schedule(self, held: Held, due_ns: int) -> None:
+        if held.scheduled_ns is None or due_ns < held.scheduled_ns:
+            held.scheduled_ns = due_ns
+            heappush(self._due, (due_ns, held.trace_id))
+
+    def _close(self, held: Held, incomplete: bool) -> Ready:
+        held.revision += 1
+        held.fresh = False
+        held.closed_at_ns = self.newest_ns
+        self._closed[held.trace_id] = held.closed_at_ns
+        self._remember(held, forgotten=False)
+        return Ready(
+            held.trace_id,
+            held.revision,
+            list(held.spans.values()),
+            list(held.events.values()),
+            incomplete,
+            held.last_end_ns,
+        )
+
+    def _remember(self, held: Held, forgotten: bool) -> None:
+        memory = Memory(held.revision, held.last_offset, held.closed_at_ns, forgotten)
+        self._put_memory(held.trace_id, memory)
+        if forgotten:
+            heappush(self._forgotten, (memory.last_offset, held.trace_id))
+
+    def _put_memory(self, trace_id: bytes, memory: Memory) -> None:
+        self._memories[trace_id] = memory
+        self._changed.add(trace_id)
+
+    def _expire(self, watermark: int) -> None:
+        while self._closed:
+            trace_id, closed_at_ns = next(iter(self._closed.items()))
+            if closed_at_ns + self._window_ns > watermark:
+                return
+            self._forget(trace_id)
+
+    def _evict(self) -> Iterator[Ready]:
+        while self._bytes > self._max_bytes and self._closed:
+            self._evicted.add(1, "revisable")
+            self._forget(next(iter(self._closed)))
+        while self._bytes > self._max_bytes and self._held:
+            held = next(iter(self._held.values()))
+            self._evicted.add(1, "open")
+            yield self._close(held, incomplete=True)
+            self._forget(held.trace_id)
+
+    def _forget(self, trace_id: bytes) -> None:
+        del self._closed[trace_id]
+        held = self._held.pop(trace_id)
+        self._bytes -= held.size_bytes
+        self._remember(held, forgotten=True)
+
+    def _drop_memories(self) -> None:
+        """Of traces that were let go, once no record of them will be read again."""
+        low = self.low_watermark()
+        while self._forgotten and self._forgotten[0][0] < low:
+            _, trace_id = heappop(self._forgotten)
+            memory = self._memories[trace_id]
+            if memory.last_offset < low:
+                del self._memories[trace_id]
+                self._changed.add(trace_id)
+            else:
+                heappush(self._forgotten, (memory.last_offset, trace_id))
+
+    def publish(self) -> None:
+        """Set the gauges."""
+        self._open_traces.set(len(self._held) - len(self._closed))
+        self._held_bytes.set(self._bytes)

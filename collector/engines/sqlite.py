@@ -1,0 +1,316 @@
+"""The embedded engine: all logs and all state in one SQLite file, one partition each.
+
+One thread writes. It takes everything that waits, appends and transactions alike, as one SQLite transaction (group
+commit), and answers when that is on disk: write-ahead log, `synchronous=FULL`. Readers have connections of their own.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from pydantic import Field
+
+from collector.core.clock import Clock
+from collector.core.engine import LOGS, SCORES, SPANS, Entry, Listener, Record
+from collector.core.errors import DriftlineError, Fenced, Overloaded, StoreError
+from collector.core.settings import Duration, Settings, Size
+from collector.core.telemetry import Telemetry
+from collector.engines.sqlite_jobs import Append, Claim, Job, SqliteTransaction
+
+SCHEMA_VERSION = 1
+_PARTITION = 0
+_JOBS_PER_COMMIT = 512  # bounds how long the first of a group waits for the last
+_READ_BYTES = 8 * 2**20  # bounds what one poll brings into memory
+_HOUSEKEEPING_SECONDS = 1.0
+_ROWS_PER_TRIM = 20_000  # keeps a trim under 50 ms, so that appends do not wait for it
+_CONSUMED = (SPANS, SCORES)  # kept only until every stage is past them; the others are kept for `retention`
+
+
+class StoreConfig(Settings):
+    path: Path = Path("driftline.db")
+    retention: Duration = Field(30 * 86400.0, description="how long decisions, scores and changes can be asked for")
+    max_size: Size = Field(20 * 2**30, description="past this, senders are told to wait")
+    max_backlog: Size = Field(2**30, description="accepted but not yet evaluated; past this, senders are told to wait")
+
+
+class SqlitePartition:
+    """The only partition of a log, as one stage owns it."""
+
+    number = _PARTITION
+
+    def __init__(self, engine: "SqliteEngine", stage: str, epoch: int, committed: int) -> None:
+        self._engine, self._stage, self._epoch = engine, stage, epoch
+        self.committed = committed
+
+    def state(self) -> Mapping[str, bytes]:
+        with closing(self._engine.reader()) as connection:
+            return dict(connection.execute("SELECT key, value FROM state WHERE stage = ?", (self._stage,)))
+
+    def transaction(self) -> SqliteTransaction:
+        return SqliteTransaction(self._engine.submit, self._stage, self._epoch, self._engine.now_ns())
+
+
+class SqliteSubscription:
+    def __init__(self, engine: "SqliteEngine", log: str, partition: SqlitePartition, listener: Listener) -> None:
+        self._engine, self._log, self._listener = engine, log, listener
+        self._partition = partition
+        self._position = partition.committed
+        self._connection = engine.reader()
+        self._assigned = False
+
+    def poll(self, timeout_seconds: float, max_records: int) -> Sequence[tuple[int, Sequence[Entry]]]:
+        if not self._assigned:
+            self._assigned = True
+            self._listener.assigned(self._partition)
+        seen = self._engine.commits
+        entries = self._read(max_records)
+        if not entries and timeout_seconds > 0:
+            self._engine.wait_for_commit(seen, timeout_seconds)
+            entries = self._read(max_records)
+        return [(_PARTITION, entries)] if entries else []
+
+    def close(self) -> None:
+        if self._assigned:
+            self._assigned = False
+            self._listener.revoked(self._partition)
+        self._connection.close()
+
+    def _read(self, max_records: int) -> list[Entry]:
+        entries: list[Entry] = []
+        size = 0
+        rows = self._connection.execute(
+            f"SELECT offset, value, key, kind FROM log_{self._log} WHERE offset >= ? ORDER BY offset LIMIT ?",  # noqa: S608
+            (self._position, max_records),
+        )
+        for row in rows:
+            entries.append(Entry(*row))
+            size += len(row[1])
+            if size >= _READ_BYTES:
+                break
+        rows.close()
+        if entries:
+            self._position = entries[-1].offset + 1
+            self._engine.was_read(self._log, size)
+        return entries
+
+
+class SqliteEngine:
+    """See the module. Make a process; a second process that subscribes fences the first.
+
+    Args:
+        config: where the file is and how much it may hold. The file is created private to its owner.
+
+    Raises:
+        StoreError: the file cannot be opened, is not ours, or was written by a newer version.
+    """
+
+    def __init__(self, config: StoreConfig, clock: Clock, telemetry: Telemetry) -> None:
+        self.path = config.path
+        self._config = config
+        self._clock = clock
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._committed = threading.Condition()
+        self.commits = 0
+        self._closed = False
+        self._full = False
+        self._backlog_bytes = 0
+        self._backlog_lock = threading.Lock()
+        self._backlog = telemetry.gauge("driftline_backlog_bytes", "Accepted and not yet evaluated.", unit="bytes")
+        self._store_bytes = telemetry.gauge("driftline_store_bytes", "Size of the store's content.", unit="bytes")
+        self._commit_seconds = telemetry.histogram(
+            "driftline_commit_seconds", "Time of a group commit.", buckets=(0.001, 0.01, 0.1, 1, 10), unit="seconds"
+        )
+        self._failures = telemetry.counter("driftline_store_failures", "Group commits that failed.", ["reason"])
+        try:
+            self._writer = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"store.path: {config.path} cannot be opened: {error}") from None
+        self._thread = threading.Thread(target=self._commit_loop, name="driftline-store", daemon=True)
+        self._thread.start()
+
+    # --- the contract ---
+
+    def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
+        if log == SPANS:
+            self._admit(sum(len(record.value) for record in records))
+        job = Append(log, records, self.now_ns())
+        self.submit(job)
+        return job.done
+
+    def subscribe(self, stage: str, log: str, listener: Listener, from_start: bool = False) -> SqliteSubscription:
+        """Read `log` as `stage`, from the oldest record if `from_start`, else from where its last transaction left."""
+        claim = Claim(stage, log, from_start)
+        self.submit(claim)
+        claim.done.result()
+        if log == SPANS:
+            self._backlog_bytes = self._unread_bytes(claim.committed)
+        return SqliteSubscription(self, log, SqlitePartition(self, stage, claim.epoch, claim.committed), listener)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+        self._writer.close()
+
+    # --- for the classes above ---
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns()
+
+    def submit(self, job: Job) -> None:
+        if self._closed:
+            raise StoreError(f"store.path: {self.path} is closed")
+        self._jobs.put(job)
+
+    def reader(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def wait_for_commit(self, seen: int, timeout_seconds: float) -> None:
+        with self._committed:
+            self._committed.wait_for(lambda: self.commits != seen or self._closed, timeout_seconds)
+
+    def was_read(self, log: str, size: int) -> None:
+        if log == SPANS:
+            with self._backlog_lock:
+                self._backlog_bytes = max(0, self._backlog_bytes - size)
+            self._backlog.set(self._backlog_bytes)
+
+    # --- inside ---
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, SCHEMA_VERSION):
+            raise StoreError(
+                f"store.path: {self.path} has schema version {version}, this Driftline reads {SCHEMA_VERSION}"
+            )
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for log in LOGS:
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS log_{log} (offset INTEGER PRIMARY KEY AUTOINCREMENT, "
+                    "key BLOB NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL, at_ns INTEGER NOT NULL)"
+                )
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS stages (stage TEXT PRIMARY KEY, log TEXT NOT NULL, "
+                "next_offset INTEGER NOT NULL, epoch INTEGER NOT NULL)"
+            )
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS state (stage TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, "
+                "PRIMARY KEY (stage, key)) WITHOUT ROWID"
+            )
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return connection
+
+    def _admit(self, size: int) -> None:
+        if self._full:
+            raise Overloaded("store_full", f"the store is at its limit of {self._config.max_size} bytes", 30)
+        with self._backlog_lock:
+            if self._backlog_bytes > self._config.max_backlog:
+                raise Overloaded("backlog", f"{self._backlog_bytes} bytes wait to be evaluated", 5)
+            self._backlog_bytes += size
+        self._backlog.set(self._backlog_bytes)
+
+    def _unread_bytes(self, position: int) -> int:
+        query = f"SELECT coalesce(sum(length(value)), 0) FROM log_{SPANS} WHERE offset >= ?"  # noqa: S608
+        with closing(self.reader()) as connection:
+            (size,) = connection.execute(query, (position,)).fetchone()
+        return int(size)
+
+    def _commit_loop(self) -> None:
+        last_kept = self._clock.monotonic()
+        while (group := self._next_group()) is not None:
+            if group:
+                self._commit(group)
+            if self._clock.monotonic() - last_kept >= _HOUSEKEEPING_SECONDS:
+                self._keep_house()
+                last_kept = self._clock.monotonic()
+
+    def _next_group(self) -> list[Job] | None:
+        """Everything that waits, perhaps nothing after a while; None when it is time to end."""
+        group: list[Job] = []
+        try:
+            job = self._jobs.get(timeout=_HOUSEKEEPING_SECONDS)
+            while job is not None:
+                group.append(job)
+                if len(group) == _JOBS_PER_COMMIT:
+                    return group
+                job = self._jobs.get_nowait()
+        except Empty:
+            return group
+        if group:
+            self._jobs.put(None)  # what was handed in before the end is still done
+            return group
+        return None
+
+    def _commit(self, group: list[Job]) -> None:
+        began = self._clock.monotonic()
+        refused: list[tuple[Job, DriftlineError]] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for job in group:
+                try:
+                    job.apply(self._writer)
+                except Fenced as error:
+                    refused.append((job, error))
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._abandon(group, error)
+            return
+        for job, fenced in refused:
+            job.done.set_exception(fenced)
+        for job in group:
+            if not job.done.done():
+                job.done.set_result(None)
+        with self._committed:
+            self.commits += 1
+            self._committed.notify_all()
+        self._commit_seconds.observe(self._clock.monotonic() - began)
+
+    def _abandon(self, group: list[Job], error: sqlite3.Error) -> None:
+        with suppress(sqlite3.Error):
+            self._writer.execute("ROLLBACK")
+        reason = "full" if "full" in str(error) else "locked" if "locked" in str(error) else "other"
+        self._failures.add(1, reason)
+        for job in group:
+            job.done.set_exception(StoreError(f"store.path: {self.path} cannot be written: {error}"))
+
+    def _keep_house(self) -> None:
+        """Drop what was consumed or is older than `retention`; measure."""
+        try:
+            for log in LOGS:
+                self._trim(log)
+            pages, page_size, free = (
+                self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "page_size", "freelist_count")
+            )
+        except sqlite3.Error as error:
+            self._failures.add(1, "full" if "full" in str(error) else "other")
+            return
+        size = (pages - free) * page_size
+        self._full = size > self._config.max_size
+        self._store_bytes.set(size)
+
+    def _trim(self, log: str) -> None:
+        (consumed,) = self._writer.execute("SELECT min(next_offset) FROM stages WHERE log = ?", (log,)).fetchone()
+        if consumed is None:
+            return
+        oldest_ns = self.now_ns() if log in _CONSUMED else self.now_ns() - round(self._config.retention * 1e9)
+        self._writer.execute(
+            f"DELETE FROM log_{log} WHERE offset IN (SELECT offset FROM log_{log} "  # noqa: S608
+            "WHERE offset < ? AND at_ns <= ? ORDER BY offset LIMIT ?)",
+            (consumed, oldest_ns, _ROWS_PER_TRIM),
+        )

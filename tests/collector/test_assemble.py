@@ -1,0 +1,238 @@
+"""Assembly: what is ready when, what a late span does, and that a restart finds the same."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.assemble import AssembleConfig, Assembler, Ready
+from collector.core.model import LogSlice, Origin, SpanSlice
+from collector.core.telemetry import Telemetry
+
+SECOND = 1_000_000_000
+T0 = 1_700_000_000 * SECOND
+ORIGIN = Origin(b"", b"")
+
+
+def trace_id(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def span(trace: int, number: int, start: float, end: float, root: bool = False, raw: bytes = b"x" * 100) -> SpanSlice:
+    return SpanSlice(
+        trace_id=trace_id(trace),
+        span_id=number.to_bytes(8, "big"),
+        parent_id=b"" if root else (1).to_bytes(8, "big"),
+        start_ns=T0 + round(start * SECOND),
+        end_ns=T0 + round(end * SECOND),
+        status_code=0,
+        trace_state="",
+        raw=raw,
+        origin=ORIGIN,
+    )
+
+
+def event(trace: int, at: float, raw: bytes = b"log") -> LogSlice:
+    return LogSlice(trace_id(trace), (1).to_bytes(8, "big"), T0 + round(at * SECOND), raw, ORIGIN)
+
+
+def assembler(**settings: object) -> Assembler:
+    defaults = {"quiet": "5s", "max_age": "60s", "lateness": 0, "revision_window": "10m", "max_open": "64MiB"}
+    return Assembler(AssembleConfig.model_validate(defaults | settings), Telemetry())
+
+
+def test_a_trace_is_ready_once_its_root_ended_and_it_was_quiet() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 2, 0, 1), span(1, 1, 0, 2, root=True)])
+    assert list(under.ready()) == []
+    under.advance(T0 + 7 * SECOND - 1)
+    assert list(under.ready()) == []
+    under.advance(T0 + 7 * SECOND)
+    (ready,) = under.ready()
+    assert (ready.trace_id, ready.revision, len(ready.spans), ready.incomplete) == (trace_id(1), 0, 2, False)
+    assert ready.event_ns == T0 + 2 * SECOND
+
+
+def test_a_trace_without_a_root_is_given_up_at_max_age_and_says_so() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 2, 0, 1)])
+    under.advance(T0 + 60 * SECOND - 1)
+    assert list(under.ready()) == []
+    under.advance(T0 + 60 * SECOND)
+    (ready,) = under.ready()
+    assert ready.incomplete
+
+
+def test_a_trace_that_never_falls_quiet_is_evaluated_at_max_age() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    found: list[Ready] = []
+    for second in range(2, 62):
+        under.add_spans(second, [span(1, second, second, second)])
+        found += under.ready()
+    assert [item.revision for item in found] == [0]
+
+
+def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.advance(T0 + 10 * SECOND)
+    assert [item.revision for item in under.ready()] == [0]
+    under.add_spans(1, [span(1, 2, 0, 0.5)])
+    (revised,) = under.ready()
+    assert (revised.revision, len(revised.spans)) == (1, 2)
+
+
+def test_a_late_log_record_revises_too() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.advance(T0 + 10 * SECOND)
+    list(under.ready())
+    under.add_events(1, [event(1, 0.5)])
+    (revised,) = under.ready()
+    assert (revised.revision, len(revised.events)) == (1, 1)
+
+
+def test_the_same_span_or_log_record_twice_changes_nothing() -> None:
+    telemetry = Telemetry()
+    under = Assembler(AssembleConfig(lateness=0), telemetry)
+    for offset in range(3):
+        under.add_spans(offset, [span(1, 1, 0, 1, root=True)])
+        under.add_events(offset, [event(1, 0.5)])
+    under.advance(T0 + 100 * SECOND)
+    (ready,) = under.ready()
+    assert (len(ready.spans), len(ready.events)) == (1, 1)
+    under.add_spans(3, [span(1, 1, 0, 1, root=True)])
+    under.add_events(3, [event(1, 0.5)])
+    assert list(under.ready()) == []
+    assert telemetry.counter("driftline_duplicate_spans", "").total() == 6
+
+
+def test_after_the_revision_window_a_trace_is_let_go() -> None:
+    under = assembler(revision_window="1m")
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.advance(T0 + 10 * SECOND)
+    list(under.ready())
+    assert under.low_watermark() == 0
+    under.advance(T0 + 80 * SECOND)
+    list(under.ready())
+    assert under.low_watermark() == 1
+
+
+def test_past_the_memory_limit_evaluated_traces_go_first_then_the_oldest_open_one_as_it_is() -> None:
+    under = assembler(max_open="16KiB")
+    under.add_spans(0, [span(1, 1, 0, 1, root=True, raw=b"x" * 4000)])
+    under.advance(T0 + 10 * SECOND)
+    assert len(list(under.ready())) == 1
+    under.add_spans(1, [span(2, 1, 10, 11, raw=b"x" * 4000)])
+    under.add_spans(2, [span(3, 1, 10, 11, raw=b"x" * 4000)])
+    assert list(under.ready()) == []
+    under.add_spans(3, [span(4, 1, 10, 11, raw=b"x" * 4000)])
+    assert list(under.ready()) == []
+    assert under.low_watermark() == 1, "the evaluated trace 1 was let go"
+    under.add_spans(4, [span(5, 1, 10, 11, raw=b"x" * 4000)])
+    assert [(item.trace_id, item.incomplete) for item in under.ready()] == [(trace_id(2), True)]
+
+
+def test_spans_past_the_limit_of_a_trace_are_left_out_and_counted() -> None:
+    telemetry = Telemetry()
+    under = Assembler(AssembleConfig(lateness=0, max_spans=3), telemetry)
+    under.add_spans(0, [span(1, number, 0, 1, root=number == 1) for number in range(1, 6)])
+    under.advance(T0 + 100 * SECOND)
+    (ready,) = under.ready()
+    assert len(ready.spans) == 3
+    assert telemetry.counter("driftline_excess_spans", "").total() == 2
+
+
+def test_finish_gives_all_that_is_open_in_order_of_event_time() -> None:
+    under = assembler()
+    under.add_spans(0, [span(2, 1, 3, 4, root=True), span(1, 1, 0, 1, root=True), span(3, 2, 0, 1)])
+    assert [(item.trace_id[-1], item.incomplete) for item in under.finish()] == [(1, False), (2, False), (3, True)]
+    assert list(under.finish()) == []
+
+
+def _traffic(seed: int) -> list[list[SpanSlice]]:
+    """Records with spans of overlapping traces, some late, some twice, some without a root."""
+    rng = random.Random(seed)
+    arrivals: list[tuple[float, SpanSlice]] = []
+    for trace in range(1, 25):
+        begin = rng.uniform(0, 200)
+        for number in range(1, rng.randint(2, 6)):
+            root = number == 1 and rng.random() < 0.9
+            end = begin + rng.uniform(0, 3)
+            delay = rng.choice([0, 0, 0, 1, 8, 40, 150, 900])
+            arrivals.append((end + delay, span(trace, number, begin, end, root=root)))
+    arrivals += [(at + rng.uniform(0, 50), item) for at, item in rng.sample(arrivals, 5)]
+    arrivals.sort(key=lambda pair: pair[0])
+    items = [item for _, item in arrivals]
+    return [items[at : at + 3] for at in range(0, len(items), 3)]
+
+
+def _summary(ready: Ready) -> tuple[bytes, int, frozenset[bytes], bool]:
+    return ready.trace_id, ready.revision, frozenset(item.span_id for item in ready.spans), ready.incomplete
+
+
+@given(seed=st.integers(0, 10_000), stop_at=st.integers(0, 40), window=st.sampled_from(["20s", "2m", "1h"]))
+@settings(max_examples=200, deadline=None)
+def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_at: int, window: str) -> None:
+    records = _traffic(seed)
+    undisturbed = assembler(revision_window=window)
+    expected = []
+    for offset, record in enumerate(records):
+        undisturbed.add_spans(offset, record)
+        expected += [_summary(item) for item in undisturbed.ready()]
+
+    first, found, kept = assembler(revision_window=window), [], {}
+    stop_at = min(stop_at, len(records))
+    low = newest = 0
+    for offset, record in enumerate(records[:stop_at]):
+        first.add_spans(offset, record)
+        found += [_summary(item) for item in first.ready()]
+        low, newest = first.low_watermark(), first.newest_ns
+        for trace, memory in first.take_memories().items():
+            if memory is None:
+                kept.pop(trace, None)
+            else:
+                kept[trace] = memory
+    second = assembler(revision_window=window)
+    second.restore(kept, newest)
+    for offset in range(low, stop_at):
+        second.add_spans(offset, records[offset])
+    second.recalled()
+    for offset in range(stop_at, len(records)):
+        second.add_spans(offset, records[offset])
+        found += [_summary(item) for item in second.ready()]
+    assert found == expected
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_every_span_ends_up_in_the_last_revision_of_its_trace(seed: int) -> None:
+    under = assembler(revision_window="1h")
+    last: dict[bytes, frozenset[bytes]] = {}
+    sent: dict[bytes, set[bytes]] = {}
+    for offset, record in enumerate(_traffic(seed)):
+        under.add_spans(offset, record)
+        for item in record:
+            sent.setdefault(item.trace_id, set()).add(item.span_id)
+        last |= {ready.trace_id: frozenset(s.span_id for s in ready.spans) for ready in under.ready()}
+    last |= {ready.trace_id: frozenset(s.span_id for s in ready.spans) for ready in under.finish()}
+    assert last == {trace: frozenset(spans) for trace, spans in sent.items()}
+
+
+def test_memory_of_let_go_traces_is_deleted_once_no_record_of_them_is_read_again() -> None:
+    under = assembler(revision_window="30s")
+    kept: dict[bytes, object] = {}
+    for offset in range(200):
+        under.add_spans(offset, [span(offset, 1, offset * 2, offset * 2 + 1, root=True)])
+        list(under.ready())
+        for trace, memory in under.take_memories().items():
+            kept.pop(trace, None) if memory is None else kept.update({trace: memory})
+    assert len(kept) < 30
+
+
+@pytest.mark.parametrize("quiet", ["5", "-1s", "soon"])
+def test_a_duration_without_a_unit_is_refused(quiet: str) -> None:
+    with pytest.raises(ValueError, match="duration with a unit"):
+        AssembleConfig.model_validate({"quiet": quiet})
