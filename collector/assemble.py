@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 
 from pydantic import Field
 
+from collector.core.event_clock import EventClock
 from collector.core.model import LogSlice, SpanSlice
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
@@ -87,7 +88,7 @@ class Assembler:
         self._window_ns = round(config.revision_window * 1e9)
         self._max_bytes = config.max_open
         self._max_spans = config.max_spans
-        self.newest_ns = 0
+        self.clock = EventClock()
         self._held: OrderedDict[bytes, Held] = OrderedDict()  # in order of first offset
         self._due: list[tuple[int, bytes]] = []
         self._closed: OrderedDict[bytes, int] = OrderedDict()  # evaluated and not changed since, oldest first
@@ -96,6 +97,7 @@ class Assembler:
         self._changed: set[bytes] = set()
         self._bytes = 0
         self._next_offset = 0
+        self._restored = self.clock.to_json()
         self._open_traces = telemetry.gauge("driftline_open_traces", "Traces that wait for their end.")
         self._held_bytes = telemetry.gauge(
             "driftline_held_bytes", "Memory of waiting and revisable spans.", unit="bytes"
@@ -112,7 +114,7 @@ class Assembler:
     @property
     def watermark_ns(self) -> int:
         """Event time: everything up to here is taken to have arrived."""
-        return self.newest_ns - self._lateness_ns
+        return self.clock.now_ns - self._lateness_ns
 
     def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
         self._next_offset = offset + 1
@@ -131,7 +133,7 @@ class Assembler:
             held.last_end_ns = max(held.last_end_ns, item.end_ns)
             held.has_root = held.has_root or not item.parent_id
             self._grown(held, offset, len(item.raw))
-            self.advance(item.end_ns)
+            self.clock.advance(item.end_ns)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
         self._next_offset = offset + 1
@@ -151,11 +153,7 @@ class Assembler:
     def add_tick(self, offset: int, event_ns: int) -> None:
         """Event time has come at least this far though no span said so."""
         self._next_offset = offset + 1
-        self.advance(event_ns)
-
-    def advance(self, event_ns: int) -> None:
-        if event_ns > self.newest_ns:
-            self.newest_ns = event_ns
+        self.clock.now_ns = max(self.clock.now_ns, event_ns)
 
     # --- out ---
 
@@ -184,7 +182,7 @@ class Assembler:
                 yield self._close(held, incomplete=not held.has_root)
 
     def next_due_ns(self) -> int | None:
-        """The event time at which `ready` will next have something, as `newest_ns` must reach it."""
+        """The event time at which `ready` will next have something, as the clock must reach it."""
         return self._due[0][0] + self._lateness_ns if self._due else None
 
     # --- progress and restart ---
@@ -200,14 +198,19 @@ class Assembler:
         self._changed.clear()
         return changed
 
-    def restore(self, memories: dict[bytes, Memory], newest_ns: int) -> None:
-        """Begin again: add the records up to the last processed one, do not ask for what is ready, then `recalled`."""
+    def restore(self, memories: dict[bytes, Memory], clock: object) -> None:
+        """Begin again, with what `take_memories` and `clock.to_json` gave.
+
+        Then add the records up to the last processed one, without asking for what is ready, and call `recalled`.
+        """
         self._memories = dict(memories)
-        self.newest_ns = newest_ns
+        self.clock.load_json(clock)
+        self._restored = self.clock.to_json()
         self._forgotten = sorted((m.last_offset, trace_id) for trace_id, m in memories.items() if m.forgotten)
 
     def recalled(self) -> None:
-        """All processed records were read again: put evaluated traces back in the order in which they were closed."""
+        """All processed records were read again: time is what it was, evaluated traces are in their order again."""
+        self.clock.load_json(self._restored)
         closed = sorted((h.closed_at_ns, h.trace_id) for h in self._held.values() if not h.fresh)
         self._closed = OrderedDict((trace_id, at_ns) for at_ns, trace_id in closed)
 
@@ -259,7 +262,7 @@ class Assembler:
     def _close(self, held: Held, incomplete: bool) -> Ready:
         held.revision += 1
         held.fresh = False
-        held.closed_at_ns = self.newest_ns
+        held.closed_at_ns = self.clock.now_ns
         self._closed[held.trace_id] = held.closed_at_ns
         self._remember(held, forgotten=False)
         return Ready(

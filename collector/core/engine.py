@@ -27,7 +27,10 @@ SCORES = "scores"
 CHANGES = "changes"
 """What the watchers found: a change opened, updated or resolved."""
 
-LOGS = (SPANS, DECISIONS, SCORES, CHANGES)
+DEAD_LETTERS = "dead_letters"
+"""Messages that could never be accepted. `Record.kind` is the reason, the key says where it came from."""
+
+LOGS = (SPANS, DECISIONS, SCORES, CHANGES, DEAD_LETTERS)
 
 TRACES_KIND = "traces"  # value: protobuf ExportTraceServiceRequest
 EVENTS_KIND = "logs"  # value: protobuf ExportLogsServiceRequest

@@ -305,9 +305,12 @@ class SqliteEngine:
         self._store_bytes.set(size)
 
     def _trim(self, log: str) -> None:
-        (consumed,) = self._writer.execute("SELECT min(next_offset) FROM stages WHERE log = ?", (log,)).fetchone()
-        if consumed is None:
-            return
+        query = "SELECT min(next_offset) FROM stages WHERE log = ?"
+        (consumed,) = self._writer.execute(query, (log,)).fetchone()
+        if consumed is None:  # nobody reads it: age alone decides
+            consumed = 2**62
+            if log in _CONSUMED:
+                return
         oldest_ns = self.now_ns() if log in _CONSUMED else self.now_ns() - round(self._config.retention * 1e9)
         self._writer.execute(
             f"DELETE FROM log_{log} WHERE offset IN (SELECT offset FROM log_{log} "  # noqa: S608

@@ -46,9 +46,9 @@ def test_a_trace_is_ready_once_its_root_ended_and_it_was_quiet() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 2, 0, 1), span(1, 1, 0, 2, root=True)])
     assert list(under.ready()) == []
-    under.advance(T0 + 7 * SECOND - 1)
+    under.add_tick(99, T0 + 7 * SECOND - 1)
     assert list(under.ready()) == []
-    under.advance(T0 + 7 * SECOND)
+    under.add_tick(99, T0 + 7 * SECOND)
     (ready,) = under.ready()
     assert (ready.trace_id, ready.revision, len(ready.spans), ready.incomplete) == (trace_id(1), 0, 2, False)
     assert ready.event_ns == T0 + 2 * SECOND
@@ -57,9 +57,9 @@ def test_a_trace_is_ready_once_its_root_ended_and_it_was_quiet() -> None:
 def test_a_trace_without_a_root_is_given_up_at_max_age_and_says_so() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 2, 0, 1)])
-    under.advance(T0 + 60 * SECOND - 1)
+    under.add_tick(99, T0 + 60 * SECOND - 1)
     assert list(under.ready()) == []
-    under.advance(T0 + 60 * SECOND)
+    under.add_tick(99, T0 + 60 * SECOND)
     (ready,) = under.ready()
     assert ready.incomplete
 
@@ -77,7 +77,7 @@ def test_a_trace_that_never_falls_quiet_is_evaluated_at_max_age() -> None:
 def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 1, 0, 1, root=True)])
-    under.advance(T0 + 10 * SECOND)
+    under.add_tick(99, T0 + 10 * SECOND)
     assert [item.revision for item in under.ready()] == [0]
     under.add_spans(1, [span(1, 2, 0, 0.5)])
     (revised,) = under.ready()
@@ -87,7 +87,7 @@ def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
 def test_a_late_log_record_revises_too() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 1, 0, 1, root=True)])
-    under.advance(T0 + 10 * SECOND)
+    under.add_tick(99, T0 + 10 * SECOND)
     list(under.ready())
     under.add_events(1, [event(1, 0.5)])
     (revised,) = under.ready()
@@ -100,7 +100,7 @@ def test_the_same_span_or_log_record_twice_changes_nothing() -> None:
     for offset in range(3):
         under.add_spans(offset, [span(1, 1, 0, 1, root=True)])
         under.add_events(offset, [event(1, 0.5)])
-    under.advance(T0 + 100 * SECOND)
+    under.add_tick(99, T0 + 100 * SECOND)
     (ready,) = under.ready()
     assert (len(ready.spans), len(ready.events)) == (1, 1)
     under.add_spans(3, [span(1, 1, 0, 1, root=True)])
@@ -112,18 +112,18 @@ def test_the_same_span_or_log_record_twice_changes_nothing() -> None:
 def test_after_the_revision_window_a_trace_is_let_go() -> None:
     under = assembler(revision_window="1m")
     under.add_spans(0, [span(1, 1, 0, 1, root=True)])
-    under.advance(T0 + 10 * SECOND)
+    under.add_tick(99, T0 + 10 * SECOND)
     list(under.ready())
     assert under.low_watermark() == 0
-    under.advance(T0 + 80 * SECOND)
+    under.add_tick(99, T0 + 80 * SECOND)
     list(under.ready())
-    assert under.low_watermark() == 1
+    assert under.low_watermark() == 100
 
 
 def test_past_the_memory_limit_evaluated_traces_go_first_then_the_oldest_open_one_as_it_is() -> None:
     under = assembler(max_open="16KiB")
     under.add_spans(0, [span(1, 1, 0, 1, root=True, raw=b"x" * 4000)])
-    under.advance(T0 + 10 * SECOND)
+    under.add_tick(99, T0 + 10 * SECOND)
     assert len(list(under.ready())) == 1
     under.add_spans(1, [span(2, 1, 10, 11, raw=b"x" * 4000)])
     under.add_spans(2, [span(3, 1, 10, 11, raw=b"x" * 4000)])
@@ -139,7 +139,7 @@ def test_spans_past_the_limit_of_a_trace_are_left_out_and_counted() -> None:
     telemetry = Telemetry()
     under = Assembler(AssembleConfig(lateness=0, max_spans=3), telemetry)
     under.add_spans(0, [span(1, number, 0, 1, root=number == 1) for number in range(1, 6)])
-    under.advance(T0 + 100 * SECOND)
+    under.add_tick(99, T0 + 100 * SECOND)
     (ready,) = under.ready()
     assert len(ready.spans) == 3
     assert telemetry.counter("driftline_excess_spans", "").total() == 2
@@ -185,18 +185,18 @@ def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_
 
     first, found, kept = assembler(revision_window=window), [], {}
     stop_at = min(stop_at, len(records))
-    low = newest = 0
+    low, clock = 0, first.clock.to_json()
     for offset, record in enumerate(records[:stop_at]):
         first.add_spans(offset, record)
         found += [_summary(item) for item in first.ready()]
-        low, newest = first.low_watermark(), first.newest_ns
+        low, clock = first.low_watermark(), first.clock.to_json()
         for trace, memory in first.take_memories().items():
             if memory is None:
                 kept.pop(trace, None)
             else:
                 kept[trace] = memory
     second = assembler(revision_window=window)
-    second.restore(kept, newest)
+    second.restore(kept, clock)
     for offset in range(low, stop_at):
         second.add_spans(offset, records[offset])
     second.recalled()
@@ -230,6 +230,17 @@ def test_memory_of_let_go_traces_is_deleted_once_no_record_of_them_is_read_again
         for trace, memory in under.take_memories().items():
             kept.pop(trace, None) if memory is None else kept.update({trace: memory})
     assert len(kept) < 30
+
+
+def test_one_clock_far_ahead_does_not_close_the_traces_of_others() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.add_spans(1, [span(9, 1, 10**9, 10**9, root=True)])
+    assert list(under.ready()) == []
+    under.add_spans(2, [span(1, 2, 0, 2)])
+    under.add_tick(3, T0 + 7 * SECOND)
+    (ready,) = under.ready()
+    assert (ready.trace_id, len(ready.spans)) == (trace_id(1), 2)
 
 
 @pytest.mark.parametrize("quiet", ["5", "-1s", "soon"])

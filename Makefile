@@ -1,0 +1,76 @@
+# Two commands need nothing but python3 and make: `make run` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := requirements/environment.py
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick check lint type format bench soak lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@echo "  ARGS=... is handed on (make test ARGS='-k kafka'); PYTHON=python3.12 picks the interpreter."
+
+run: $(VENV)/.runtime ## start the service and play a recorded day with a regression through it
+	@$(BIN)/driftline demo $(ARGS)
+
+test: $(VENV)/.dev ## all tests; those of missing real parts are skipped, in CI they fail
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(VENV)/.dev ## the tests that need no real Kafka, Prometheus or Alertmanager
+	$(BIN)/python -m pytest -m "not real" $(ARGS)
+
+# In `make check test` the quick tests are a part of `test` and run once.
+check: lint type $(if $(filter test,$(MAKECMDGOALS)),,quick) ## what a change must pass: lint, types, quick tests
+
+lint: $(VENV)/.dev ## style, format and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+type: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy -p tests.real
+	$(BIN)/mypy tests/conftest.py tests/test_project.py $(SETUP)
+
+format: $(VENV)/.dev ## put the code in the one format, and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## spans per CPU second through the whole service
+	$(BIN)/python -m benchmarks.bench $(ARGS)
+
+soak: $(VENV)/.dev ## ten minutes of steady load: memory must stay flat
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
+	$(LOCK) -o requirements/runtime.lock
+	$(LOCK) --extra dev -c requirements/runtime.lock -o requirements/dev.lock
+
+clean: ## remove the environment and everything built or cached here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment: made once, again only when a lock or the project file changes ---
+
+define NEEDS_PYTHON
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) was not found; Driftline needs Python 3.11 or newer." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is `$(PYTHON) -V 2>&1`; Driftline needs Python 3.11 or newer." >&2; \
+		echo "If there is one under another name: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+endef
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml $(SETUP)
+	$(NEEDS_PYTHON)
+	@$(PYTHON) $(SETUP) runtime $(VENV)
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml $(SETUP)
+	$(NEEDS_PYTHON)
+	@$(PYTHON) $(SETUP) dev $(VENV)

@@ -1,0 +1,115 @@
+"""The `alerts:` section of the configuration, and the deliverer that it describes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from alerts.base import Notifier
+from alerts.deliver import Deliverer
+from alerts.explain import Wording
+from alerts.http import check_address
+from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.log import Log
+from alerts.notifiers.webhook import Webhook
+from collector.core.clock import Clock, SystemClock
+from collector.core.component import load
+from collector.core.errors import UserError
+from collector.core.settings import Duration, Settings
+from collector.core.telemetry import Telemetry
+
+GROUP = "driftline.notifiers"
+
+
+def _template(placeholder: str) -> AfterValidator:
+    def check(value: str) -> str:
+        check_address(value)
+        if "{" + placeholder + "}" not in value:
+            raise ValueError(f"{value!r} must contain {{{placeholder}}}, which is replaced by the id")
+        return value
+
+    return AfterValidator(check)
+
+
+class PluginConfig(Settings):
+    """A notifier of one's own: a class that is called with `options`."""
+
+    use: str = Field(description="entry-point name, `module:Class` or `./file.py:Class`")
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class AlertsConfig(Settings):
+    """Where changes are told, and how they are worded."""
+
+    alertmanager: Alertmanager | None = None
+    webhook: Webhook | None = None
+    log: bool = True
+    plugins: Sequence[PluginConfig] = ()
+    repeat: Annotated[Duration, Field(ge=60, description="between reminders of a change that lasts")] = 4 * 3600.0
+    give_up: Annotated[Duration, Field(ge=0, description="how long a delivery is tried again")] = 6 * 3600.0
+    labels: Mapping[str, str] = Field(
+        default_factory=dict, description="added to every alert, such as severity or team"
+    )
+    trace_url: Annotated[str, _template("trace_id")] | None = Field(None, description="where a trace is shown")
+    change_url: Annotated[str, _template("change_id")] | None = Field(None, description="where a change is shown")
+    runbook_url: str | None = None
+
+    def wording(self, units: Mapping[str, str] | None = None) -> Wording:
+        """How changes are worded; `units` are those of the metrics that are no rates."""
+        return Wording(self.trace_url, self.change_url, self.runbook_url, self.labels, units or {})
+
+
+def build_deliverer(
+    config: AlertsConfig,
+    telemetry: Telemetry,
+    *,
+    clock: Clock | None = None,
+    base: Path | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Deliverer:
+    """The deliverer that the configuration describes.
+
+    Args:
+        base: the folder that relative plug-in files start from.
+        units: metric name to unit, for metrics that are no rates.
+
+    Raises:
+        UserError: a plug-in is missing or refuses its options, or two notifiers have one name.
+    """
+    return Deliverer(
+        build_notifiers(config, base),
+        config.wording(units),
+        telemetry,
+        repeat_seconds=config.repeat,
+        give_up_seconds=config.give_up,
+        clock=clock or SystemClock(),
+    )
+
+
+def build_notifiers(config: AlertsConfig, base: Path | None = None) -> list[Notifier]:
+    """All notifiers of the configuration, in the order of the document.
+
+    Raises:
+        UserError: see `build_deliverer`.
+    """
+    found: list[Notifier] = [n for n in (config.alertmanager, config.webhook, Log() if config.log else None) if n]
+    for number, plugin in enumerate(config.plugins):
+        found.append(_plugin(plugin, f"alerts.plugins[{number}]", base))
+    names = [notifier.name for notifier in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"alerts: more than one notifier is named {', '.join(twice)}")
+    return found
+
+
+def _plugin(plugin: PluginConfig, path: str, base: Path | None) -> Notifier:
+    made = load(plugin.use, GROUP, base)
+    if not callable(made):
+        raise UserError(f"{path}.use: {plugin.use!r} is not a class or function that makes a notifier")
+    try:
+        notifier = made(**plugin.options)
+    except (TypeError, ValueError, ValidationError) as error:
+        raise UserError(f"{path}.options: {plugin.use!r} refuses them: {error}") from error
+    if not isinstance(notifier, Notifier):
+        raise UserError(f"{path}.use: {plugin.use!r} makes a {type(notifier).__name__} without `name` and `notify`")
+    return notifier

@@ -1,0 +1,142 @@
+"""What scoring costs and how right it is: `python -m benchmarks.scorers [DATASETS]`.
+
+Prints microseconds per trace for each built-in on a RAG trace (2 KB prompt, four documents of 800 characters, a
+600-character answer), every trace with other texts so that no cache helps across traces; then, given a folder of
+labelled data sets, AUROC, average precision, F1 and false-positive rate at the shipped thresholds.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from collector.core.model import LLMCall, Message, RequestedCall, ToolCall, Trace
+from collector.core.telemetry import Telemetry
+from collector.sample import Admission
+from driftline.commands.score import Summary, paired, reading
+from scorers.base import Scorer
+from scorers.runner import Runner, ScorerConfig, load_scorer
+
+TRACES = 400
+BUILT_INS = (
+    "groundedness:groundedness",
+    "refusal:refusal",
+    "structure:schema_conformance",
+    "tools:tool_call_validity",
+    "tools:repeated_calls",
+    "injection:prompt_injection",
+    "injection:context_injection",
+    "pii:pii",
+    "secrets:secrets",
+    "operations:latency",
+    "operations:tokens",
+    "operations:error",
+)
+SETS = (
+    ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl"),
+    ("groundedness:groundedness", "groundedness/wice_claim.jsonl"),
+    ("groundedness:groundedness", "groundedness/begin_wow.jsonl"),
+    ("groundedness:groundedness", "groundedness/summedits.jsonl"),
+    ("groundedness:groundedness", "groundedness/halueval_qa.jsonl"),
+    ("refusal:refusal", "refusal/xstest.jsonl"),
+    ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl"),
+    ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
+    ("injection:prompt_injection", "injection/direct.jsonl"),
+    ("injection:context_injection", "injection/indirect_bipia.jsonl"),
+    ("secrets:secrets", "secrets/generated.jsonl.gz"),
+)
+_WORD_LIST = """
+    the of and to in a is that for it was on are as with his they at be this have from or one had by word but not
+    what all were we when your can said there use an each which she do how their if will up other about out many then
+    them these so river policy delivery engine invoice garden council treaty protein harbour signal climate museum
+    orbit ledger refund
+"""
+_WORDS = _WORD_LIST.split()
+
+
+def sentence(rng: random.Random) -> str:
+    words = [rng.choice(_WORDS) for _ in range(rng.randint(8, 18))]
+    if rng.random() < 0.4:
+        words.insert(3, str(rng.randint(1, 9999)))
+    return " ".join(words).capitalize() + ". "
+
+
+def passage(rng: random.Random, characters: int) -> str:
+    text = ""
+    while len(text) < characters:
+        text += sentence(rng)
+    return text[:characters]
+
+
+def rag_trace(seed: int) -> Trace:
+    rng = random.Random(seed)
+    documents = [passage(rng, 800) for _ in range(4)]
+    answer = (documents[1][:250] + passage(rng, 350))[:600]
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+    question = passage(rng, 2_000)
+    call = LLMCall(
+        span_id="00f067aa0ba902b7",
+        input_messages=[Message("user", question)],
+        output_text=answer,
+        input_tokens=900,
+        output_tokens=150,
+        tool_definitions=[{"name": "search", "parameters": schema}],
+        tool_calls=[RequestedCall("search", {"query": question[:40]})],
+        output_schema=True,
+    )
+    run = ToolCall("00f067aa0ba902b8", name="search", arguments={"query": question[:40]}, result="4 found")
+    return Trace(
+        trace_id=f"{seed:032x}",
+        start_ns=1,
+        end_ns=2_000_000_000,
+        llm_calls=[call],
+        tool_executions=[run],
+        question=question,
+        answer=answer,
+        contexts=documents,
+        span_count=4,
+    )
+
+
+def built_in(reference: str) -> Scorer:
+    return load_scorer(ScorerConfig(use=f"scorers.builtin.{reference}"))
+
+
+def cost() -> Iterator[tuple[str, float]]:
+    """Microseconds of CPU a trace: each scorer alone (with its own reading of the texts), then all together."""
+    everything = Admission(0.0, 1.0, 1.0, "benchmark")
+    scorers = [built_in(reference) for reference in BUILT_INS]
+    for round_number, (name, chosen) in enumerate([*((one.name, [one]) for one in scorers), ("all together", scorers)]):
+        runner = Runner(chosen, Telemetry())
+        traces = [rag_trace(round_number * TRACES + at) for at in range(TRACES)]
+        for trace in traces[:20]:
+            runner.evaluate(trace, everything)
+        began = time.process_time()
+        for trace in traces[20:]:
+            runner.evaluate(trace, everything)
+        yield name, (time.process_time() - began) / (TRACES - 20) * 1e6
+
+
+def quality(folder: Path) -> Iterator[str]:
+    yield "| scorer | set | rows | AUROC | AP | F1 | recall | FPR |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for reference, name in SETS:
+        if not (folder / name).is_file():
+            continue
+        scorer = built_in(reference)
+        summary = Summary(scorer)
+        with reading(folder / name) as rows:
+            for row, result in paired(scorer, rows):
+                summary.add(row, result)
+        found = summary.to_json()["quality"]
+        values = (found[key] for key in ("auroc", "ap", "f1", "recall", "false_positive_rate"))
+        title = name.split("/")[1].split(".")[0]
+        yield f"| {scorer.name} | {title} | {found['labelled']} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
+
+
+if __name__ == "__main__":
+    for name, microseconds in cost():
+        print(f"{name:22s} {microseconds:8.1f} us a trace")
+    if len(sys.argv) > 1:
+        print("\n".join(quality(Path(sys.argv[1]))))

@@ -1,0 +1,78 @@
+"""Retrieved documents in any shape: libraries and applications name text, id and score as they like."""
+
+from collector.core.model import JSON, Document
+from collector.dialects.values import mapping, parsed, real, text, word
+
+_TEXTS = ("page_content", "pageContent", "content", "text", "chunk", "passage", "body", "document")
+_IDS = ("id", "doc_id", "document_id", "docId", "documentId", "id_", "node_id", "chunk_id", "doc_uri")
+_SCORES = ("score", "relevance_score", "relevanceScore", "similarity", "similarity_score", "rerank_score")
+_WRAPPERS = ("kwargs", "node", "document", "data")  # serialised constructors, LlamaIndex nodes with score
+
+
+def read_documents(value: JSON) -> list[Document] | None:
+    """The documents of a list; None if it is not a list of documents.
+
+    >>> read_documents([{"page_content": "tea", "metadata": {"doc_id": "d1", "relevance_score": 0.5}}])
+    [Document(text='tea', id='d1', score=0.5)]
+    >>> read_documents([1, 2]) is None, read_documents([])
+    (True, [])
+    """
+    value = parsed(value)
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("documents", "docs", "results", "matches") if key in value), None)
+        value = parsed(value)
+    if not isinstance(value, list):
+        return None
+    found = [document for item in value if (document := read_document(item)) is not None]
+    return found if found or not value else None
+
+
+def read_document(value: JSON) -> Document | None:
+    """One document, or None if the value has neither text nor id.
+
+    Id and score may hide in its metadata, under names that the application chose.
+    """
+    value = parsed(value)
+    if isinstance(value, str):
+        return Document(value) if value and not (value[0] == "<" and value[-1] == ">") else None  # no `repr`
+    if not isinstance(value, dict):
+        return None
+    inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
+    if inner is not None:
+        value = {**inner, **{key: item for key, item in value.items() if key in _SCORES}}
+    metadata = mapping(value.get("metadata")) or mapping(value.get("meta"))
+    said = next((found for key in _TEXTS if (found := text(value.get(key)))), None)
+    identity = _first_word(value, _IDS) or _first_word(metadata, _IDS)
+    if said is None and identity is None:
+        return None
+    return Document(said, identity, _score(value, metadata))
+
+
+def _first_word(value: dict[str, JSON], keys: tuple[str, ...]) -> str | None:
+    return next((found for key in keys if (found := word(value.get(key))) is not None), None)
+
+
+def _score(value: dict[str, JSON], metadata: dict[str, JSON]) -> float | None:
+    for place in (value, metadata):
+        for key in _SCORES:
+            score = real(place.get(key))
+            if score is not None:
+                return score
+    for key, item in metadata.items():
+        if key.endswith("score"):
+            score = real(item)
+            if score is not None:
+                return score
+    return None
+
+
+def holds_documents(value: JSON) -> bool:
+    """Whether a function's result is a list of retrieved documents: each has text, and an id or a score.
+
+    For functions that an application decorated itself, where nothing else says that they retrieve.
+    """
+    value = parsed(value)
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        return False
+    found = [read_document(item) for item in value[:50]]
+    return all(doc is not None and doc.text and (doc.id is not None or doc.score is not None) for doc in found)

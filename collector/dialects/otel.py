@@ -1,0 +1,111 @@
+"""OpenTelemetry GenAI semantic conventions, in all their ages.
+
+Versions 1.27 to 1.36 (`gen_ai.system`, content in one log record a message, or in span events), 1.37 to 1.41
+(`gen_ai.provider.name`, `gen_ai.input.messages` on the span or on the event `...inference.operation.details`), and
+semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that writes `gen_ai.*` under a scope that
+nobody else claims.
+"""
+
+from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
+from collector.dialects.sources import Documents, EventMessages, Messages, SpanEventMessages
+from collector.dialects.view import View
+
+OPERATIONS: dict[str, Kind] = {
+    "chat": "llm",
+    "generate_content": "llm",
+    "text_completion": "llm",
+    "completion": "llm",
+    "embeddings": "embedding",
+    "retrieval": "retrieval",
+    "execute_tool": "tool",
+    "invoke_agent": "agent",
+    "create_agent": "step",
+    "invoke_workflow": "step",
+    "plan": "step",
+}
+
+LLM: dict[str, Sources] = {
+    "provider": ("gen_ai.provider.name", "gen_ai.system"),
+    "request_model": ("gen_ai.request.model",),
+    "response_model": ("gen_ai.response.model",),
+    "response_id": ("gen_ai.response.id",),
+    "finish_reason": ("gen_ai.response.finish_reasons",),
+    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    "cached_input_tokens": (
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.input_tokens.cached",
+        "gen_ai.usage.details.cache_read_tokens",
+    ),
+    "reasoning_tokens": (
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
+    ),
+}
+
+TOOL: dict[str, Sources] = {
+    "name": ("gen_ai.tool.name",),
+    "id": ("gen_ai.tool.call.id",),
+    "arguments": ("gen_ai.tool.call.arguments",),
+    "result": ("gen_ai.tool.call.result",),
+}
+
+
+def not_the_merged_run(view: View) -> Kind | None:
+    """Some frameworks add a span for several parallel tool runs together, beside one for each."""
+    name = view.attributes.get("gen_ai.tool.name")
+    return "step" if isinstance(name, str) and name.startswith("(merged") else None
+
+
+def by_shape(view: View) -> Kind | None:
+    """A span without an operation's name that nevertheless names a model or a tool (older libraries)."""
+    attributes = view.attributes
+    if "gen_ai.operation.name" in attributes:
+        return None
+    if "gen_ai.tool.name" in attributes and "gen_ai.request.model" not in attributes:
+        return "tool"
+    return "llm" if "gen_ai.request.model" in attributes else None
+
+
+OTEL = Dialect(
+    name="otel-genai",
+    scopes=(
+        "opentelemetry.instrumentation.openai_v2",
+        "opentelemetry.instrumentation.genai.",
+        "opentelemetry.util.genai",
+        "opentelemetry.instrumentation.google_genai",
+        "opentelemetry.instrumentation.vertexai",
+        "opentelemetry.instrumentation.botocore",
+    ),
+    markers=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model"),
+    kinds=(not_the_merged_run, KindBy("gen_ai.operation.name", OPERATIONS), by_shape),
+    llm=LLM,
+    input=(
+        Messages("gen_ai.input.messages"),
+        EventMessages(outputs=False),
+        SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
+        Messages("gen_ai.prompt"),
+    ),
+    system=(Messages("gen_ai.system_instructions", role="system"),),
+    output=(
+        Messages("gen_ai.output.messages", role="assistant"),
+        EventMessages(outputs=True),
+        SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
+        Messages("gen_ai.completion", role="assistant"),
+    ),
+    tool_definitions=("gen_ai.tool.definitions", "gen_ai.request.tools"),
+    output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.schema", "gen_ai.output.type"),
+    tool=TOOL,
+    query=("gen_ai.retrieval.query.text", "gen_ai.retrieval.query"),
+    documents=(Documents("gen_ai.retrieval.documents"),),
+    embedding={
+        "model": ("gen_ai.response.model", "gen_ai.request.model"),
+        "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    },
+    agent_name=("gen_ai.agent.name",),
+    step_input=("gen_ai.input.messages",),
+    step_output=("gen_ai.output.messages",),
+    certain=True,
+)

@@ -1,0 +1,55 @@
+"""Which dialect a span speaks: by its instrumentation scope, else by an attribute that gives it away."""
+
+from functools import lru_cache
+
+from collector.core.model import Span
+from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
+from collector.dialects.google_adk import GOOGLE_ADK
+from collector.dialects.haystack import HAYSTACK
+from collector.dialects.langfuse import LANGFUSE
+from collector.dialects.logfire import LOGFIRE
+from collector.dialects.mapping import Dialect
+from collector.dialects.mlflow import MLFLOW
+from collector.dialects.openinference import OPENINFERENCE
+from collector.dialects.openllmetry import OPENLLMETRY
+from collector.dialects.otel import OTEL
+from collector.dialects.pydantic_ai import PYDANTIC_AI
+from collector.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_7
+
+DIALECTS: tuple[Dialect, ...] = (
+    OPENINFERENCE,
+    VERCEL_AI,
+    LANGFUSE,
+    MLFLOW,
+    HAYSTACK,
+    GOOGLE_ADK,
+    PYDANTIC_AI,
+    LOGFIRE,
+    OPENLLMETRY,
+    VERCEL_AI_7,
+    ANTHROPIC_SDK,
+    OTEL,
+)
+"""All dialects; where a span has markers of several, the first counts, so the most general comes last."""
+
+_BY_MARKER = tuple((marker, dialect) for dialect in DIALECTS for marker in dialect.markers)
+
+
+def dialect_of(span: Span) -> Dialect | None:
+    """The dialect of one span; None where it says nothing about AI."""
+    by_scope = _dialect_of_scope(span.scope_name)
+    if by_scope is not None:
+        return by_scope
+    attributes = span.attributes
+    for marker, dialect in _BY_MARKER:
+        if marker in attributes:
+            return dialect
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _dialect_of_scope(scope_name: str) -> Dialect | None:
+    fitting = [
+        (len(scope), dialect) for dialect in DIALECTS for scope in dialect.scopes if scope_name.startswith(scope)
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None

@@ -1,0 +1,74 @@
+"""What any span of a trace may say about the whole: session, user, prompt."""
+
+from collections.abc import Iterable, Mapping
+
+from collector.core.model import JSON, Trace
+from collector.dialects.values import word
+
+_SESSION = (
+    "session.id",
+    "gen_ai.conversation.id",
+    "langfuse.session.id",
+    "langfuse.trace.session_id",
+    "traceloop.association.properties.session_id",
+    "traceloop.association.properties.conversation_id",
+    "traceloop.association.properties.thread_id",
+    "traceloop.association.properties.chat_id",
+    "ai.telemetry.metadata.sessionId",
+    "ai.telemetry.metadata.session_id",
+    "ai.telemetry.metadata.session.id",
+    "mlflow.trace.session",
+    "session_id",
+)
+_USER = (
+    "user.id",
+    "enduser.id",
+    "langfuse.user.id",
+    "langfuse.trace.user_id",
+    "traceloop.association.properties.user_id",
+    "ai.telemetry.metadata.userId",
+    "ai.telemetry.metadata.user_id",
+    "ai.telemetry.metadata.user.id",
+    "mlflow.trace.user",
+    "llm.user",
+    "user_id",
+)
+_PROMPT_NAME = (
+    "gen_ai.prompt.name",
+    "langfuse.observation.prompt.name",
+    "traceloop.prompt.key",
+    "llm.prompt_template.name",
+    "ai.telemetry.metadata.promptName",
+)
+_PROMPT_VERSION = (
+    "gen_ai.prompt.version",
+    "llm.prompt_template.version",
+    "langfuse.observation.prompt.version",
+    "traceloop.prompt.version",
+    "traceloop.prompt.version_name",
+    "ai.telemetry.metadata.promptVersion",
+    "ai.telemetry.metadata.prompt_version",
+)
+_FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("session_id", _SESSION),
+    ("user_id", _USER),
+    ("prompt_name", _PROMPT_NAME),
+    ("prompt_version", _PROMPT_VERSION),
+)
+_REDACTED = "[Scrubbed due to"
+_RANKS = {key: (name, rank) for name, keys in _FACTS for rank, key in enumerate(keys)}
+_KEYS = _RANKS.keys()
+
+
+def read_facts(trace: Trace, attribute_sets: Iterable[Mapping[str, JSON]]) -> None:
+    """Fill in the trace's facts: the most telling attribute wins, then the earliest span."""
+    best: dict[str, tuple[int, str]] = {}
+    for attributes in attribute_sets:
+        for key in _KEYS & attributes.keys():
+            name, rank = _RANKS[key]
+            if name not in best or rank < best[name][0]:
+                value = word(attributes[key])
+                if value is not None and not value.startswith(_REDACTED):
+                    best[name] = rank, value
+    for name, (_, value) in best.items():
+        setattr(trace, name, value)

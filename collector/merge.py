@@ -1,0 +1,242 @@
+"""Several spans that describe one operation become one.
+
+The same provider call is often told twice: by a framework and by the SDK's own instrumentation, by a wrapper and by
+what it wraps, in one trace or in two. It counts once, with what each of them knew, and its tokens count once.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import fields
+from itertools import pairwise
+
+from collector.core.model import AgentStep, Embedding, LLMCall, Operation, Retrieval, ToolCall, Trace
+from collector.dialects.mapping import Kind
+from collector.seen import Seen
+
+_SLACK_NS = 50_000_000  # clocks of two scopes in one process, and the time between their two ends
+_OWN_FIELDS = frozenset({"span_id", "start_ns", "end_ns", "dialect"})
+_SHARED_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.name not in _OWN_FIELDS)
+    for kind in (LLMCall, ToolCall, Retrieval, Embedding, AgentStep)
+}
+_USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+
+
+def merge(seen: Sequence[Seen]) -> None:
+    """Mark as dropped what describes no operation of its own; what remains has learnt from it.
+
+    `seen` is in order of start.
+    """
+    for one in seen:
+        if one.kind == "llm" and _says_nothing(one):
+            one.dropped = True
+    _merge_wrappers(seen, "llm")
+    _merge_same_answer(seen)
+    _merge_side_by_side(seen)
+    _merge_wrappers(seen, "embedding")
+    _merge_nested(seen, "tool")
+    _merge_nested(seen, "retrieval")
+
+
+# --- one of these calls --------------------------------------------------------------------------------------------
+
+
+def has_content(call: LLMCall) -> bool:
+    return bool(call.input_messages or call.output_text or call.tool_calls or call.refusal)
+
+
+def _has_usage(call: LLMCall) -> bool:
+    return call.input_tokens is not None or call.output_tokens is not None
+
+
+def _call(one: Seen) -> LLMCall:
+    assert isinstance(one.operation, LLMCall)
+    return one.operation
+
+
+def _says_nothing(one: Seen) -> bool:
+    """A span that calls itself a model call but shows no sign of one: a preparing step of some frameworks."""
+    call = _call(one)
+    signs = call.error or call.response_id or call.finish_reason or has_content(call) or _has_usage(call)
+    return not signs and not one.dialect.certain
+
+
+# --- merging two ---------------------------------------------------------------------------------------------------
+
+
+def absorb(target: Operation, other: Operation) -> None:
+    """Take over what the other knows and the target does not."""
+    for name in _SHARED_FIELDS[type(target)]:
+        if getattr(target, name) in (None, [], ""):
+            setattr(target, name, getattr(other, name))
+
+
+def _merge_pair(target: Seen, other: Seen) -> None:
+    """`other` describes what `target` describes. The more exact account of the usage wins."""
+    other.dropped = True
+    if target.operation is None or other.operation is None:
+        return
+    if other.dialect.usage_rank > target.dialect.usage_rank:
+        for name in _USAGE:
+            told = getattr(other.operation, name, None)
+            if told is not None:
+                setattr(target.operation, name, told)
+    if target.operation.error is not None and other.operation.error is not None:
+        error, told = target.operation.error, other.operation.error
+        error.type, error.message = error.type or told.type, error.message or told.message
+    absorb(target.operation, other.operation)
+
+
+def _merge_calls(one: Seen, other: Seen) -> Seen:
+    """The one of two accounts of a call that stays: the one with content, the first if both have it."""
+    if not has_content(_call(one)) and has_content(_call(other)):
+        one, other = other, one
+    _merge_pair(one, other)
+    return one
+
+
+# --- which belong together -----------------------------------------------------------------------------------------
+
+
+def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
+    return [one for one in seen if one.kind == kind and not one.dropped]
+
+
+def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
+    """A model call within a model call: the outer wraps the inner. Around several it only repeats sums."""
+    inner: dict[int, list[Seen]] = {}
+    for one in reversed(_alive(seen, kind)):  # what encloses starts first, so this goes from the inside out
+        below = [found for found in inner.pop(id(one), []) if not found.dropped]
+        stays = one
+        if len(below) == 1:
+            stays = _merge_calls(below[0], one) if kind == "llm" else below[0]
+            one.dropped = stays is not one
+        elif below:
+            one.dropped = True
+        above = _alive_above(one)
+        if above is not None and above.kind == kind:
+            inner.setdefault(id(above), []).extend(below if len(below) > 1 else [stays])
+
+
+def _alive_above(one: Seen) -> Seen | None:
+    above, steps = one.above, 0
+    while above is not None and above.dropped and steps < 64:
+        above, steps = above.above, steps + 1
+    return above
+
+
+def _merge_same_answer(seen: Sequence[Seen]) -> None:
+    """Two accounts of one answer: the same id from the provider, at the same time."""
+    by_answer: dict[str, list[Seen]] = {}
+    for one in _alive(seen, "llm"):
+        response_id = _call(one).response_id
+        if response_id is None:
+            continue
+        known = by_answer.setdefault(response_id, [])
+        for at, other in enumerate(known[-8:], start=max(0, len(known) - 8)):
+            if _together(one, other):
+                known[at] = _merge_calls(other, one)
+                break
+        else:
+            known.append(one)
+
+
+def _together(one: Seen, other: Seen) -> bool:
+    """Whether two spans overlap in time, or all but."""
+    first, second = one.span, other.span
+    return first.start_ns <= second.end_ns + _SLACK_NS and second.start_ns <= first.end_ns + _SLACK_NS
+
+
+def _merge_side_by_side(seen: Sequence[Seen]) -> None:
+    """Two scopes that stand side by side and tell one call, where no answer's id says so (it failed, for instance).
+
+    One of them tells no content, and its time lies within the other's.
+    """
+    by_parent: dict[str | None, list[Seen]] = {}
+    for one in _alive(seen, "llm"):
+        if one.span.parent_id is not None:
+            by_parent.setdefault(one.span.parent_id, []).append(one)
+    for group in by_parent.values():
+        for one, other in pairwise(group):
+            if not one.dropped and (_one_call(one, other) or _goes_on(one, other)):
+                _merge_calls(one, other)
+
+
+def _one_call(one: Seen, other: Seen) -> bool:
+    first, second = _call(one), _call(other)
+    if one.span.scope_name == other.span.scope_name or has_content(first) == has_content(second):
+        return False
+    if first.response_id and second.response_id:
+        return False  # and they differ, or they would be merged
+    within = _encloses(one, other) or _encloses(other, one)
+    same_model = None in (first.request_model, second.request_model) or first.request_model == second.request_model
+    return within and same_model
+
+
+def _goes_on(one: Seen, other: Seen) -> bool:
+    """A streamed call whose answer came as a span of no duration, after the call's own, with the same input."""
+    first, second = _call(one), _call(other)
+    if other.span.end_ns > other.span.start_ns or first.error or first.output_text or first.tool_calls:
+        return False
+    return bool(first.input_messages) and first.input_messages == second.input_messages and not _has_usage(first)
+
+
+def _encloses(outer: Seen, inner: Seen) -> bool:
+    start, end = outer.span.start_ns - _SLACK_NS, outer.span.end_ns + _SLACK_NS
+    return start <= inner.span.start_ns and inner.span.end_ns <= end
+
+
+def _merge_nested(seen: Sequence[Seen], kind: Kind) -> None:
+    """A tool run within a run of the same tool, a search within the same search: the outer is what the caller saw."""
+    for one in reversed(_alive(seen, kind)):
+        above = one.above
+        if above is not None and above is not one and above.kind == kind and not above.dropped and _same(above, one):
+            _merge_pair(above, one)
+
+
+def _same(outer: Seen, inner: Seen) -> bool:
+    first, second = outer.operation, inner.operation
+    if isinstance(first, ToolCall) and isinstance(second, ToolCall):
+        return first.name == second.name and (first.id is None or second.id is None or first.id == second.id)
+    if isinstance(first, Retrieval) and isinstance(second, Retrieval):
+        if not first.documents or not second.documents:
+            return True
+        return {doc.text for doc in first.documents} == {doc.text for doc in second.documents}
+    return False
+
+
+# --- over several traces -------------------------------------------------------------------------------------------
+
+
+def repeated_answers(trace: Trace) -> set[str]:
+    """Ids of answers that this trace tells with content: other traces need not tell them again."""
+    return {call.response_id for call in trace.llm_calls if call.response_id and has_content(call)}
+
+
+def drop_repeats(trace: Trace, told_elsewhere: Container[str | None]) -> list[LLMCall]:
+    """Take out, and return, the calls without content whose answer another trace tells with content."""
+    repeats = [call for call in trace.llm_calls if call.response_id in told_elsewhere and not has_content(call)]
+    if repeats:
+        gone = {id(call) for call in repeats}
+        trace.llm_calls = [call for call in trace.llm_calls if id(call) not in gone]
+    return repeats
+
+
+def merge_repeats(traces: Sequence[Trace]) -> None:
+    """One call told in two traces (an SDK's own span that became a root of its own) counts once.
+
+    The trace with the content keeps it, with the exact token counts of the other.
+    """
+    told = {
+        call.response_id: call
+        for trace in traces
+        for call in trace.llm_calls
+        if call.response_id is not None and has_content(call)
+    }
+    for trace in traces:
+        for repeat in drop_repeats(trace, told):
+            call = told[repeat.response_id or ""]
+            for name in _USAGE:
+                exact = getattr(repeat, name)
+                if exact is not None:
+                    setattr(call, name, exact)
+            absorb(call, repeat)

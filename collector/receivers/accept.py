@@ -1,0 +1,158 @@
+"""The one way in: every receiver's bodies are decompressed, converted, checked and counted here."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+from collector.core.engine import TRACES_KIND
+from collector.core.errors import Overloaded, Rejected, StoreError
+from collector.core.telemetry import Telemetry
+from collector.wire.compress import decompress
+from collector.wire.json import Converted, logs_from_json, traces_from_json
+from collector.wire.split import tally_logs, tally_traces
+
+Encoding: TypeAlias = Literal["protobuf", "json"]
+
+Inbox: TypeAlias = Callable[[str, bytes], Awaitable[None]]
+"""Takes a kind and a protobuf request; done when it is durable. Raises Overloaded or StoreError."""
+
+_INLINE_BYTES = 512 * 1024  # a longer body takes milliseconds, which would hold up all other connections
+
+_log = logging.getLogger(__name__)
+
+
+class Prepared(NamedTuple):
+    """A request that may go to the inbox."""
+
+    kind: str
+    body: bytes  # protobuf
+    encoding: Encoding
+    size_bytes: int  # as it was before conversion, after decompression
+    accepted: int
+    rejected: list[Rejected]
+    without_trace: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing in it would ever be read again."""
+        return self.accepted == 0
+
+    @property
+    def message(self) -> str:
+        """What was left out and why, for the sender; empty if nothing was."""
+        if not self.rejected:
+            return ""
+        counts = Counter(error.reason for error in self.rejected)
+        first = {error.reason: str(error) for error in reversed(self.rejected)}
+        return "; ".join(f"{count} {reason} ({first[reason]})" for reason, count in counts.most_common())
+
+
+class Acceptor:
+    """Prepares and counts for one receiver, whose name is the label `receiver`."""
+
+    def __init__(self, receiver: str, telemetry: Telemetry, max_body_bytes: int) -> None:
+        self._receiver = receiver
+        self._max_body_bytes = max_body_bytes
+        self._spans = telemetry.counter(
+            "driftline_received_spans", "Spans accepted, and safe in the inbox.", ["receiver", "encoding"]
+        )
+        self._records = telemetry.counter(
+            "driftline_received_log_records",
+            "Log records of traces accepted, and safe in the inbox.",
+            ["receiver", "encoding"],
+        )
+        self._rejected_spans = telemetry.counter(
+            "driftline_rejected_spans", "Spans left out of an accepted request.", ["receiver", "reason"]
+        )
+        self._rejected_records = telemetry.counter(
+            "driftline_rejected_log_records", "Log records left out of an accepted request.", ["receiver", "reason"]
+        )
+        self._rejected_requests = telemetry.counter(
+            "driftline_rejected_requests", "Requests not accepted, for now or for ever.", ["receiver", "reason"]
+        )
+        self._bytes = telemetry.counter(
+            "driftline_receiver_body_bytes",
+            "Bodies of accepted requests, after decompression.",
+            ["receiver"],
+            unit="bytes",
+        )
+
+    def prepare(self, kind: str, body: bytes, encoding: Encoding, content_encoding: str = "") -> Prepared:
+        """Checks a body, whatever it is; counts nothing.
+
+        Raises:
+            Rejected: it can never be accepted.
+        """
+        try:
+            return self._prepare(kind, body, encoding, content_encoding)
+        except (Rejected, MemoryError):
+            raise
+        except Exception as error:
+            # A fault of ours. The sender must not repeat these bytes for ever, nor may they stop the others.
+            _log.exception(
+                "a %s request over %s of %d bytes was refused for a fault in here", kind, encoding, len(body)
+            )
+            raise Rejected("internal", f"the request could not be read: {type(error).__name__}") from error
+
+    def _prepare(self, kind: str, body: bytes, encoding: Encoding, content_encoding: str) -> Prepared:
+        is_traces = kind == TRACES_KIND
+        content = decompress(body, content_encoding, self._max_body_bytes)
+        converted = Converted(content, [])
+        if encoding == "json" and content:
+            converted = traces_from_json(content) if is_traces else logs_from_json(content)
+        tally = tally_traces(converted.body) if is_traces else tally_logs(converted.body)
+        rejected = converted.rejected + tally.rejected
+        return Prepared(kind, converted.body, encoding, len(content), tally.accepted, rejected, tally.without_trace)
+
+    def stored(self, prepared: Prepared) -> None:
+        """Counts a request that is safe."""
+        is_traces = prepared.kind == TRACES_KIND
+        if prepared.accepted:
+            received = self._spans if is_traces else self._records
+            received.add(prepared.accepted, self._receiver, prepared.encoding)
+        rejected = self._rejected_spans if is_traces else self._rejected_records
+        for reason, count in Counter(error.reason for error in prepared.rejected).items():
+            rejected.add(count, self._receiver, reason)
+        if prepared.without_trace:
+            rejected.add(prepared.without_trace, self._receiver, "no_trace")
+        self._bytes.add(prepared.size_bytes, self._receiver)
+
+    def refused(self, reason: str) -> None:
+        """Counts a request that was not accepted."""
+        self._rejected_requests.add(1, self._receiver, reason)
+
+    async def accept(
+        self, inbox: Inbox, kind: str, body: bytes, encoding: Encoding, content_encoding: str = ""
+    ) -> Prepared:
+        """Checks a body, puts it into the inbox and counts it; returns when it is durable.
+
+        Raises:
+            Rejected: it can never be accepted.
+            Overloaded, StoreError: not now; also for what else an inbox may raise, so that the sender tries again.
+        """
+        try:
+            if len(body) > _INLINE_BYTES:
+                prepared = await asyncio.to_thread(self.prepare, kind, body, encoding, content_encoding)
+            else:
+                prepared = self.prepare(kind, body, encoding, content_encoding)
+            if not prepared.is_empty:
+                await self._store(inbox, prepared)
+        except (Rejected, Overloaded) as error:
+            self.refused(error.reason)
+            raise
+        except (StoreError, MemoryError) as error:
+            self.refused("store" if isinstance(error, StoreError) else "memory")
+            raise StoreError(str(error) or "out of memory") from error
+        self.stored(prepared)
+        return prepared
+
+    async def _store(self, inbox: Inbox, prepared: Prepared) -> None:
+        try:
+            await inbox(prepared.kind, prepared.body)
+        except (Overloaded, StoreError):
+            raise
+        except Exception as error:
+            _log.exception("the inbox failed")
+            raise StoreError(f"the inbox failed: {type(error).__name__}") from error

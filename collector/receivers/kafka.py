@@ -1,0 +1,277 @@
+"""OTLP from Kafka topics, as the OpenTelemetry Collector's Kafka exporter fills them.
+
+One thread polls; offsets are committed only after the inbox has said that the batch is durable, so that a crash reads
+again what was not. Reading a message twice does no harm: its spans are known by their ids.
+"""
+
+import importlib.util
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from kafka import KafkaConsumer, OffsetAndMetadata
+from kafka.errors import KafkaError
+
+from collector.core.errors import Overloaded, Rejected, StoreError
+from collector.core.telemetry import Telemetry
+from collector.receivers.accept import Acceptor, Encoding, Prepared
+from collector.receivers.kafka_config import KafkaConfig
+
+__all__ = ["BatchInbox", "DeadLetter", "KafkaConfig", "KafkaReceiver"]
+
+RECEIVER = "kafka"
+
+BatchInbox: TypeAlias = Callable[[list[tuple[str, bytes]]], None]
+"""Takes (kind, protobuf request) pairs; returns when all are durable. Raises Overloaded or StoreError."""
+
+DeadLetter: TypeAlias = Callable[[str, int, int, str, bytes], None]
+"""Takes topic, partition, offset, reason and payload of a message that can never be accepted."""
+
+MAX_BODY_BYTES = 64 * 2**20
+
+_POLL_SECONDS = 0.5  # also how long `stop` may have to wait for
+_CHECK_SECONDS = 15.0  # between two looks at the end of the topics
+_ANSWER_SECONDS = 5.0  # for a broker to answer a question or a commit
+_BACKOFF_SECONDS = (0.5, 30.0)
+_MAX_PAUSE_SECONDS = 60.0
+_OUR_DEFAULTS = {
+    "auto_offset_reset": "earliest",
+    "bootstrap_timeout_ms": 5_000,
+    "fetch_max_bytes": 16 * 2**20,
+    "metrics_enabled": False,
+}
+
+_log = logging.getLogger(__name__)
+
+
+class KafkaReceiver:
+    """Reads the topics of a configuration into the inbox, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        config: KafkaConfig,
+        inbox: BatchInbox,
+        telemetry: Telemetry,
+        dead_letter: DeadLetter,
+        connect: Callable[[KafkaConfig], Any] | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """`connect` makes the consumer; kafka-python's unless a test brings its own."""
+        self._config = config
+        self._inbox = inbox
+        self._dead_letter = dead_letter
+        self._connect = connect or connect_consumer
+        self._acceptor = Acceptor(RECEIVER, telemetry, max_body_bytes)
+        self._kinds = config.kinds()
+        self._encoding: Encoding = "json" if config.encoding == "otlp_json" else "protobuf"
+        self._lag = telemetry.gauge(
+            "driftline_kafka_lag_messages", "Messages in our partitions not yet read.", ["topic"], unit="messages"
+        )
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._problem = "not connected yet"
+        self._next: dict[Any, int] = {}  # per partition, the offset after the last one that is safe
+
+    @property
+    def healthy(self) -> bool:
+        """Whether brokers answer and the inbox takes what they send."""
+        return not self._problem
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, empty if nothing is."""
+        return self._problem
+
+    def start(self) -> None:
+        """Begin to read. A broker that cannot be reached is tried again until it can."""
+        if importlib.util.find_spec("crc32c") is None:
+            _log.warning("reading from Kafka is 30 times slower without the package crc32c; please install it")
+        self._thread = threading.Thread(target=self._run, name="kafka-receiver", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 15.0) -> None:
+        """Finish the batch at hand if the inbox takes it, then leave the group. Safe twice and without start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_seconds)
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        delay, longest = _BACKOFF_SECONDS
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._consume()
+            except (KafkaError, OSError) as error:
+                self._trouble(f"Kafka at {', '.join(self._config.brokers)}: {type(error).__name__}: {error}")
+            except Exception as error:
+                _log.exception("the Kafka receiver failed and starts again")
+                self._trouble(f"{type(error).__name__}: {error}")
+            if time.monotonic() - began > longest:
+                delay = _BACKOFF_SECONDS[0]  # it had worked for a while
+            self._stopping.wait(delay)
+            delay = min(delay * 2, longest)
+
+    def _consume(self) -> None:
+        consumer = self._connect(self._config)
+        self._next.clear()
+        try:
+            check_at = 0.0
+            while not self._stopping.is_set():
+                polled = consumer.poll(timeout_ms=round(_POLL_SECONDS * 1000))
+                if polled:
+                    self._deliver(consumer, _Batch(self, polled))
+                if time.monotonic() >= check_at and consumer.assignment():
+                    self._check(consumer)
+                    check_at = time.monotonic() + _CHECK_SECONDS
+        finally:
+            consumer.close(autocommit=False, timeout_ms=round(_ANSWER_SECONDS * 1000))
+
+    def _deliver(self, consumer: Any, batch: "_Batch") -> None:
+        """Hand a batch on, however long that takes, then commit it."""
+        delay, longest = _BACKOFF_SECONDS
+        while True:
+            try:
+                batch.deliver(self._inbox, self._dead_letter)
+                break
+            except (Overloaded, StoreError) as error:
+                asked = error.retry_after_seconds if isinstance(error, Overloaded) else 0.0
+                self._acceptor.refused(error.reason if isinstance(error, Overloaded) else "store")
+                self._trouble(f"waiting for the inbox: {error}")
+                if not self._pause(consumer, min(max(asked, delay), _MAX_PAUSE_SECONDS), batch):
+                    return  # stopped: what was not stored is not committed either
+                delay = min(delay * 2, longest)
+        consumer.resume(*consumer.paused())
+        self._commit(consumer, batch.offsets)
+        if self._problem.startswith("waiting for the inbox"):
+            self._well()
+
+    def _pause(self, consumer: Any, seconds: float, batch: "_Batch") -> bool:
+        """Wait, but stay a member of the group, which takes polling; False if it is time to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            consumer.pause(*consumer.assignment())
+            # Only a partition that is newly ours can bring anything.
+            batch.add(consumer.poll(timeout_ms=0))
+            if self._stopping.wait(min(left, _POLL_SECONDS)):
+                return False
+        return True
+
+    def _commit(self, consumer: Any, offsets: dict[Any, int]) -> None:
+        mine = consumer.assignment()
+        self._next.update(offsets)
+        commits = {
+            partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items() if partition in mine
+        }
+        if not commits:
+            return
+        try:
+            consumer.commit(commits, timeout_ms=round(_ANSWER_SECONDS * 1000))
+        except KafkaError as error:
+            # The spans are safe; whoever owns the partition next reads them once more.
+            _log.warning("offsets could not be committed, a few messages may be read twice: %s", error)
+
+    def _check(self, consumer: Any) -> None:
+        """Ask the brokers where the topics end: that gives the lag, and shows whether they answer."""
+        partitions = sorted(consumer.assignment())
+        timeout_ms = round(_ANSWER_SECONDS * 1000)
+        try:
+            ends = consumer.end_offsets(partitions, timeout_ms=timeout_ms)
+            lags = dict.fromkeys(self._kinds, 0)
+            for partition in partitions:
+                position = self._next.get(partition)
+                if position is None:
+                    position = consumer.position(partition, timeout_ms=timeout_ms)
+                lags[partition.topic] += max(0, ends[partition] - (position or 0))
+        except KafkaError as error:
+            self._trouble(f"Kafka at {', '.join(self._config.brokers)} does not answer: {type(error).__name__}")
+            return
+        for topic, lag in lags.items():
+            self._lag.set(lag, topic)
+        self._next = {partition: offset for partition, offset in self._next.items() if partition in partitions}
+        self._well()
+
+    def prepare(self, record: Any) -> Prepared:
+        """A message as a request.
+
+        Raises:
+            Rejected: it can never be accepted.
+        """
+        return self._acceptor.prepare(self._kinds[record.topic], record.value, self._encoding)
+
+    def stored(self, prepared: Prepared) -> None:
+        self._acceptor.stored(prepared)
+
+    def buried(self, reason: str) -> None:
+        self._acceptor.refused(reason)
+
+    def _trouble(self, problem: str) -> None:
+        """Said once, when it begins."""
+        if not self._problem or self._problem == "not connected yet":
+            _log.warning("%s; trying again until it works", problem)
+        self._problem = problem
+
+    def _well(self) -> None:
+        if self._problem and self._problem != "not connected yet":
+            _log.warning("reading from Kafka again")
+        self._problem = ""
+
+
+class _Batch:
+    """What was polled: requests for the inbox, and messages that nobody can read."""
+
+    def __init__(self, receiver: KafkaReceiver, polled: dict[Any, Sequence[Any]]) -> None:
+        self._receiver = receiver
+        self._requests: list[Prepared] = []
+        self._poison: list[tuple[Any, Rejected]] = []
+        self.offsets: dict[Any, int] = {}
+        self.add(polled)
+
+    def add(self, polled: dict[Any, Sequence[Any]]) -> None:
+        for partition, records in polled.items():
+            for record in records:
+                self.offsets[partition] = record.offset + 1
+                if record.value is None:
+                    continue  # a deletion marker, in a topic that is compacted by mistake
+                try:
+                    self._requests.append(self._receiver.prepare(record))
+                except Rejected as error:
+                    self._poison.append((record, error))
+
+    def deliver(self, inbox: BatchInbox, dead_letter: DeadLetter) -> None:
+        """Hand on what was not handed on before.
+
+        Raises:
+            Overloaded, StoreError: not all of it could be; call again.
+        """
+        bodies = [(request.kind, request.body) for request in self._requests if not request.is_empty]
+        if bodies:
+            inbox(bodies)
+        for request in self._requests:
+            self._receiver.stored(request)
+        self._requests.clear()
+        while self._poison:
+            record, error = self._poison[0]
+            dead_letter(record.topic, record.partition, record.offset, error.reason, record.value)
+            self._receiver.buried(error.reason)
+            self._poison.pop(0)
+
+
+def connect_consumer(config: KafkaConfig) -> Any:
+    """A kafka-python consumer, subscribed.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    settings = {**_OUR_DEFAULTS, **config.client_options()}
+    return KafkaConsumer(
+        *config.kinds(),
+        bootstrap_servers=list(config.brokers),
+        group_id=config.group,
+        client_id=settings.pop("client_id", "driftline"),
+        enable_auto_commit=False,
+        **settings,
+    )

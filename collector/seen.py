@@ -1,0 +1,77 @@
+"""The spans of a trace as they were understood, and what stands above what."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from collector.core.model import LogEvent, Operation, Span
+from collector.dialects.mapping import Dialect, Kind
+from collector.dialects.registry import dialect_of
+from collector.dialects.view import View
+from collector.join import NO_EVENTS
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """A span that a dialect understood. `above` is the nearest such span that encloses it, steps not counted."""
+
+    span: Span
+    view: View
+    dialect: Dialect
+    kind: Kind
+    operation: Operation | None
+    above: "Seen | None" = None
+    dropped: bool = False  # described again by another span, or no operation after all
+
+
+def understand(span: Span, events: Sequence[LogEvent] = NO_EVENTS) -> Seen | None:
+    """What one span says, in its own dialect; None if it says nothing about AI."""
+    dialect = dialect_of(span)
+    if dialect is None:
+        return None
+    view = View(span, events)
+    kind = dialect.kind(view)
+    if kind is None:
+        return None
+    return Seen(span, view, dialect, kind, dialect.read(view, kind))
+
+
+def link(spans: Iterable[Span], seen: Iterable[Seen]) -> None:
+    """Set `above` of each; linear in the number of spans, and safe against parents in a circle."""
+    parents = {span.span_id: span.parent_id for span in spans}
+    operations = {one.span.span_id: one for one in seen}
+    nearest: dict[str, Seen | None] = {}
+    for one in operations.values():
+        one.above = _nearest(one.span.parent_id, parents, operations, nearest)
+
+
+def _nearest(
+    span_id: str | None, parents: dict[str, str | None], seen: dict[str, Seen], known: dict[str, Seen | None]
+) -> Seen | None:
+    path: list[str] = []
+    found: Seen | None = None
+    while span_id is not None:
+        if span_id in known:
+            found = known[span_id]
+            break
+        here = seen.get(span_id)
+        if here is not None and here.kind != "step":
+            found = here
+            break
+        known[span_id] = None  # also ends a circle
+        path.append(span_id)
+        span_id = parents.get(span_id)
+    for passed in path:
+        known[passed] = found
+    return found
+
+
+def within(one: Seen, kind: Kind) -> bool:
+    """Whether a span of this kind encloses it."""
+    visited: set[int] = set()
+    above = one.above
+    while above is not None and id(above) not in visited:
+        if above.kind == kind:
+            return True
+        visited.add(id(above))
+        above = above.above
+    return False

@@ -1,0 +1,173 @@
+"""Which model asked for which tool run, and the runs that only the next prompt shows.
+
+Many applications run tools without a span. Then the model's answer asks for a call, and the input of a later answer
+holds the result: that is a run, without a span of its own. Where there is a span, the request adds what it leaves out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from collector.core.model import JSON, LLMCall, Message, RequestedCall, ToolCall
+from collector.dialects.tools import tool_result
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A call that a model asked for, or that a prompt says it had asked for."""
+
+    call: RequestedCall
+    asked_ns: int
+    result: str | None = None
+    answered_ns: int | None = None
+    told: bool = False  # a result for it stands in a prompt
+    run: ToolCall | None = None
+
+
+def complete_runs(calls: Sequence[LLMCall], runs: list[ToolCall]) -> list[ToolCall]:
+    """All tool runs in order of start: those with spans, completed, and those known from messages only.
+
+    `calls` and `runs` are in order of start.
+    """
+    requests = _requests(calls)
+    if not requests:
+        return runs
+    _pair(requests, runs)
+    for request in requests:
+        if request.run is not None:
+            _complete(request.run, request)
+    inferred = [_inferred(request) for request in requests if request.run is None and request.told]
+    return sorted([*runs, *inferred], key=lambda run: run.start_ns) if inferred else runs
+
+
+def complete_history(calls: Sequence[LLMCall]) -> None:
+    """Give back to a model's earlier messages the text that was said with a tool call.
+
+    Several libraries leave it out when the message is sent again; the call that made it still knows.
+    `calls` is in order of start.
+    """
+    said: dict[str, str] = {}
+    for call in calls:
+        for message in call.input_messages if said else ():
+            if message.role == "assistant" and message.text is None and message.tool_calls:
+                message.text = said.get(message.tool_calls[0].id or "")
+        if call.output_text and call.tool_calls and call.tool_calls[0].id:
+            said[call.tool_calls[0].id] = call.output_text
+
+
+def _requests(calls: Sequence[LLMCall]) -> list[_Request]:
+    """Requests in the order in which they were made; a result counts where it is new to this trace."""
+    requests: list[_Request] = []
+    by_id: dict[str, _Request] = {}
+    for call in calls:
+        _read_prompt(call, requests, by_id)
+        for asked in call.tool_calls:
+            _note(_Request(asked, call.end_ns), requests, by_id)
+    return requests
+
+
+def _note(request: _Request, requests: list[_Request], by_id: dict[str, _Request]) -> _Request:
+    known = by_id.get(request.call.id) if request.call.id else None
+    if known is not None:
+        return known
+    requests.append(request)
+    if request.call.id:
+        by_id[request.call.id] = request
+    return request
+
+
+def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Request]) -> None:
+    """Results in a prompt. Those before the last thing the model said are history, unless this trace asked for them."""
+    messages = call.input_messages
+    if not any(message.role == "tool" for message in messages):
+        return
+    last_said = _end_of_last_answer(messages)
+    asked: list[RequestedCall] = []  # by the message before, in order, for results that do not say whose they are
+    for position, message in enumerate(messages):
+        if message.role == "assistant" and message.tool_calls:
+            asked = asked + message.tool_calls if messages[position - 1].role == "assistant" else [*message.tool_calls]
+        elif message.role == "tool":
+            wanted = _asked_for(message, asked)
+            request = _find(wanted, message, requests, by_id)
+            if request is None and position >= last_said and wanted is not None:
+                request = _note(_Request(wanted, call.start_ns), requests, by_id)
+            if request is not None and not request.told:
+                request.told, request.result, request.answered_ns = True, message.text, call.start_ns
+
+
+def _end_of_last_answer(messages: Sequence[Message]) -> int:
+    return max((at for at, message in enumerate(messages) if message.role == "assistant"), default=-1) + 1
+
+
+def _asked_for(message: Message, asked: list[RequestedCall]) -> RequestedCall | None:
+    for call in asked:
+        if call.id is not None and call.id == message.tool_call_id:
+            return call
+    if message.tool_call_id is None and asked:
+        return asked.pop(0)
+    return None
+
+
+def _find(
+    wanted: RequestedCall | None, message: Message, requests: list[_Request], by_id: dict[str, _Request]
+) -> _Request | None:
+    """The request that this trace already knows, by id, or by what was asked (some libraries write two ids)."""
+    if message.tool_call_id is not None and message.tool_call_id in by_id:
+        return by_id[message.tool_call_id]
+    if wanted is None:
+        return None
+    for request in requests:
+        if request.call.name == wanted.name and request.call.arguments == wanted.arguments and not request.told:
+            return request
+    return None
+
+
+def _pair(requests: Iterable[_Request], runs: Sequence[ToolCall]) -> None:
+    """Give each request its span: by id, else by name and arguments, else by name and order."""
+    free = {id(run): run for run in runs}
+    for fits in (_same_id, _same_arguments, _same_name):
+        for request in requests:
+            if request.run is None and free:
+                run = next((run for run in free.values() if fits(request, run)), None)
+                if run is not None:
+                    request.run = run
+                    del free[id(run)]
+
+
+def _same_id(request: _Request, run: ToolCall) -> bool:
+    return run.id is not None and run.id == request.call.id
+
+
+def _same_name(request: _Request, run: ToolCall) -> bool:
+    return run.name == request.call.name and run.end_ns >= request.asked_ns
+
+
+def _same_arguments(request: _Request, run: ToolCall) -> bool:
+    return _same_name(request, run) and _equal(request.call.arguments, run.arguments)
+
+
+def _equal(asked: JSON, told: JSON) -> bool:
+    """A tool with one argument may be told with the bare value."""
+    if asked == told:
+        return True
+    return isinstance(asked, dict) and len(asked) == 1 and str(next(iter(asked.values()))) == str(told)
+
+
+def _complete(run: ToolCall, request: _Request) -> None:
+    run.id = run.id or request.call.id
+    named = isinstance(request.call.arguments, dict) and not isinstance(run.arguments, dict)
+    if named or run.arguments is None:
+        run.arguments = request.call.arguments
+    if run.result is None and run.error is None and request.result is not None:
+        run.result = tool_result(request.result)
+
+
+def _inferred(request: _Request) -> ToolCall:
+    return ToolCall(
+        span_id=None,
+        start_ns=request.asked_ns,
+        end_ns=max(request.asked_ns, request.answered_ns or 0),
+        name=request.call.name,
+        arguments=request.call.arguments,
+        result=tool_result(request.result),
+        id=request.call.id,
+    )

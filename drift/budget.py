@@ -1,0 +1,156 @@
+"""The operator's one knob, `false_pages: 1 per week`, as start mass for every point of every series.
+
+A budgeted detector begins a new bet with each point. How much it stakes is its start mass `a_t`, and with evidence
+`M_t = (M_{t-1} + a_t) L_t`, where E[L_t | past] <= 1 while nothing changed,
+
+    E[M_T] <= E[a_1 + ... + a_T]      and, with alarms at M >= 1,      E[false alarms until T] <= E[a_1 + ... + a_T]
+
+at any stopping time T, counting a detector that starts again at 0 after an alarm. The right side adds up over
+detectors, however they depend on one another. So if the mass handed out to all detectors together never exceeds `rate
+* elapsed event time`, with the rate in pages a nanosecond, then the expected number of false alarms over everything
+does not either: at any traffic, for any number of series, without a correction for how often anybody looks. With a
+constant share per point it is the classic Shiryaev-Roberts detector at an average run length of 1 / share.
+
+What this needs: `a_t` must be predictable, that is, it must not depend on the value of the point it goes with. Ours
+depends on when points came and on which series were ready before this one, not on the values. A page therefore
+assumes that arrival times do not foretell scores (as they would if failing requests came in bursts of their own; that
+is autocorrelation, which the detector tempers).
+
+What is approximate: the level that L_t is held against is estimated, see `drift.detectors.mean`. Detectors that are
+not budgeted (river's) spend nothing and promise nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_PERIOD_SECONDS = {"hour": 3600, "day": 86400, "week": 604800, "month": 30 * 86400}
+_FALSE_PAGES = re.compile(r"\s*(\d+(?:\.\d+)?)\s+(?:per|an|a)\s+(hour|day|week|month)\s*")
+_SECOND = 10**9
+
+_LONGEST_GAP_NS = 300 * _SECOND  # a longer silence leaves its share of the budget unspent
+_POT_SHARE = 1 / 64  # spreads what a gap earned over about this many updates, for scores that share one end time
+
+_BELIEVED_STEP_NS = 3600 * _SECOND  # a step ahead that one point may make on its own
+_AHEAD_POINTS = 8  # this many in a row prove a longer step ahead: a silence, not one bad clock
+_BEHIND_POINTS = 256  # this many in a row prove that the clock had run ahead of the world
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePages:
+    """How many false pages the operator accepts, over everything that is watched."""
+
+    pages: float
+    seconds: float
+
+    @property
+    def per_ns(self) -> float:
+        return self.pages / (self.seconds * _SECOND)
+
+    @property
+    def per_week(self) -> float:
+        return self.pages * _PERIOD_SECONDS["week"] / self.seconds
+
+
+def parse_false_pages(value: Any) -> FalsePages:
+    """The budget in a text such as `1 per week` or `0.5 per day`; a month is 30 days.
+
+    >>> parse_false_pages("2 per month").per_week
+    0.4666666666666667
+
+    Raises:
+        ValueError: not such a text; the message says what one looks like.
+    """
+    if isinstance(value, FalsePages):
+        return value
+    found = _FALSE_PAGES.fullmatch(value) if isinstance(value, str) and len(value) < 100 else None
+    if found is None or not 0 < float(found[1]) < 1e6:
+        raise ValueError(f"{value!r:.80} is not a number of pages per hour, day, week or month, such as `1 per week`")
+    return FalsePages(float(found[1]), _PERIOD_SECONDS[found[2]])
+
+
+class EventClock:
+    """How far event time has come, by points that may be late, early or wrong.
+
+    It never takes the word of a single point for a step of more than an hour: a few in a row must agree. It goes back
+    only when hundreds in a row are more than an hour behind. So neither a broken clock in one service nor the replay of
+    an old recording can stop it for long.
+    """
+
+    __slots__ = ("_ahead", "_ahead_least", "_behind", "now_ns")
+
+    def __init__(self) -> None:
+        self.now_ns = -1
+        self._ahead = self._ahead_least = self._behind = 0
+
+    def advance(self, at_ns: int) -> int:
+        """Take the time of the next point; returns by how many nanoseconds believed time moved on."""
+        step = at_ns - self.now_ns
+        if self.now_ns < 0:
+            self.now_ns = at_ns
+            return 0
+        if 0 <= step <= _BELIEVED_STEP_NS:
+            self._ahead = self._behind = 0
+            self.now_ns = at_ns
+            return step
+        if step > 0:
+            return self._step_ahead(at_ns)
+        self._ahead = 0
+        if step >= -_BELIEVED_STEP_NS:
+            self._behind = 0
+        else:
+            self._behind += 1
+            if self._behind >= _BEHIND_POINTS:
+                self._behind = 0
+                self.now_ns = at_ns
+        return 0
+
+    def _step_ahead(self, at_ns: int) -> int:
+        self._behind = 0
+        self._ahead_least = at_ns if self._ahead == 0 else min(at_ns, self._ahead_least)
+        self._ahead += 1
+        if self._ahead < _AHEAD_POINTS:
+            return 0
+        step = self._ahead_least - self.now_ns
+        self.now_ns, self._ahead = self._ahead_least, 0
+        return step
+
+    def to_json(self) -> list[int]:
+        return [self.now_ns, self._ahead, self._ahead_least, self._behind]
+
+    def load_json(self, raw: object) -> None:
+        """Take over what `to_json` gave; ValueError if it is not."""
+        if type(raw) is not list or len(raw) != 4 or any(type(v) is not int for v in raw):
+            raise ValueError(f"event clock is {raw!r:.80}; four whole numbers are needed")
+        self.now_ns, self._ahead, self._ahead_least, self._behind = raw
+
+
+class Budget:
+    """Earns start mass as event time passes and hands it out, point by point; alarms are at evidence 1."""
+
+    __slots__ = ("_per_ns", "_pot", "spent")
+
+    def __init__(self, false_pages: FalsePages) -> None:
+        self._per_ns = false_pages.per_ns
+        self._pot = 0.0
+        self.spent = 0.0  # expected number of false pages handed out so far, at most
+
+    def earn(self, elapsed_ns: int) -> None:
+        """Event time moved on; never negative, and no more than five minutes count."""
+        self._pot += self._per_ns * min(max(elapsed_ns, 0), _LONGEST_GAP_NS)
+
+    def share(self) -> float:
+        """The start mass of the next update of one budgeted detector."""
+        mass = self._pot * _POT_SHARE
+        self._pot -= mass
+        self.spent += mass
+        return mass
+
+    def to_json(self) -> list[float]:
+        return [self._pot, self.spent]
+
+    def load_json(self, raw: object) -> None:
+        """Take over what `to_json` gave; ValueError if it is not."""
+        if type(raw) is not list or len(raw) != 2 or any(type(v) not in (int, float) or v < 0 for v in raw):
+            raise ValueError(f"budget is {raw!r:.80}; two numbers, not negative, are needed")
+        self._pot, self.spent = float(raw[0]), float(raw[1])

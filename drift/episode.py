@@ -1,0 +1,250 @@
+"""One change of one series while it lasts: how large it is by now, whether it is over, whether it gets worse."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from drift.attribute import carriers, contrast, worst
+from drift.base import Carrier, Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
+from drift.detectors.mean import MeanDetector
+from drift.estimate import Sums, difference, estimate, sums_from_json
+from drift.onset import Onset, locate
+from drift.plan import Plan
+from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
+
+_RECOVERY_ARL = 1e4
+_RECOVERY_ARL_SMALL = 1e5
+_SMALL = 0.05
+_RELOCATE_UNTIL = (CHUNKS - 2) * CHUNK  # later the onset is about to leave the full records: it stays as it is
+
+
+class Episode:
+    """A change from its detection to its end. `change` is what is told of it, always up to `sequence`."""
+
+    def __init__(self, plan: Plan, change: Change, before: Sums, after: Sums, mix: Mix, reference: list[list[float]]):
+        self.plan = plan
+        self.change = change
+        self.before, self.after = before, after
+        self.mix = mix  # traffic before the onset
+        self.reference = reference  # values and weights from before the onset, to learn the old level from again
+        self.opened_ns = change.detected_ns  # by the event clock, which one wrong time does not lead astray
+        self.since = 0  # points since the detection
+        self.moved = False  # whether the level moved again, so that the onset is not to be sought anew
+        self.inflation = 1.0
+        self.recovery = self._recovery()
+
+    def _recovery(self) -> MeanDetector:
+        """Watches for the way back: the mirror of the change, held against the middle of the old and new level.
+
+        A size is overestimated when it is first told, so the new level is taken at the end of its interval that is
+        nearer to the old one. Otherwise a series that stays bad would seem to recover.
+        """
+        down = self.change.direction == "down"
+        level = estimate(self.after, self.inflation)
+        nearer = min(level.upper, self.before.mean) if down else max(level.lower, self.before.mean)
+        watch = MeanDetector(
+            direction="up" if down else "down",
+            arl=_RECOVERY_ARL_SMALL if abs(self.before.mean - nearer) < _SMALL else _RECOVERY_ARL,
+            baseline=min(max((self.before.mean + nearer) / 2, 1e-3), 1 - 1e-3),
+        )
+        watch.warmup([x for x, _ in self.reference], [w for _, w in self.reference])
+        return watch
+
+    def _adjust_recovery(self) -> None:
+        """Hold against the middle as it is known now, unless evidence is building up against a stricter one."""
+        watch = self._recovery()
+        assert watch.baseline is not None
+        assert self.recovery.baseline is not None
+        stricter = (watch.baseline > self.recovery.baseline) == (self.change.direction == "down")
+        if stricter or not self.recovering:
+            self.recovery = watch
+
+    def follow(self, x: float, w: float) -> bool:
+        """Count a point; whether the series has recovered."""
+        self.since += 1
+        self.after.add(x, w)
+        self.recovery.update(x, w)
+        return self.recovery.change is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether the size is to be told anew: when the points since the detection have doubled, from 32 on."""
+        return self.since >= 32 and self.since & (self.since - 1) == 0
+
+    @property
+    def recovering(self) -> bool:
+        return self.recovery.evidence >= 0.1 * self.recovery.threshold
+
+    def refresh(self, recent: Recent, fixed: Sequence[str]) -> Change:
+        """The change as it is known by now."""
+        onset = None
+        if not self.moved and self.after.n < _RELOCATE_UNTIL:
+            prior, candidates = recent.candidates()
+            onset = locate(prior, candidates, self.change.direction, self.inflation)
+            self.before, self.after = onset.before, onset.after
+            low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
+            self._set(onset_ns=best, onset_low_ns=min(low, best), onset_high_ns=max(high, best))
+        before, after = (estimate(part, self.inflation) for part in (self.before, self.after))
+        size = difference(before, after)
+        if onset is not None:
+            before, after, size = onset.before_level, onset.after_level, onset.size
+        self._adjust_recovery()
+        return self._tell(before, after, size, recent, fixed)
+
+    def move(self, recent: Recent, fixed: Sequence[str], direction: Shift) -> Change:
+        """The level moved again: measure the change from there on."""
+        records = list(recent.records())[-self.after.n :]
+        older = max(0, self.after.n - len(records))
+        prior = Sums() if not older else _minus(self.after, records)
+        onset = locate(prior, [point_candidate(record) for record in records], direction, self.inflation)
+        self.after, self.moved = onset.after, True
+        before = estimate(self.before, self.inflation)
+        told = self._tell(before, onset.after_level, difference(before, onset.after_level), recent, fixed)
+        self.recovery = self._recovery()
+        return told
+
+    def end(self, at_ns: int, reason: str) -> Change:
+        self._set(status="resolved", resolved_ns=at_ns, reason=reason, sequence=self.change.sequence + 1)
+        return self.change
+
+    def mark(self, paged: bool, related: str) -> Change:
+        """Whether anybody is told, and which change was told of instead."""
+        self._set(paged=paged, related=related)
+        return self.change
+
+    @property
+    def size(self) -> float:
+        """Absolute size as a part of the range."""
+        return abs(self.change.size.value) / self.plan.span
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "change": encode_change(self.change).decode(),
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+            "mix": self.mix.values,
+            "reference": self.reference,
+            "opened_ns": self.opened_ns,
+            "since": self.since,
+            "moved": self.moved,
+            "inflation": self.inflation,
+            "middle": self.recovery.baseline,
+            "recovery_arl": self.recovery.arl,
+            "recovery": pack(self.recovery),
+        }
+
+    def _set(self, **values: Any) -> None:
+        self.change = Change(**{**_shallow(self.change), **values})
+
+    def _tell(self, before: Estimate, after: Estimate, size: Estimate, recent: Recent, fixed: Sequence[str]) -> Change:
+        found, traces = self._evidence_in_traces(recent, fixed)
+        self._set(
+            before=self.plan.level_estimate(before),
+            after=self.plan.level_estimate(after),
+            size=self.plan.size_estimate(size),
+            carriers=found,
+            traces=traces or self.change.traces,
+            sequence=self.change.sequence + 1,
+        )
+        return self.change
+
+    def _evidence_in_traces(self, recent: Recent, fixed: Sequence[str]) -> tuple[list[Carrier], list[str]]:
+        after = list(recent.records())[-self.after.n :]
+        found = carriers(self.mix, after, fixed, self.plan.level)
+        return found, worst(after, self.change.direction, found)
+
+
+def open_episode(
+    plan: Plan,
+    identity: str,
+    slices: dict[str, str],
+    detection: Detection,
+    at_ns: int,
+    recent: Recent,
+    inflation: float,
+    clipped: float,
+) -> Episode | None:
+    """The change that a detector found, or None while there are too few points since its onset to tell of it."""
+    prior, candidates = recent.candidates()
+    onset = locate(prior, candidates, detection.direction, inflation)
+    records = list(recent.records())
+    first = onset.best - recent.blocks  # of the records after the onset
+    if len(records) - max(first, 0) < plan.min_points:
+        return None
+    earlier, later = records[: max(onset.low - recent.blocks, 0)], records[max(first, 0) :]
+    mix = recent.mix.copy()
+    for record in earlier:
+        mix.add(record)
+    found = carriers(mix, later, tuple(slices), plan.level)
+    low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
+    change = Change(
+        id=identity,
+        status="active",
+        monitor=plan.name,
+        metric=plan.metric,
+        statistic=plan.statistic,
+        slice=slices,
+        direction=detection.direction,
+        detector=plan.detector,
+        evidence=detection.evidence,
+        threshold=detection.threshold,
+        detected_ns=at_ns,
+        onset_ns=best,
+        onset_low_ns=min(low, best),  # event times need not be in order
+        onset_high_ns=max(high, best),
+        before=plan.level_estimate(onset.before_level),
+        after=plan.level_estimate(onset.after_level),
+        size=plan.size_estimate(onset.size),
+        carriers=found,
+        traces=worst(later, detection.direction, found),
+        contrast_traces=contrast(earlier, detection.direction, onset.before.mean),
+        paged=abs(onset.size.value) >= plan.min_effect,
+        clipped=clipped,
+    )
+    return _begin(plan, change, onset, mix, earlier, inflation)
+
+
+def _begin(plan: Plan, change: Change, onset: Onset, mix: Mix, earlier: list[Record], inflation: float) -> Episode:
+    reference = [[record[1], record[2]] for record in earlier[-plan.warmup :]]
+    episode = Episode(plan, change, onset.before, onset.after, mix, reference)
+    episode.inflation = inflation
+    return episode
+
+
+def episode_from_json(plan: Plan, raw: Any) -> Episode:
+    """An episode as `to_json` gave it; ValueError, TypeError or KeyError if it cannot be."""
+    mix = Mix()
+    mix.load_json(raw["mix"])
+    reference = [[float(x), float(w)] for x, w in raw["reference"]]
+    before, after = sums_from_json(raw["before"]), sums_from_json(raw["after"])
+    episode = Episode(plan, decode_change(raw["change"].encode()), before, after, mix, reference)
+    episode.since, episode.moved, episode.inflation = int(raw["since"]), bool(raw["moved"]), float(raw["inflation"])
+    episode.opened_ns = int(raw["opened_ns"])
+    direction: Shift = "up" if episode.change.direction == "down" else "down"
+    episode.recovery = MeanDetector(direction, arl=raw["recovery_arl"], baseline=raw["middle"])
+    unpack(episode.recovery, raw["recovery"])
+    return episode
+
+
+def pack(detector: Detector) -> str:
+    return b64encode(detector.state()).decode("ascii")
+
+
+def unpack(detector: Detector, text: object) -> None:
+    """Restore a detector; ValueError if it cannot be."""
+    if type(text) is not str:
+        raise ValueError("a detector's state must be text")
+    detector.restore(b64decode(text, validate=True))
+
+
+def _shallow(change: Change) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in Change.__dataclass_fields__}
+
+
+def _minus(whole: Sums, records: list[Record]) -> Sums:
+    part = Sums()
+    for record in records:
+        part.add(record[1], record[2])
+    mine, theirs = asdict(whole), asdict(part)
+    return Sums(**{name: max(mine[name] - theirs[name], type(mine[name])(0)) for name in mine})

@@ -1,0 +1,81 @@
+"""What the watcher shows to Prometheus. Label sets are fixed: a slice is one label, `service=shop,version=2`."""
+
+from collections.abc import Iterable
+
+from collector.core.telemetry import Telemetry
+from drift.series import Series, slice_text
+
+_LABELS = ("monitor", "metric", "slice")
+_FOLD = ("slice",)
+
+
+class Gauges:
+    def __init__(self, telemetry: Telemetry) -> None:
+        declare = telemetry.gauge
+        self._active = declare(
+            "driftline_change_active", "1 while a detected change of the series lasts", _LABELS, fold=_FOLD
+        )
+        self._evidence = declare(
+            "driftline_change_evidence_ratio",
+            "Evidence for a change over the threshold at which it is one",
+            _LABELS,
+            unit="ratio",
+            fold=_FOLD,
+        )
+        self._onset = declare(
+            "driftline_change_onset_timestamp_seconds",
+            "When the active change began, by estimate",
+            _LABELS,
+            unit="seconds",
+            fold=_FOLD,
+        )
+        self._size = declare(
+            "driftline_change_size_ratio",
+            "Level after minus level before the active change, as a part of the score's range",
+            _LABELS,
+            unit="ratio",
+            fold=_FOLD,
+        )
+        self._estimate, self._lower, self._upper = (
+            declare(f"driftline_estimate{part}_ratio", help_text, _LABELS, unit="ratio", fold=_FOLD)
+            for part, help_text in (
+                ("", "Weighted mean or pass rate over the last hour of event time, as a part of the score's range"),
+                ("_lower", "Lower end of the 95% interval of driftline_estimate_ratio"),
+                ("_upper", "Upper end of the 95% interval of driftline_estimate_ratio"),
+            )
+        )
+        self._count = declare("driftline_series", "Series that the monitor watches", ("monitor",))
+        self._budget = declare(
+            "driftline_false_page_budget_spent", "Expected number of false pages so far, at most, by construction"
+        )
+
+    def show(self, series: Iterable[Series], now_ns: int) -> None:
+        for one in series:
+            plan, status = one.plan, one.describe(now_ns)
+            labels = (plan.name, plan.metric, slice_text(one.slices))
+            self._evidence.set(min(status.evidence / status.threshold, 1e9), *labels)
+            level = status.level
+            for gauge, value in ((self._estimate, level.value), (self._lower, level.lower), (self._upper, level.upper)):
+                if level.n > 0:
+                    gauge.set((value - plan.low) / plan.span, *labels)
+                else:
+                    gauge.remove(*labels)  # no data is not a level
+            self._active.set(float(one.episode is not None), *labels)
+            if one.episode is not None:
+                self._onset.set(one.episode.change.onset_ns / 1e9, *labels)
+                self._size.set(one.episode.change.size.value / plan.span, *labels)
+            else:
+                self._onset.remove(*labels)
+                self._size.remove(*labels)
+
+    def forget(self, series: Series) -> None:
+        labels = (series.plan.name, series.plan.metric, slice_text(series.slices))
+        every = (self._active, self._evidence, self._onset, self._size, self._estimate, self._lower, self._upper)
+        for gauge in every:
+            gauge.remove(*labels)
+
+    def count(self, monitor: str, series: int) -> None:
+        self._count.set(float(series), monitor)
+
+    def spent(self, pages: float) -> None:
+        self._budget.set(pages)

@@ -1,0 +1,120 @@
+"""What goes into drift (points) and what comes out (changes)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Direction = Literal["down", "up", "both"]
+Shift = Literal["down", "up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a detector says when its evidence reaches its threshold."""
+
+    direction: Shift
+    evidence: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One score as the watchers see it.
+
+    `value` is in the metric's declared unit, `probability` that of having been sampled, over everything between the
+    application and the scorer, in (0, 1]; `revision` counts how often late spans changed the trace's score.
+    """
+
+    score_id: str
+    metric: str
+    trace_id: str
+    span_id: str
+    at_ns: int
+    value: float
+    passed: bool | None
+    probability: float
+    slices: dict[str, str]
+    evaluator_id: str
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a monitor knows about a scorer: the range of its values (None: unbounded) and which end is better."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    better: Literal["higher", "lower"] | None = None
+
+    @property
+    def bounded(self) -> bool:
+        return self.low is not None and self.high is not None and self.low < self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95% interval; `n` is the effective number of points behind it."""
+
+    value: float
+    lower: float
+    upper: float
+    n: float
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A slice value and the part of a change that it carries.
+
+    `share` of the difference, split into `mix` (its traffic grew or shrank) and `within` (its own level moved);
+    `before` and `after` are its levels (None: it had no traffic then), `traffic` its part of the points after the
+    onset.
+    """
+
+    attribute: str
+    value: str
+    share: float
+    before: float | None
+    after: float | None
+    is_new: bool
+    mix: float = 0.0
+    within: float = 0.0
+    traffic: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A detected change of one series, as of `sequence`: it is told again as it is better known, and when it ends.
+
+    `before`, `after` and `size` (after minus before) are in the metric's unit, or rates if `statistic` is `pass_rate`.
+    The onset lies in [onset_low_ns, onset_high_ns]. `paged` says whether anyone should be told; if not, `related` may
+    name the change that was paged instead. `reason` says how a resolved change ended: recovered, adopted (it became the
+    new normal), no_data, or reconfigured.
+    """
+
+    id: str
+    status: Literal["active", "resolved"]
+    monitor: str
+    metric: str
+    statistic: Literal["mean", "pass_rate"]
+    slice: dict[str, str]
+    direction: Shift
+    detector: str
+    evidence: float
+    threshold: float
+    detected_ns: int
+    onset_ns: int
+    onset_low_ns: int
+    onset_high_ns: int
+    before: Estimate
+    after: Estimate
+    size: Estimate
+    carriers: list[Carrier] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
+    contrast_traces: list[str] = field(default_factory=list)
+    paged: bool = True
+    resolved_ns: int | None = None
+    sequence: int = 0
+    reason: str = ""
+    related: str = ""
+    clipped: float = 0.0
+    """Share of the points whose sampling weight was clipped, since the warm-up."""

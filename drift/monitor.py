@@ -1,0 +1,314 @@
+"""All monitors over all their series: points in, changes out.
+
+Everything runs on event time and on the order of the points: the same points in the same order give the same changes,
+with the same ids, wherever the watcher was stopped and restored in between.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Any
+
+import orjson
+
+from collector.core.errors import UserError
+from collector.core.telemetry import Telemetry
+from drift.base import Change, Metric, Point
+from drift.budget import Budget, EventClock, FalsePages, parse_false_pages
+from drift.gauges import Gauges
+from drift.plan import MonitorConfig, Plan, plans
+from drift.recent import OTHER, Record, Slices
+from drift.saved import VERSION, WRONG, by_series, chunks, retired, unreadable, versioned
+from drift.series import Series, SeriesStatus
+
+__all__ = ["MonitorConfig", "Watcher"]
+
+UNKNOWN = "unknown"
+"""The value of a monitor's first slice attribute where a trace has none."""
+
+_CLOCK_KEY = "watcher"
+_SWEEP_EVERY = 1024  # points between two looks for series that are idle
+_MOST_INTERNED = 10_000
+_LATEST_NS = 2**62
+_MOST_WEIGHT = 1e15  # far over any sampling rate; its square must stay a number
+
+SliceKey = tuple[str, ...]
+
+
+class Monitor:
+    """One plan and its series, by the values of the slice attributes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.series: dict[SliceKey, Series] = {}
+        self.routes: dict[Slices, list[Series]] = {}
+
+    def route(self, slices: Slices) -> list[Series]:
+        """The series that a point of these slices belongs to, shortest prefix first; makes those that are new."""
+        known = self.routes.get(slices)
+        if known is None:
+            if len(self.routes) >= _MOST_INTERNED:
+                self.routes.clear()
+            known = self.routes[slices] = [self._ensure(key) for key in self._keys(dict(slices))]
+        return known
+
+    def relatives(self, series: Series) -> Iterable[Series]:
+        """The series of this monitor that hold `series` or are held by it."""
+        mine = tuple(series.slices.values())
+        for key, other in sorted(self.series.items()):
+            shared = min(len(key), len(mine))
+            if other is not series and key[:shared] == mine[:shared]:
+                yield other
+
+    def drop(self, key: SliceKey) -> None:
+        del self.series[key]
+        self.routes.clear()
+
+    def _keys(self, slices: dict[str, str]) -> list[SliceKey]:
+        if not self.plan.by:
+            return [()]
+        values = [slices.get(self.plan.by[0], UNKNOWN)]
+        keys: list[SliceKey] = [tuple(values)]
+        for attribute in self.plan.by[1:]:
+            if attribute not in slices:
+                break
+            values.append(slices[attribute])
+            keys.append(tuple(values))
+        return keys
+
+    def _ensure(self, key: SliceKey) -> Series:
+        found = self.series.get(key)
+        if found is None:
+            if len(self.series) >= self.plan.max_series:
+                key = tuple(OTHER for _ in key)
+                if key in self.series:
+                    return self.series[key]
+            found = self.series[key] = Series(self.plan, dict(zip(self.plan.by, key, strict=False)))
+        return found
+
+
+class Watcher:
+    """Watches points with all monitors under one budget of false pages.
+
+    Args:
+        monitors: the configured rules.
+        false_pages: the budget, such as `1 per week`, over all series of all monitors together.
+        metrics: what the scorers measure, by name.
+        telemetry: where series show.
+
+    Raises:
+        UserError: every problem of the configuration, with its path.
+    """
+
+    def __init__(
+        self, monitors: Sequence[MonitorConfig], false_pages: str | FalsePages, metrics: Mapping[str, Metric], telemetry: Telemetry
+    ) -> None:
+        try:
+            self._false_pages = parse_false_pages(false_pages)
+        except ValueError as error:
+            raise UserError(f"false_pages: {error}") from error
+        self._budget = Budget(self._false_pages)
+        self._clock = EventClock()
+        self._monitors: dict[str, Monitor] = {plan.name: Monitor(plan) for plan in plans(monitors, metrics)}
+        self._by_metric: dict[str, list[Monitor]] = {}
+        for monitor in self._monitors.values():
+            self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
+        self._gauges = Gauges(telemetry)
+        self._points = telemetry.counter(
+            "driftline_points",
+            "Scores that came to the watchers: watched, no_monitor, no_verdict, revised, or invalid",
+            ("metric", "outcome"),
+            fold=("metric",),
+        )
+        self._revised = telemetry.counter(
+            "driftline_revised_points", "Scores that superseded an earlier one, too late for detectors", ("metric",)
+        )
+        self._interned: dict[Slices, Slices] = {}
+        self._touched: dict[str, Series] = {}
+        self._deleted: set[str] = set()
+        self._pending: list[Change] = []
+        self._taken = 0
+
+    def update(self, point: Point) -> list[Change]:
+        """Take the next score; returns what there is to tell of changes: opened, better known, or ended.
+
+        A revised score is counted but not watched: its first form was, and counting it twice would break the budget.
+        """
+        outcome, changes = self._watch(point)
+        self._points.add(1, point.metric, outcome)
+        if self._pending:
+            changes, self._pending = self._pending + changes, []
+        return changes
+
+    def _watch(self, point: Point) -> tuple[str, list[Change]]:
+        if not (0 <= point.at_ns < _LATEST_NS and 0.0 < point.probability <= 1.0 and -inf < point.value < inf):
+            return "invalid", []
+        if point.revision > 0:
+            self._revised.add(1, point.metric)
+            return "revised", []
+        self._budget.earn(self._clock.advance(point.at_ns))
+        self._taken += 1
+        changes = self._sweep() if self._taken % _SWEEP_EVERY == 0 else []
+        monitors = self._by_metric.get(point.metric)
+        if monitors is None:
+            return "no_monitor", changes
+        slices = self._intern(point.slices)
+        outcome = "no_verdict"
+        for monitor in monitors:
+            x = monitor.plan.value(point)
+            if x is None:
+                continue
+            if not 0.0 <= x <= 1.0:
+                outcome = "invalid"
+                continue
+            outcome = "watched" if outcome != "invalid" else outcome
+            record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
+            self._feed(monitor, record, changes)
+        return outcome, changes
+
+    def _feed(self, monitor: Monitor, record: Record, changes: list[Change]) -> None:
+        now_ns = self._clock.now_ns
+        for series in monitor.route(record[4]):
+            self._touched[series.key] = series
+            change = series.update(record, now_ns, self._budget)
+            if change is not None:
+                changes.append(self._decide(monitor, series, change))
+
+    def _decide(self, monitor: Monitor, series: Series, change: Change) -> Change:
+        """Whether an active change is a page: large enough, and not part of one that was sent already.
+
+        A change that was paged stays so. One that was not may become a page as it grows, or when the change it was
+        part of has ended.
+        """
+        episode = series.episode
+        if episode is not None and not (change.paged and change.sequence > 0):
+            related = _told_with(change, monitor.relatives(series))
+            change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
+        self._gauges.show([series], self._clock.now_ns)
+        return change
+
+    def _sweep(self) -> list[Change]:
+        """Forget series without points; their changes end, since nobody can say that they last."""
+        changes: list[Change] = []
+        now_ns = self._clock.now_ns
+        for monitor in self._monitors.values():
+            for key, series in sorted(monitor.series.items()):
+                idle_ns = now_ns - series.last_ns
+                if series.episode is not None and idle_ns > monitor.plan.adopt_after_ns:
+                    change = series.end(now_ns, "no_data")
+                    self._touched[series.key] = series
+                    changes += [change] if change else []
+                if idle_ns > monitor.plan.forget_after_ns:
+                    change = series.end(now_ns, "no_data")
+                    changes += [change] if change else []
+                    self._forget(monitor, key, series)
+        return changes
+
+    def _forget(self, monitor: Monitor, key: SliceKey, series: Series) -> None:
+        self._touched.pop(series.key, None)
+        self._deleted.update(series.take_state(), series.take_state(everything=True))
+        self._gauges.forget(series)
+        monitor.drop(key)
+
+    def _intern(self, slices: dict[str, str]) -> Slices:
+        key = tuple(slices.items())
+        if len(self._interned) >= _MOST_INTERNED:
+            self._interned.clear()
+        return self._interned.setdefault(key, key)
+
+    def status(self) -> list[SeriesStatus]:
+        """Every series, by monitor and slice."""
+        found = [series for monitor in self._monitors.values() for series in monitor.series.values()]
+        found.sort(key=lambda series: (series.plan.name, list(series.slices.items())))
+        return [series.describe(self._clock.now_ns) for series in found]
+
+    def take_state(self) -> dict[str, bytes | None]:
+        """What changed since the last call, to be stored with the offset; None: delete. Sets the gauges too."""
+        self._gauges.show(self._touched.values(), self._clock.now_ns)
+        self._gauges.spent(self._budget.spent)
+        for monitor in self._monitors.values():
+            self._gauges.count(monitor.plan.name, len(monitor.series))
+        taken: dict[str, bytes | None] = {}
+        if not self._pending:  # what is gone must first have been told of
+            taken.update(dict.fromkeys(sorted(self._deleted)))
+            self._deleted.clear()
+        for series in self._touched.values():
+            taken.update(series.take_state())
+        if self._taken:
+            head = {
+                "v": VERSION,
+                "clock": self._clock.to_json(),
+                "budget": self._budget.to_json(),
+                "taken": self._taken,
+            }
+            taken[_CLOCK_KEY] = orjson.dumps(head)
+        self._touched.clear()
+        return taken
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take over everything that `take_state` gave, merged over time; goes on bit for bit.
+
+        State of a monitor that is gone, or now watches something else, is dropped; its running changes end, and
+        the next `update` tells of it.
+
+        Raises:
+            UserError: corrupt, or of a newer release. Nothing was taken over.
+        """
+        clock, budget, taken = self._restored_head(state)
+        loaded: list[Series] = []
+        deleted: set[str] = set()
+        pending: list[Change] = []
+        for key, parts in by_series(state).items():
+            try:
+                head = versioned(parts["head"])
+                monitor = self._monitors.get(head["monitor"])
+                if monitor is not None and monitor.plan.fingerprint == head["fingerprint"]:
+                    loaded.append(self._restored_series(monitor.plan, key, head, parts))
+                else:
+                    deleted.update(f"series/{key}/{part}" for part in parts)
+                    change = retired(head)
+                    pending += [change] if change else []
+            except WRONG as error:
+                raise unreadable(f"series/{key}", error) from error
+        for series in loaded:
+            self._monitors[series.plan.name].series[tuple(series.slices.values())] = series
+        self._clock, self._budget, self._taken = clock, budget, taken
+        self._deleted |= deleted
+        self._pending += pending
+        self._gauges.show(loaded, self._clock.now_ns)
+
+    def _restored_head(self, state: Mapping[str, bytes]) -> tuple[EventClock, Budget, int]:
+        clock, budget = EventClock(), Budget(self._false_pages)
+        if _CLOCK_KEY not in state:
+            return clock, budget, 0
+        try:
+            head = versioned(state[_CLOCK_KEY])
+            clock.load_json(head["clock"])
+            budget.load_json(head["budget"])
+            if type(head["taken"]) is not int or head["taken"] < 0:
+                raise ValueError(f"taken is {head['taken']!r:.80}; it must be a whole number, not negative")
+        except WRONG as error:
+            raise unreadable(_CLOCK_KEY, error) from error
+        return clock, budget, head["taken"]
+
+    def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
+        series = Series(plan, {str(name): str(value) for name, value in head["slices"]})
+        if series.key != key:
+            raise ValueError("belongs to another slice than its key says")
+        series.load(head, parts["past"], chunks(parts), self._interned)
+        return series
+
+
+def _told_with(change: Change, relatives: Iterable[Series]) -> str:
+    """The page that a change is part of, empty if none.
+
+    It is part of the page of a series that holds this one or is held by it, if both went the same way and this one may
+    have begun before that one was detected. What begins later is news.
+    """
+    for other in relatives:
+        theirs = other.episode.change if other.episode else None
+        if theirs is None or theirs.direction != change.direction or change.onset_low_ns > theirs.detected_ns:
+            continue
+        page = theirs.id if theirs.paged else theirs.related
+        if page:
+            return page
+    return ""

@@ -1,0 +1,186 @@
+"""What a monitor's configuration comes to, once it is known what its scorer measures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from collector.core.errors import UserError
+from collector.core.settings import Duration, Settings
+from drift.base import Detector, Direction, Estimate, Metric, Point, detector_factory
+
+NANO = 10**9
+Statistic = Literal["mean", "pass_rate"]
+
+
+class MonitorConfig(Settings):
+    """A rule that watches series: one metric, in each slice of `by`."""
+
+    watch: str = Field(min_length=1, max_length=200, description="the scorer whose scores are watched")
+    name: str | None = Field(None, min_length=1, max_length=200, description="the scorer's name if left out")
+    by: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), max_length=8, description="slices; each prefix is watched too: [service, version] also watches [service]"
+    )
+    statistic: Literal["auto", "mean", "pass_rate"] = Field(
+        "auto", description="auto: the mean if the scorer's range is bounded, otherwise the pass rate"
+    )
+    direction: Literal["auto", "down", "up", "both"] = Field("auto", description="auto: what is worse for this scorer")
+    min_effect: float = Field(
+        0.03, ge=0, le=1, description="least size worth a page, as a part of the scorer's range; smaller is recorded"
+    )
+    warmup: int = Field(300, ge=20, le=2000, description="points that a series' first level is learned from")
+    min_points: int = Field(10, ge=1, le=1000, description="points since the onset before a change is announced")
+    detector: str = Field("mean", min_length=1, description="mean, adwin, page_hinkley, or one of your own")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
+    max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
+    adopt_after: Duration = Field(7 * 86400.0, ge=60, description="a change that lasts so long is the new normal")
+    forget_after: Duration = Field(14 * 86400.0, ge=60, description="a series without points for so long is dropped")
+
+    @property
+    def title(self) -> str:
+        return self.name or self.watch
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One monitor, resolved. Values are watched on [0, 1]; `low` and `span` lead back to the metric's unit."""
+
+    name: str
+    metric: str
+    by: tuple[str, ...]
+    statistic: Statistic
+    direction: Direction
+    low: float
+    span: float
+    min_effect: float
+    warmup: int
+    min_points: int
+    detector: str
+    make: Callable[[], Detector]
+    max_series: int
+    adopt_after_ns: int
+    forget_after_ns: int
+    fingerprint: str
+
+    def value(self, point: Point) -> float | None:
+        """What is watched of a point, None if it says nothing; may lie outside [0, 1] if the point is wrong."""
+        if self.statistic == "pass_rate":
+            return None if point.passed is None else float(point.passed)
+        return (point.value - self.low) / self.span
+
+    def level(self, x: float) -> float:
+        """A level on [0, 1] in the metric's unit."""
+        return self.low + x * self.span
+
+    def level_estimate(self, e: Estimate) -> Estimate:
+        return Estimate(self.level(e.value), self.level(e.lower), self.level(e.upper), e.n)
+
+    def size_estimate(self, e: Estimate) -> Estimate:
+        return Estimate(e.value * self.span, e.lower * self.span, e.upper * self.span, e.n)
+
+
+def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> list[Plan]:
+    """The plans of all monitors.
+
+    Raises:
+        UserError: every problem, each with the path of the wrong value.
+    """
+    made: list[Plan] = []
+    problems: list[str] = []
+    for number, config in enumerate(monitors):
+        path = f"monitors[{number}]"
+        metric = metrics.get(config.watch)
+        if metric is None:
+            known = ", ".join(sorted(metrics)) or "none"
+            problems.append(f"{path}.watch: {config.watch!r} is not a configured scorer; configured: {known}")
+            continue
+        if any(config.title == plan.name for plan in made):
+            problems.append(f"{path}.name: {config.title!r} is taken by an earlier monitor; give it a name of its own")
+            continue
+        try:
+            made.append(_plan(config, metric, path))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*problems)
+    return made
+
+
+def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
+    if config.statistic == "mean" and not metric.bounded:
+        raise UserError(
+            f"{path}.statistic: the range of {metric.name!r} is not bounded, so only pass_rate can be watched"
+        )
+    if len(set(config.by)) != len(config.by):
+        raise UserError(f"{path}.by: {list(config.by)} names a slice twice")
+    statistic: Statistic = "mean" if config.statistic == "mean" else "pass_rate"
+    if config.statistic == "auto" and metric.bounded:
+        statistic = "mean"
+    low, span = 0.0, 1.0
+    if statistic == "mean":
+        low, span = float(metric.low or 0.0), float((metric.high or 0.0) - (metric.low or 0.0))
+    direction = _direction(config.direction, statistic, metric)
+    return Plan(
+        name=config.title,
+        metric=metric.name,
+        by=config.by,
+        statistic=statistic,
+        direction=direction,
+        low=low,
+        span=span,
+        min_effect=config.min_effect,
+        warmup=config.warmup,
+        min_points=config.min_points,
+        detector=config.detector,
+        make=_maker(config, direction, path),
+        max_series=config.max_series,
+        adopt_after_ns=round(config.adopt_after * NANO),
+        forget_after_ns=round(config.forget_after * NANO),
+        fingerprint=_fingerprint(config, statistic, direction, low, span),
+    )
+
+
+def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
+    if wanted in ("down", "up", "both"):
+        return wanted  # type: ignore[return-value]
+    if statistic == "pass_rate" or metric.better == "higher":
+        return "down"
+    return "up" if metric.better == "lower" else "both"
+
+
+def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[], Detector]:
+    try:
+        factory = detector_factory(config.detector)
+    except UserError as error:
+        raise UserError(*(f"{path}.detector: {problem}" for problem in error.problems)) from error
+    options = {"direction": direction, **config.options}
+    if getattr(factory, "budgeted", False):
+        if "arl" in config.options:
+            raise UserError(f"{path}.options.arl: the threshold comes from false_pages; leave it out")
+        options["arl"] = 1.0  # start mass is in pages
+    if "direction" in config.options:
+        raise UserError(f"{path}.options.direction: give the monitor's own `direction` instead")
+
+    def make() -> Detector:
+        return factory(**options)
+
+    try:
+        made = make()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}.options: {error}") from error
+    if not isinstance(made, Detector):
+        raise UserError(f"{path}.detector: {config.detector!r} makes a {type(made).__name__}, not a Detector")
+    if made.budgeted and made.threshold != 1.0:
+        raise UserError(
+            f"{path}.detector: {config.detector!r} is budgeted, so its class must take `arl` and keep to it"
+        )
+    return make
+
+
+def _fingerprint(config: MonitorConfig, statistic: str, direction: str, low: float, span: float) -> str:
+    """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
+    parts = [config.watch, list(config.by), statistic, direction, low, span, config.detector, dict(config.options)]
+    return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

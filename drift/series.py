@@ -1,0 +1,241 @@
+"""One metric in one slice: learns its level, watches it, follows a change until it is over."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import orjson
+
+from drift.base import Change, Detector, Estimate
+from drift.budget import Budget
+from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
+from drift.estimate import Window, estimate, variance_inflation
+from drift.plan import Plan
+from drift.recent import Mix, Recent, Record, Slices
+from drift.saved import VERSION
+
+Status = Literal["warming", "watching", "changed", "recovering"]
+_CAP_QUANTILE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesStatus:
+    """What can be said of a series now. `level` is over the last hour of event time, in the metric's unit."""
+
+    monitor: str
+    metric: str
+    slice: dict[str, str]
+    status: Status
+    points: int
+    level: Estimate
+    detector: str
+    evidence: float
+    threshold: float
+    change_id: str | None
+    clipped: float
+    inflation: float
+
+
+def slice_text(slices: dict[str, str]) -> str:
+    """A slice as the value of a label.
+
+    >>> slice_text({"service": "shop", "version": "2"})
+    'service=shop,version=2'
+    """
+    return ",".join(f"{name}={value}" for name, value in slices.items())
+
+
+class Series:
+    """States: warming (no detector yet), watching, changed or recovering (an episode runs).
+
+    Weights are capped at the 95% quantile of the warm-up's, so that one point that stands for a million cannot decide
+    alone; the share of capped points is told with each change. The last hour's estimate uses the weights as they are.
+    """
+
+    def __init__(self, plan: Plan, slices: dict[str, str]) -> None:
+        self.plan = plan
+        self.slices = slices
+        self.key = blake2b(orjson.dumps([plan.name, list(slices.items())]), digest_size=12).hexdigest()
+        self.detector: Detector | None = None
+        self.budgeted = False
+        self.episode: Episode | None = None
+        self.recent = Recent()
+        self.window = Window()
+        self.points = self.ordinal = self.capped = self.seen = 0
+        self.cap = float("inf")
+        self.inflation = 1.0
+        self.last_ns = 0
+
+    def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
+        """Take the next point; returns a change that opened, moved, is better known, or ended."""
+        x, w = record[1], record[2]
+        self.points += 1
+        self.last_ns = now_ns
+        self.window.add(x, w, now_ns)
+        if w > self.cap:
+            w = self.cap
+            record = (record[0], x, w, record[3], record[4])
+            self.capped += 1
+        self.recent.append(record)
+        detector = self.detector
+        if detector is not None:
+            self.seen += 1
+            detector.update(x, w, record[0], budget.share() if self.budgeted else 0.0)
+        if self.episode is not None:
+            return self._follow(self.episode, x, w, record[0], now_ns)
+        if detector is None:
+            if self.recent.count >= self.plan.warmup:
+                self._learn()
+            return None
+        if detector.evidence >= detector.threshold:
+            return self._open(detector, record[0], now_ns)
+        return None
+
+    @property
+    def status(self) -> Status:
+        if self.episode is not None:
+            return "recovering" if self.episode.recovering else "changed"
+        return "warming" if self.detector is None else "watching"
+
+    @property
+    def clipped(self) -> float:
+        return self.capped / self.seen if self.seen else 0.0
+
+    def describe(self, now_ns: int) -> SeriesStatus:
+        change = self.episode.change if self.episode else None
+        told = change or self.detector
+        return SeriesStatus(
+            self.plan.name,
+            self.plan.metric,
+            self.slices,
+            self.status,
+            self.points,
+            self.plan.level_estimate(estimate(self.window.sums(now_ns), self.inflation)),
+            self.plan.detector,
+            told.evidence if told else 0.0,
+            told.threshold if told else 1.0,
+            change.id if change else None,
+            self.clipped,
+            self.inflation,
+        )
+
+    def end(self, at_ns: int, reason: str) -> Change | None:
+        """End the running change, if there is one, for a reason outside the data."""
+        return self._close(self.episode, at_ns, reason) if self.episode else None
+
+    def take_state(self, everything: bool = False) -> dict[str, bytes | None]:
+        """What must be written since the last call; None: delete."""
+        taken = self.recent.take_state(f"series/{self.key}", everything)
+        taken[f"series/{self.key}/head"] = orjson.dumps(self._head())
+        return taken
+
+    def load(self, head: dict[str, Any], past: bytes, chunks: dict[int, bytes], known: dict[Slices, Slices]) -> None:
+        """Take over what `take_state` gave; ValueError, TypeError or KeyError if it cannot be."""
+        self.recent.load(past, chunks, known)
+        self.window.load_json(head["window"])
+        for name in ("points", "ordinal", "capped", "seen", "last_ns"):
+            if type(head[name]) is not int or head[name] < 0:
+                raise ValueError(f"{name} is {head[name]!r:.80}; it must be a whole number, not negative")
+            setattr(self, name, head[name])
+        self.cap = float("inf") if head["cap"] is None else float(head["cap"])
+        self.inflation = float(head["inflation"])
+        if head["detector"] is not None:
+            self._watch(self.plan.make())
+            assert self.detector is not None
+            unpack(self.detector, head["detector"])
+        if head["episode"] is not None:
+            self.episode = episode_from_json(self.plan, head["episode"])
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "v": VERSION,
+            "monitor": self.plan.name,
+            "fingerprint": self.plan.fingerprint,
+            "slices": list(self.slices.items()),
+            "points": self.points,
+            "ordinal": self.ordinal,
+            "capped": self.capped,
+            "seen": self.seen,
+            "last_ns": self.last_ns,
+            "cap": None if self.cap == float("inf") else self.cap,
+            "inflation": self.inflation,
+            "window": self.window.to_json(),
+            "detector": None if self.detector is None else pack(self.detector),
+            "episode": None if self.episode is None else self.episode.to_json(),
+        }
+
+    def _learn(self) -> None:
+        """The warm-up is complete."""
+        records = list(self.recent.records())
+        weights = sorted(record[2] for record in records)
+        self.cap = weights[int(_CAP_QUANTILE * (len(weights) - 1))]
+        records = [(at, x, min(w, self.cap), trace, slices) for at, x, w, trace, slices in records]
+        self.recent.replace(records)
+        values = [record[1] for record in records]
+        self.inflation = variance_inflation(values)
+        detector = self.plan.make()
+        detector.warmup(values, [record[2] for record in records])
+        self._watch(detector)
+
+    def _watch(self, detector: Detector | None) -> None:
+        self.detector = detector
+        self.budgeted = detector is not None and detector.budgeted
+
+    def _open(self, detector: Detector, at_ns: int, now_ns: int) -> Change | None:
+        detection = detector.change
+        if detection is None:
+            return None
+        text = orjson.dumps([self.plan.name, list(self.slices.items()), self.ordinal])
+        identity = blake2b(text, digest_size=10).hexdigest()
+        self.episode = open_episode(
+            self.plan, identity, self.slices, detection, at_ns, self.recent, self.inflation, self.clipped
+        )
+        if self.episode is None:
+            return None
+        self.episode.opened_ns = now_ns
+        self.ordinal += 1
+        self._watch(None)
+        return self.episode.change
+
+    def _follow(self, episode: Episode, x: float, w: float, at_ns: int, now_ns: int) -> Change | None:
+        if episode.follow(x, w):
+            return self._close(episode, at_ns, "recovered")
+        if now_ns - episode.opened_ns >= self.plan.adopt_after_ns:
+            return self._close(episode, at_ns, "adopted")
+        if self.detector is not None:
+            detection = self.detector.change
+            if detection is not None:
+                self._watch(None)
+                return episode.move(self.recent, tuple(self.slices), detection.direction)
+        elif episode.after.n >= self.plan.warmup and episode.since >= self.plan.warmup:
+            self._watch_the_new_level(episode)
+        return episode.refresh(self.recent, tuple(self.slices)) if episode.due else None
+
+    def _watch_the_new_level(self, episode: Episode) -> None:
+        """So that a second drop is seen while the first still lasts."""
+        records = list(self.recent.records())[-self.plan.warmup :]
+        detector = self.plan.make()
+        detector.warmup([record[1] for record in records], [record[2] for record in records])
+        self._watch(detector)
+
+    def _close(self, episode: Episode, at_ns: int, reason: str) -> Change:
+        """End the change and go back to watching: the old level, or the new one if that was adopted."""
+        told = episode.end(at_ns, reason)
+        self.episode = None
+        if reason == "adopted":
+            records = list(self.recent.records())[-min(episode.after.n, self.plan.warmup) :]
+            reference = [[record[1], record[2]] for record in records]
+            level, mix = episode.after, Mix()
+            for record in records:
+                mix.add(record)
+        else:
+            reference, level, mix = episode.reference, episode.before, episode.mix
+        self.recent.restart(level, mix)
+        detector = self.plan.make()
+        values, weights = [x for x, _ in reference], [w for _, w in reference]
+        detector.warmup(values, weights)
+        rest = level.w - sum(weights)
+        if rest > 0:
+            detector.remember((level.wx - sum(x * w for x, w in reference)) / rest, rest)
+        self._watch(detector)
+        return told

@@ -1,0 +1,154 @@
+"""What a detector must do to be watched with, and a vectorised twin of the default detector for simulations.
+
+def test_mine() -> None:
+    check_detector(MyDetector)
+"""
+
+from collections.abc import Callable
+from functools import partial
+from math import inf, isnan, nan
+from random import Random
+from typing import Any
+
+from drift.base import Detector
+from drift.estimate import variance_inflation
+
+_LENGTH = 3000
+_WARMUP = 500
+
+
+def check_detector(make: Callable[..., Detector]) -> None:
+    """Raise AssertionError unless what `make(direction=...)` gives keeps the contract of `drift.base.Detector`."""
+    for direction in ("down", "up", "both"):
+        _finds_a_large_shift(make(direction=direction), "up" if direction == "up" else "down")
+    _leaves_the_other_side_alone(make)
+    _continues_after_restore(make)
+    _refuses_foreign_state(make)
+    _refuses_what_is_no_point(make)
+    _stands_constant_streams(make)
+
+
+def stream(seed: int, before: float, after: float, change_at: int, length: int) -> list[float]:
+    """Passes and failures whose rate changes at a point."""
+    rng = Random(seed)
+    return [float(rng.random() < (before if i < change_at else after)) for i in range(length)]
+
+
+def run(detector: Detector, values: list[float]) -> int | None:
+    """The index at which the detector first says change, or None."""
+    for i, x in enumerate(values):
+        detector.update(x)
+        if detector.change is not None:
+            return i
+    return None
+
+
+def _finds_a_large_shift(detector: Detector, shift: str) -> None:
+    before, after = (0.9, 0.3) if shift == "down" else (0.3, 0.9)
+    detector.warmup(stream(1, before, before, 0, _WARMUP))
+    assert detector.evidence < detector.threshold, "a change right after the warm-up"
+    found = run(detector, stream(2, before, after, 1000, _LENGTH))
+    assert found is not None, f"a {shift} shift of .6 was not found"
+    assert found >= 1000, f"a change at point {found}, before there was one"
+    assert detector.change is not None
+    assert detector.change.direction == shift, f"the shift went {shift}, the detector says {detector.change.direction}"
+    assert detector.evidence >= detector.threshold, "a change with evidence below the threshold"
+
+
+def _leaves_the_other_side_alone(make: Callable[..., Detector]) -> None:
+    detector = make(direction="down")
+    detector.warmup(stream(3, 0.5, 0.5, 0, _WARMUP))
+    assert run(detector, stream(4, 0.5, 0.95, 300, 1500)) is None, "an improvement was reported by a detector of drops"
+
+
+def _continues_after_restore(make: Callable[..., Detector]) -> None:
+    rng = Random(5)
+    first = make(direction="both")
+    first.warmup([rng.random() for _ in range(_WARMUP)])
+    for _ in range(2):
+        second = make(direction="both")
+        second.restore(first.state())
+        assert second.state() == first.state(), "state of a restored detector differs"
+        for _ in range(700):
+            x, weight = rng.random(), 1.0 / rng.uniform(0.2, 1.0)
+            first.update(x, weight)
+            second.update(x, weight)
+            assert first.evidence == second.evidence, "a restored detector went on differently"
+            assert (first.change is None) == (second.change is None)
+
+
+def _refuses_foreign_state(make: Callable[..., Detector]) -> None:
+    detector = make(direction="down")
+    detector.warmup(stream(6, 0.8, 0.8, 0, _WARMUP))
+    good = detector.state()
+    version = 2
+    newer = good[:version] + bytes([good[version] + 1]) + good[version + 1 :]
+    for bad in (b"", b"\x00" * len(good), good[:-1], good + b"\x00", newer, b"\xff" * 40):
+        _must_raise(partial(detector.restore, bad), "a foreign state was taken")
+    assert detector.state() == good, "a refused state left traces"
+
+
+def _refuses_what_is_no_point(make: Callable[..., Detector]) -> None:
+    detector = make(direction="down")
+    detector.warmup(stream(7, 0.8, 0.8, 0, _WARMUP))
+    good = detector.state()
+    for x, weight in ((nan, 1.0), (inf, 1.0), (-0.1, 1.0), (1.1, 1.0), (0.5, 0.0), (0.5, -1.0), (0.5, nan), (0.5, inf)):
+        _must_raise(partial(detector.update, x, weight), f"x={x}, weight={weight} was taken")
+    _must_raise(lambda: detector.warmup([0.5, nan]), "a warm-up with NaN was taken")
+    assert detector.state() == good, "a refused point left traces"
+
+
+def _stands_constant_streams(make: Callable[..., Detector]) -> None:
+    for value in (0.0, 1.0, 0.5):
+        detector = make(direction="both")
+        detector.warmup([value] * _WARMUP)
+        assert run(detector, [value] * 2000) is None, f"a constant stream of {value} was called a change"
+        assert not isnan(detector.evidence)
+
+
+def _must_raise(action: Callable[[], object], complaint: str) -> None:
+    try:
+        action()
+    except ValueError:
+        return
+    raise AssertionError(complaint)
+
+
+def mean_evidence(warmups: Any, streams: Any, direction: str = "down", **options: Any) -> Any:
+    """What `MeanDetector` does, for many streams at once; needs numpy.
+
+    Args:
+        warmups: array (streams, points) for the warm-up.
+        streams: array (streams, points) to watch.
+        direction: as for the detector.
+        **options: `tempered` (default True), `weights` and `starts` (arrays like `streams`; weights are capped at 1).
+
+    Returns:
+        Array like `streams`: the evidence after each point.
+    """
+    import numpy as np
+
+    from drift.detectors.mean import MeanDetector
+
+    weights, starts = options.get("weights"), options.get("starts")
+    tempered = options.get("tempered", True)
+    probe = MeanDetector(direction=direction)  # type: ignore[arg-type]
+    shifts, near_half = np.array(probe._shifts), np.empty(0)
+    probe.warmup([0.0, 1.0])
+    near_half = np.array(probe._shifts)
+    n = np.full(len(streams), warmups.shape[1] + 1.0)
+    total = warmups.sum(axis=1) + 0.5
+    power = np.array([1.0 / variance_inflation(row.tolist()) if tempered else 1.0 for row in warmups])
+    d = np.where((np.abs(total / n - 0.5) <= 0.2)[:, None], near_half, shifts)
+    mass = np.zeros_like(d)
+    evidence = np.empty(streams.shape)
+    for t in range(streams.shape[1]):
+        x, p = streams[:, t], total / n
+        w = 1.0 if weights is None else weights[:, t]
+        start = 1.0 if starts is None else starts[:, t, None]
+        bet = 1.0 + ((x - p) * w)[:, None] * d / (1.0 + p[:, None] * d)
+        mass = np.minimum((mass + start) * bet ** power[:, None], 1e200)
+        evidence[:, t] = mass.mean(axis=1)
+        n = n + w
+        total = total + w * x
+    return evidence

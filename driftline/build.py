@@ -1,0 +1,121 @@
+"""The architecture as code: one line a stage, no logic.
+
+receivers ─> spans ─> score ─> decisions ─> view
+                        └────> scores ─> watch ─> changes ─> notify, view
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from alerts.config import build_deliverer
+from collector.assemble import Assembler
+from collector.core.clock import Clock, SystemClock
+from collector.core.engine import CHANGES, DECISIONS
+from collector.core.telemetry import Telemetry
+from collector.engines.sqlite import SqliteEngine
+from collector.sample import Sampler
+from collector.slices import SliceReader
+from drift.base import Metric
+from drift.monitor import Watcher
+from driftline.config import Config
+from driftline.evaluate import Evaluator
+from driftline.network import Network
+from driftline.service import Service
+from driftline.stages.notify import NotifyStage
+from driftline.stages.score import ScoreStage
+from driftline.stages.view import ViewStage
+from driftline.stages.watch import WatchStage
+from driftline.view import View, view_path
+from driftline.web.source import ScorerFacts
+from scorers.base import Scorer
+from scorers.runner import Runner, load_scorers
+
+
+def build(config: Config, clock: Clock | None = None) -> Service:
+    """A service as the configuration describes it, not yet started.
+
+    Raises:
+        UserError: a scorer, detector or notifier cannot be had as configured.
+        StoreError: the store cannot be opened.
+    """
+    clock = clock or SystemClock()
+    telemetry = Telemetry()
+    scorers, metrics = load_parts(config)
+    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
+    new_watcher()  # a wrong monitor is an error now, not when its partition comes
+    deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
+    sampler = Sampler(config.sample)
+    runner = Runner(scorers, telemetry, clock)
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, telemetry)
+    view = open_view(config)
+    rebuild = view.empty
+    engine = SqliteEngine(config.store, clock, telemetry)
+    tidy = Retention(view, config.store.retention)
+    stages = [
+        ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
+        WatchStage(engine, new_watcher, telemetry),
+        NotifyStage(engine, deliverer, clock, telemetry),
+        ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild),
+        ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild),
+    ]
+    network = Network(config.listen, config.kafka, engine, telemetry)
+    return Service(engine, view, telemetry, runner, stages, network, facts(scorers), monitors_in_words(config))
+
+
+def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
+    """The scorers, and what monitors need to know of them.
+
+    Raises:
+        UserError: with every scorer that cannot be had.
+    """
+    scorers = load_scorers(config.scorers, config.base)
+    return scorers, {scorer.name: metric(scorer) for scorer in scorers}
+
+
+def metric(scorer: Scorer) -> Metric:
+    """A scorer as monitors see it; an infinite end of its range is no bound."""
+    low, high = (bound if math.isfinite(bound) else None for bound in scorer.range)
+    return Metric(scorer.name, low, high, scorer.better)
+
+
+def units(scorers: Sequence[Scorer]) -> dict[str, str]:
+    return {scorer.name: scorer.unit for scorer in scorers if scorer.unit != "ratio"}
+
+
+def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
+    return [
+        ScorerFacts(scorer.name, scorer.doc, str(scorer.passing or ""), scorer.better, scorer.unit)
+        for scorer in scorers
+    ]
+
+
+def monitors_in_words(config: Config) -> list[str]:
+    return [
+        f"{monitor.watch} by {', '.join(monitor.by) or 'everything together'} ({monitor.detector})"
+        for monitor in config.monitors
+    ]
+
+
+def open_view(config: Config) -> View:
+    """The view beside the store. One that is left of a store that is gone would be wrong: it is removed."""
+    path = view_path(config.store.path)
+    config.store.path.parent.mkdir(parents=True, exist_ok=True)
+    if not config.store.path.exists():
+        for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            leftover.unlink(missing_ok=True)
+    return View(path)
+
+
+class Retention:
+    """Called after each batch, makes the view forget what is older than `seconds`, once a minute at most."""
+
+    def __init__(self, view: View, seconds: float) -> None:
+        self._view, self._seconds = view, seconds
+        self._next = time.monotonic() + 60
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 60
+            self._view.forget_before(time.time_ns() - round(self._seconds * 1e9))

@@ -1,0 +1,46 @@
+"""`driftline serve`: the service, until a signal ends it."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from collector.core.errors import DriftlineError
+from driftline.build import build
+from driftline.config import load_config
+from driftline.service import Service
+
+_WATCH_SECONDS = 0.5
+
+
+@click.command()
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="YAML file; without one, the defaults.")
+def command(path: Path | None) -> None:
+    """Receive spans, score them, watch the scores, send alerts."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    service = build(load_config(path))
+    service.start()
+    for name, address in service.addresses.items():
+        click.echo(f"{name:10} {address}")
+    click.echo("ready")
+    try:
+        wait(service, ended)
+    finally:
+        service.stop()
+
+
+def wait(service: Service, ended: threading.Event) -> None:
+    """Return when `ended` is set.
+
+    Raises:
+        DriftlineError: a stage of the service has failed, so that going on would be a pretence.
+    """
+    while not ended.wait(_WATCH_SECONDS):
+        if problems := service.failures():
+            raise DriftlineError("; ".join(problems))

@@ -1,0 +1,128 @@
+"""`driftline why`: what happened to a trace, scorer by scorer, and why."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import orjson
+
+from collector.core.errors import UserError
+from collector.sample import Sampler
+from driftline.config import Config, load_config
+from driftline.records import Sheet
+from driftline.view import View, view_path
+
+_TRACE_ID_DIGITS = 32
+
+
+@click.command()
+@click.argument("trace_id", required=False)
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The service's YAML file.")
+@click.option("--scorer", help="Only this scorer.")
+@click.option("--summary", is_flag=True, help="Counts of all decisions instead of one trace.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, trace_id: str | None, path: Path | None, scorer: str | None, summary: bool, as_json: bool
+) -> None:
+    """Say what became of TRACE_ID: scored, or why not. Exits with 1 if nothing is known of it."""
+    if summary == (trace_id is not None):
+        raise click.UsageError("give a TRACE_ID, or --summary")
+    config = load_config(path)
+    view = View(view_path(config.store.path), read_only=True)
+    if trace_id is None:
+        print_funnel(view, as_json)
+        return
+    found = view.sheet(checked_trace_id(trace_id))
+    if found is None:
+        ctx.exit(explain_absence(config, trace_id, as_json))
+    if scorer is not None:
+        found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
+    click.echo(orjson.dumps(found) if as_json else "\n".join(story(found)))
+
+
+def checked_trace_id(text: str) -> str:
+    """The trace id in lower case.
+
+    Raises:
+        UserError: it is not 32 hexadecimal digits.
+    """
+    lowered = text.lower()
+    if len(lowered) != _TRACE_ID_DIGITS or not set(lowered) <= set("0123456789abcdef"):
+        raise UserError(f"TRACE_ID: {text[:80]!r} is not {_TRACE_ID_DIGITS} hexadecimal digits")
+    return lowered
+
+
+def story(sheet: Sheet) -> list[str]:
+    """A trace's sheet in plain words, a line each."""
+    slices = ", ".join(f"{name} {value}" for name, value in sheet["slices"].items())
+    ended = datetime.fromtimestamp(sheet["event_ns"] / 1e9, UTC).isoformat(timespec="milliseconds")
+    counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sheet["counts"].items() if count)
+    lines = [f"trace {sheet['trace_id']} ({slices or 'not decoded'})", f"  ended {ended}: {counts or 'not decoded'}"]
+    if sheet["revision"]:
+        lines.append(f"  revised {sheet['revision']} times by late spans; these are the current decisions")
+    if sheet["incomplete"]:
+        lines.append("  incomplete: its root did not come in time")
+    chance = sheet["rate"] * sheet["upstream"]
+    upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
+    lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
+    return lines + [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
+
+
+def _decision(decision: Sheet, sheet: Sheet) -> list[str]:
+    head = f"  {decision['scorer']:20} {decision['decision'].replace('_', ' ')}"
+    score = decision.get("score")
+    if score is None:
+        return [f"{head}: {_reason(decision, sheet)}"]
+    verdict = {True: "passed", False: "did not pass", None: "no verdict"}[score["passed"]]
+    value = "" if score["value"] is None else f" {score['value']:.4g}"
+    lines = [f"{head}{value}, {verdict}"]
+    if score.get("explanation"):
+        lines.append(f"{'':23}{score['explanation']}")
+    return lines
+
+
+def _reason(decision: Sheet, sheet: Sheet) -> str:
+    reason = decision["reason"]
+    if decision["decision"] == "not_sampled":
+        return f"its id's place {sheet['unit']:.9f} is not below the rate of {decision['rule']}"
+    if reason.startswith("needs:"):
+        return f"the trace has no {reason.removeprefix('needs:').replace('_', ' ')}"
+    detail = decision.get("detail")
+    return f"{reason} ({detail})" if detail else str(reason)
+
+
+def explain_absence(config: Config, trace_id: str, as_json: bool) -> int:
+    """Say why a trace is not in the view: 0 if its id alone explains it, 1 if nothing is known."""
+    sampler = Sampler(config.sample)
+    raw = bytes.fromhex(trace_id)
+    by_hash = sampler.never(raw)
+    unit = sampler.unit(raw)
+    if as_json:
+        reason = "sample.rate" if by_hash else None
+        click.echo(orjson.dumps({"trace_id": trace_id, "unit": unit, "not_sampled": by_hash, "rule": reason}))
+    elif by_hash:
+        click.echo(
+            f"trace {trace_id} is not sampled, whatever it holds: its id's place {unit:.9f} is not below "
+            f"sample.rate ({config.sample.rate:.9g}) nor the rate of any keep rule"
+        )
+    else:
+        click.echo(
+            f"nothing is known of trace {trace_id}: it was never received, waits for its end "
+            f"(up to {config.assemble.max_age:g} s), or is older than {config.store.retention / 86400:g} days"
+        )
+    return 0 if by_hash else 1
+
+
+def print_funnel(view: View, as_json: bool) -> None:
+    rows = view.funnel()
+    if as_json:
+        names = ("scorer", "decision", "reason", "count")
+        click.echo(orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        return
+    for scorer in dict.fromkeys(row[0] for row in rows):
+        mine = [row for row in rows if row[0] == scorer]
+        total = sum(row[3] for row in mine)
+        click.echo(f"{scorer}: {total} candidates")
+        for _, decision, reason, count in mine:
+            click.echo(f"  {count:>9} {100 * count / total:5.1f}%  {decision.replace('_', ' ')}: {reason}")

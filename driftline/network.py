@@ -1,0 +1,107 @@
+"""The doors: receivers, page and API on one event loop in a thread of its own, and the Kafka receiver on another."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
+from collector.core.telemetry import Telemetry
+from collector.receivers.kafka import KafkaConfig, KafkaReceiver
+from collector.receivers.listen import address_text
+from collector.receivers.otlp_grpc import GrpcReceiver
+from collector.receivers.otlp_http import HttpReceiver
+from driftline.config import ListenConfig, split_address
+from driftline.web.server import Web
+from driftline.web.source import Source
+
+_GRACE_SECONDS = 10.0  # for requests that have begun, when the service stops
+_APPEND_SECONDS = 60.0  # a store that does not answer for so long has failed
+
+
+class Network:
+    """`bind` takes the addresses, `start` serves, `stop` is safe twice and without start."""
+
+    def __init__(self, listen: ListenConfig, kafka: KafkaConfig | None, engine: Engine, telemetry: Telemetry) -> None:
+        self._engine = engine
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="driftline-network", daemon=True)
+        self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
+        if listen.otlp_http is not None:
+            address = split_address(listen.otlp_http)
+            self._receivers["otlp_http"] = HttpReceiver(*address, self.inbox, telemetry, listen)
+        if listen.otlp_grpc is not None:
+            address = split_address(listen.otlp_grpc)
+            self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
+        self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
+        self._web = Web(*split_address(listen.web)) if listen.web is not None else None
+        self._kafka = None
+        if kafka is not None:
+            self._kafka = KafkaReceiver(kafka, self.inbox_batch, telemetry, self.bury)
+
+    # --- into the inbox ---
+
+    async def inbox(self, kind: str, body: bytes) -> None:
+        """Done when the request is durable."""
+        await asyncio.wrap_future(self._engine.append(SPANS, [Record(body, kind=kind)]))
+
+    def inbox_batch(self, requests: Sequence[tuple[str, bytes]]) -> None:
+        """Returns when the requests are durable."""
+        records = [Record(body, kind=kind) for kind, body in requests]
+        self._engine.append(SPANS, records).result(_APPEND_SECONDS)
+
+    def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
+        """Keep a message that can never be accepted, for somebody to look at."""
+        key = f"{topic}/{partition}/{offset}".encode()
+        self._engine.append(DEAD_LETTERS, [Record(payload, key=key, kind=reason)]).result(_APPEND_SECONDS)
+
+    # --- life ---
+
+    def bind(self) -> None:
+        """Take all addresses, before anything else begins.
+
+        Raises:
+            UserError: one cannot be had.
+        """
+        self._thread.start()
+        for receiver in self._receivers.values():
+            self._call(receiver.bind())
+        if self._web is not None:
+            self._web.bind()
+
+    def start(self, source: Source) -> None:
+        """Serve."""
+        for receiver in self._receivers.values():
+            self._call(receiver.start())
+        if self._web is not None:
+            self._call(self._web.start(source))
+        if self._kafka is not None:
+            self._kafka.start()
+
+    def stop(self) -> None:
+        if self._kafka is not None:
+            self._kafka.stop()
+        if not self._thread.is_alive():
+            return
+        for receiver in self._receivers.values():
+            self._call(receiver.close(_GRACE_SECONDS))
+        if self._web is not None:
+            self._call(self._web.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """HOST:PORT by listener, with the real ports."""
+        found = {name: address_text(self._hosts[name], receiver.port) for name, receiver in self._receivers.items()}
+        return found | ({"web": self._web.address} if self._web is not None else {})
+
+    def problems(self) -> list[str]:
+        """What keeps spans from coming in."""
+        return [] if self._kafka is None or self._kafka.healthy else ["kafka: the brokers do not answer"]
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        future: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future.result()

@@ -1,0 +1,120 @@
+"""The loop of every stage: read one log, do the work, commit outputs, state and offset together.
+
+The one commit order, for every stage: take a batch; do the work; commit what came of it with the state it left and the
+offset to continue from, in one transaction; only then let metrics and other observers know. A stage that is killed
+between any two of these does the same work again, from the same records, with the same result.
+"""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine, Entry, Partition, Subscription, Transaction
+from collector.core.errors import Fenced, StoreError
+from collector.core.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that time has come for a waiting trace
+_RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
+_RECORDS_PER_POLL = {SPANS: 256, SCORES: 4096, DECISIONS: 1024, CHANGES: 64}
+
+
+class Stage(ABC):
+    """A thread that reads one log. `stop` is safe twice and without `start`; it returns when the thread has ended."""
+
+    def __init__(self, name: str, engine: Engine, log: str, telemetry: Telemetry, from_start: bool = False) -> None:
+        self.name = name
+        self.failure: Exception | None = None
+        self.idle = threading.Event()
+        self._engine, self._log, self._from_start = engine, log, from_start
+        self._stopping = threading.Event()
+        self._subscription: Subscription | None = None
+        self._thread = threading.Thread(target=self._run, name=f"driftline-{name}", daemon=True)
+        self._retries = telemetry.counter("driftline_commit_retries", "Commits tried again.", ["stage"])
+        self._heartbeat = telemetry.counter(
+            "driftline_stage_loops", "Turns of each stage's loop: its heartbeat.", ["stage"]
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    def drain(self) -> None:
+        """Work through everything there is, on the caller's thread: for replay, instead of `start`."""
+        if self._subscription is None:
+            self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
+        while batches := self._subscription.poll(0, _RECORDS_PER_POLL[self._log]):
+            self._turn(batches)
+
+    @abstractmethod
+    def assigned(self, partition: Partition) -> None:
+        """Take over a partition with its state."""
+
+    @abstractmethod
+    def revoked(self, partition: Partition) -> None:
+        """Let go of a partition: somebody else owns it."""
+
+    @abstractmethod
+    def process(self, partition: int, entries: Sequence[Entry]) -> None:
+        """Work through a batch and commit."""
+
+    def rest(self) -> None:  # noqa: B027  most stages have nothing to do then
+        """Called when there was nothing to read."""
+
+    def finish(self) -> None:  # noqa: B027  most stages have nothing to do then
+        """Called once when the stage stops, while it still owns its partitions."""
+
+    def _run(self) -> None:
+        try:
+            self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
+            while not self._stopping.is_set():
+                self._turn(self._subscription.poll(_POLL_SECONDS, _RECORDS_PER_POLL[self._log]))
+            self.finish()
+        except Exception as error:
+            if not isinstance(error, Fenced):
+                _log.exception("stage %s failed", self.name)
+            self.failure = error
+
+    def _turn(self, batches: Sequence[tuple[int, Sequence[Entry]]]) -> None:
+        self._heartbeat.add(1, self.name)
+        if batches:
+            self.idle.clear()
+            for partition, entries in batches:
+                self.process(partition, entries)
+        else:
+            self.rest()
+            self.idle.set()
+
+    def commit(self, transaction: Transaction) -> bool:
+        """Commit, trying again for as long as the store cannot be written; False if stopped before it could."""
+        return self.retrying(transaction.commit)
+
+    def retrying(self, write: Callable[[], None]) -> bool:
+        """Call `write` until it does not raise StoreError; False if stopped before that."""
+        while True:
+            try:
+                write()
+            except StoreError as error:
+                self._retries.add(1, self.name)
+                _log.error("%s waits: %s", self.name, error)
+                if self._stopping.wait(_RETRY_SECONDS):
+                    return False
+            else:
+                return True
+
+
+def put_state(transaction: Transaction, changed: Mapping[str, bytes | None]) -> None:
+    """Add changed state to a transaction; None deletes."""
+    for key, value in changed.items():
+        if value is None:
+            transaction.delete(key)
+        else:
+            transaction.put(key, value)

@@ -1,0 +1,98 @@
+"""A service that runs: its parts in the order in which they start and stop, and what it says of itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from collector.core.engine import Engine
+from collector.core.telemetry import Telemetry
+from drift.base import Change, decode_change
+from drift.series import SeriesStatus
+from driftline.network import Network
+from driftline.pipeline import Stage
+from driftline.stages.watch import WatchStage
+from driftline.view import View
+from driftline.web.source import ScorerFacts
+from scorers.runner import Runner
+
+
+@dataclass
+class Service:
+    """Started from the sinks back to the sources, stopped the other way round; `stop` is safe twice.
+
+    Attributes:
+        stages: in the order of the flow.
+        scorers: what is scored, for people.
+        monitors: what is watched, a line of words each.
+    """
+
+    engine: Engine
+    view: View
+    telemetry: Telemetry
+    runner: Runner
+    stages: Sequence[Stage]
+    network: Network
+    scorers: Sequence[ScorerFacts]
+    monitors: Sequence[str]
+    _started: bool = field(default=False, init=False)
+
+    def start(self) -> None:
+        """Begin to receive, once everything behind the receivers works.
+
+        Raises:
+            UserError: an address cannot be listened on.
+        """
+        self.network.bind()
+        for stage in reversed(self.stages):
+            stage.start()
+        self.network.start(self)
+        self._started = True
+
+    def stop(self) -> None:
+        self.network.stop()
+        for stage in self.stages:
+            stage.stop()
+        self.runner.close()
+        self.engine.close()
+        self.view.close()
+        self._started = False
+
+    def drain(self) -> None:
+        """Work through everything that was appended, on the caller's thread; instead of `start`."""
+        for stage in self.stages:
+            stage.drain()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the listeners are: `otlp_http`, `otlp_grpc`, `web`, each as HOST:PORT."""
+        return self.network.addresses
+
+    def failures(self) -> list[str]:
+        """Stages that have ended with an error: the service cannot go on."""
+        return [f"{stage.name}: {stage.failure}" for stage in self.stages if stage.failure is not None]
+
+    def health(self) -> list[str]:
+        return self.failures()
+
+    def readiness(self) -> list[str]:
+        """What it still waits for; empty when spans are received and worked on."""
+        waiting = [] if self._started else ["starting"]
+        return waiting + self.failures() + self.network.problems()
+
+    def counts(self) -> dict[str, int]:
+        evaluated = self.telemetry.counter("driftline_traces", "", ["outcome"]).values()
+        waiting = self.telemetry.gauge("driftline_open_traces", "").values()
+        scores = self.telemetry.counter("driftline_decisions", "", ["scorer", "decision", "reason"]).values()
+        return {
+            "traces_received": int(sum(evaluated.values()) + sum(waiting.values())),
+            "traces_scored": int(sum(evaluated.values())),
+            "scores": int(sum(count for (_, decision, _), count in scores.items() if decision == "scored")),
+            "changes": len(self.view.changes()),
+        }
+
+    def changes(self) -> list[Change]:
+        """All that are kept, newest first, each as it is known now."""
+        return [decode_change(encoded) for encoded in self.view.changes()]
+
+    def series(self) -> Sequence[SeriesStatus]:
+        watch = next(stage for stage in self.stages if isinstance(stage, WatchStage))
+        return watch.series

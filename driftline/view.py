@@ -1,0 +1,219 @@
+"""What people query: a SQLite file built by reading the logs like any other consumer, and rebuilt if it is gone.
+
+It holds the current sheet of every trace, its scores, the counts of all decisions, and every change. Each batch is
+written together with the offset it came from, so that a record is counted once however often it is read.
+"""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from collector.core.engine import CHANGES, DECISIONS, Entry
+from collector.core.errors import StoreError
+from driftline.records import Sheet, read_sheet
+
+VIEW_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS progress (log TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS traces (trace_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, event_ns INTEGER NOT NULL,
+    service TEXT NOT NULL, sheet BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS traces_by_time ON traces (event_ns);
+CREATE TABLE IF NOT EXISTS scores (scorer TEXT NOT NULL, event_ns INTEGER NOT NULL, trace_id TEXT NOT NULL,
+    span_id TEXT NOT NULL, value REAL NOT NULL, passed INTEGER, PRIMARY KEY (scorer, event_ns, trace_id, span_id)
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS funnel (scorer TEXT NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (scorer, decision, reason)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT NULL, change BLOB NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+def view_path(store: Path) -> Path:
+    """Where the view of a store is kept: beside it.
+
+    >>> view_path(Path("data/driftline.db")).as_posix()
+    'data/driftline.view.db'
+    """
+    return store.with_name(f"{store.stem}.view{store.suffix}")
+
+
+class View:
+    """One writer, any number of readers (each thread that asks gets a connection of its own)."""
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()  # the writer is shared by the stages that write
+        if read_only:
+            if not path.is_file():
+                raise StoreError(f"there is no view {path}; has `driftline serve` run with this store?")
+            return
+        self._writer = self._create()
+
+    @property
+    def empty(self) -> bool:
+        """True if nothing was ever written: the logs must be read from their beginning."""
+        return not self._rows("SELECT 1 FROM progress LIMIT 1")
+
+    # --- in ---
+
+    def add_sheets(self, entries: Sequence[Entry]) -> None:
+        with self._batch(DECISIONS, entries) as fresh:
+            for entry in fresh:
+                self._add_sheet(entry.value)
+
+    def add_changes(self, entries: Sequence[Entry]) -> None:
+        with self._batch(CHANGES, entries) as fresh:
+            for entry in fresh:
+                change = orjson.loads(entry.value)
+                self._writer.execute(
+                    "INSERT INTO changes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET change = excluded.change",
+                    (change["id"], change["detected_ns"], entry.value),
+                )
+
+    def forget_before(self, event_ns: int) -> None:
+        """Retention: drop traces, scores and changes that are older. The funnel keeps counting them."""
+        with self._lock:
+            for table, column in (("traces", "event_ns"), ("scores", "event_ns"), ("changes", "detected_ns")):
+                self._writer.execute(f"DELETE FROM {table} WHERE {column} < ?", (event_ns,))  # noqa: S608
+
+    def close(self) -> None:
+        self._writer.close()
+
+    # --- out ---
+
+    def sheet(self, trace_id: str) -> Sheet | None:
+        """The current sheet of a trace."""
+        rows = self._rows("SELECT sheet FROM traces WHERE trace_id = ?", trace_id)
+        return read_sheet(rows[0][0]) if rows else None
+
+    def recent(self, limit: int) -> list[Sheet]:
+        """The newest traces by event time."""
+        rows = self._rows("SELECT sheet FROM traces ORDER BY event_ns DESC LIMIT ?", limit)
+        return [read_sheet(row[0]) for row in rows]
+
+    def trace_count(self) -> int:
+        return int(self._rows("SELECT count(*) FROM traces")[0][0])
+
+    def scores(self, scorer: str, since_ns: int, limit: int) -> list[dict[str, Any]]:
+        """The newest scores of a scorer."""
+        rows = self._rows(
+            "SELECT event_ns, trace_id, span_id, value, passed FROM scores WHERE scorer = ? AND event_ns >= ? "
+            "ORDER BY event_ns DESC LIMIT ?",
+            *(scorer, since_ns, limit),
+        )
+        names = ("event_ns", "trace_id", "span_id", "value", "passed")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def funnel(self) -> list[tuple[str, str, str, int]]:
+        """(scorer, decision, reason, count): each candidate in its one current decision."""
+        return self._rows("SELECT scorer, decision, reason, count FROM funnel WHERE count > 0 ORDER BY 1, 4 DESC, 2, 3")
+
+    def changes(self, limit: int = 1000) -> list[bytes]:
+        """Encoded changes, newest first."""
+        rows = self._rows("SELECT change FROM changes ORDER BY detected_ns DESC, id LIMIT ?", limit)
+        return [row[0] for row in rows]
+
+    # --- inside ---
+
+    def _create(self) -> sqlite3.Connection:
+        try:
+            self.path.touch(mode=0o600, exist_ok=True)
+            writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            writer.execute("PRAGMA journal_mode = WAL")
+            # NORMAL can lose the newest batches in a power cut; the logs still have them, and so does `progress`.
+            writer.execute("PRAGMA synchronous = NORMAL")
+            (version,) = writer.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VIEW_VERSION):
+                raise StoreError(
+                    f"{self.path} has view version {version}, this Driftline writes {VIEW_VERSION}: delete it"
+                )
+            writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the view {self.path} cannot be opened: {error}; it may be deleted, it is rebuilt"
+            ) from None
+        return writer
+
+    def _batch(self, log: str, entries: Sequence[Entry]) -> "_Batch":
+        return _Batch(self._writer, self._lock, log, entries)
+
+    def _add_sheet(self, value: bytes) -> None:
+        new = read_sheet(value)
+        trace_id = new["trace_id"]
+        old = self._writer.execute("SELECT sheet FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
+        counts: Counter[tuple[str, str, str]] = Counter()
+        if old is not None:
+            self._retract(read_sheet(old[0]), counts)
+        for decision in new["decisions"]:
+            counts[decision["scorer"], decision["decision"], decision["reason"]] += 1
+        self._writer.execute(
+            "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)",
+            (trace_id, new["revision"], new["event_ns"], new["slices"].get("service", ""), value),
+        )
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (d["scorer"], new["event_ns"], trace_id, d.get("span_id", ""), score["value"], score["passed"])
+                for d in new["decisions"]
+                if (score := d.get("score")) is not None and score["value"] is not None
+            ],
+        )
+        self._writer.executemany(
+            "INSERT INTO funnel VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            [(*key, count) for key, count in counts.items() if count],
+        )
+
+    def _retract(self, old: Sheet, counts: "Counter[tuple[str, str, str]]") -> None:
+        for decision in old["decisions"]:
+            counts[decision["scorer"], decision["decision"], decision["reason"]] -= 1
+        self._writer.executemany(
+            "DELETE FROM scores WHERE scorer = ? AND event_ns = ? AND trace_id = ?",
+            [(decision["scorer"], old["event_ns"], old["trace_id"]) for decision in old["decisions"]],
+        )
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+            connection.execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+        with closing(connection.execute(query, values)) as cursor:
+            return list(cursor)
+
+
+class _Batch:
+    """A transaction on the view that also moves its offset; gives only the entries that were not written before."""
+
+    def __init__(self, writer: sqlite3.Connection, lock: threading.Lock, log: str, entries: Sequence[Entry]) -> None:
+        self._writer, self._lock, self._log, self._entries = writer, lock, log, entries
+
+    def __enter__(self) -> Sequence[Entry]:
+        self._lock.acquire()
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            row = self._writer.execute("SELECT next_offset FROM progress WHERE log = ?", (self._log,)).fetchone()
+        except BaseException:
+            self._lock.release()
+            raise
+        written = row[0] if row else 0
+        return [entry for entry in self._entries if entry.offset >= written]
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if error is None:
+                self._writer.execute(
+                    "INSERT INTO progress VALUES (?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
+                    (self._log, self._entries[-1].offset + 1),
+                )
+                self._writer.execute("COMMIT")
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            self._lock.release()

@@ -1,0 +1,62 @@
+"""Serves the page and the API: uvicorn on a socket that was taken before."""
+
+import asyncio
+import socket
+
+import uvicorn
+
+from collector.receivers.listen import address_text, cannot_listen
+from driftline.web.app import create_app
+from driftline.web.source import Source
+
+_GRACE_SECONDS = 3
+
+
+class Web:
+    """`bind`, then `start`; `stop` is safe without start."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._socket: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, with the real port."""
+        port = int(self._socket.getsockname()[1]) if self._socket is not None else self._port
+        return address_text(self._host, port)
+
+    def bind(self) -> None:
+        """Take the address.
+
+        Raises:
+            UserError: it cannot be had.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            raise cannot_listen(self._host, self._port, error) from error
+
+    async def start(self, source: Source) -> None:
+        """Serve; returns when requests are answered."""
+        assert self._socket is not None
+        config = uvicorn.Config(
+            create_app(source),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        elif self._socket is not None:
+            self._socket.close()

@@ -1,0 +1,220 @@
+"""What a scorer is: a named, versioned, pure function of a trace, and the scores it gives.
+
+    @scorer(name="politeness", needs=("output",), range=(0, 1), passing=">= 0.5")
+    def politeness(trace: Trace) -> float:
+        return 1.0 if "please" in (trace.answer or "").lower() else 0.0
+
+A scorer is sync or async, raises freely, never catches, and reads no clock and no global that changes. `scorers.runner`
+alone owns needs, timeouts and failures. Parameters after `*` with a default are its options.
+"""
+
+import hashlib
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_type_hints
+
+import orjson
+from pydantic import ConfigDict, ValidationError, create_model
+
+from collector.core.model import Trace
+from scorers.needs import known_need
+from scorers.passing import Passing, parse_passing
+
+Better: TypeAlias = Literal["higher", "lower"]
+Target: TypeAlias = Literal["trace", "llm_call", "tool_call", "retrieval", "session"]
+
+DEFAULT_TIMEOUT_SECONDS = 5.0
+"""For scorers that are not built in. Long enough for a slow lookup, short enough that a hung one is seen at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a score was found: characters `start` to `end` of the text that was judged."""
+
+    start: int
+    end: int
+    type: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a scorer says of a trace, or of the operation `span_id`.
+
+    `value` is None where there is only a label; `passed` None leaves the verdict to the scorer's passing expression.
+    """
+
+    value: float | None
+    passed: bool | None = None
+    label: str | None = None
+    explanation: str | None = None
+    evidence: Sequence[Evidence] = ()
+    span_id: str | None = None
+
+
+Outcome: TypeAlias = float | bool | str | Score | Sequence[Score] | None
+Function: TypeAlias = Callable[..., Outcome | Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A function with everything the runner, the monitors and the documentation need to know of it.
+
+    Calling it calls the function, so that it can be tested as one.
+    """
+
+    name: str
+    function: Function
+    needs: tuple[str, ...] = ()
+    range: tuple[float, float] = (0.0, 1.0)
+    passing: Passing | None = None
+    better: Better = "higher"
+    tier: int = 0
+    unit: str = "ratio"
+    version: str = "1"
+    target: Target = "trace"
+    options: dict[str, Any] = field(default_factory=dict)
+    rate: float = 1.0
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+    def __post_init__(self) -> None:
+        low, high = self.range
+        if not low < high or math.isnan(low) or math.isnan(high):
+            raise ValueError(f"range: {self.range!r} is not (low, high) with low < high")
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"better: {self.better!r} is neither 'higher' nor 'lower'")
+        if self.tier not in (0, 1, 2):
+            raise ValueError(f"tier: {self.tier!r} is not 0, 1 or 2")
+
+    def __call__(self, trace: Trace, **options: Any) -> Outcome | Awaitable[Outcome]:
+        return self.function(trace, **{**self.options, **options})
+
+    @property
+    def doc(self) -> str:
+        """The first paragraph of the function's docstring, on one line."""
+        return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def built_in(self) -> bool:
+        """Ships with this package: trusted to be quick, so it runs without a thread of its own."""
+        return self.function.__module__.startswith("scorers.builtin.")
+
+    @cached_property
+    def evaluator_id(self) -> str:
+        """Changes with whatever can change a score: code, version, options, passing. Not with the sampling rate."""
+        parts = ("code", self.name, self.version, _source(self.function), _canonical(self.options), str(self.passing))
+        return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+    def configured(
+        self,
+        *,
+        name: str | None = None,
+        passing: str | None = None,
+        options: dict[str, Any] | None = None,
+        rate: float = 1.0,
+        timeout_seconds: float | None = None,
+    ) -> "Scorer":
+        """This scorer as a configuration wants it.
+
+        Raises:
+            ValueError: the passing expression or an option is wrong; the message names it.
+        """
+        return replace(
+            self,
+            name=self.name if name is None else name,
+            passing=self.passing if passing is None else parse_passing(passing),
+            options={**self.options, **checked_options(self.function, options or {})},
+            rate=rate,
+            timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        )
+
+
+def scorer(
+    *,
+    name: str,
+    needs: Sequence[str] = (),
+    range: tuple[float, float] = (0, 1),  # noqa: A002 - the word of the contract
+    passing: str | None = None,
+    better: Better = "higher",
+    tier: int = 0,
+    unit: str = "ratio",
+    version: str = "1",
+    target: Target = "trace",
+) -> Callable[[Function], Scorer]:
+    """Make a scorer of a function.
+
+    Args:
+        name: what configuration, metrics and records call it.
+        needs: names of `scorers.needs.NEEDS`; without one of them the trace is filtered.
+        range: lowest and highest value; others are refused. `float("inf")` where there is no bound.
+        passing: what passes, such as `>= 0.5`; None leaves scores unjudged unless the function judges.
+        better: whether higher or lower values are better.
+        tier: 0 deterministic, 1 a small local model, 2 a judge.
+        unit: of the value, such as `ratio` or `seconds`.
+        version: change it when the meaning of scores changes.
+        target: what a score is about.
+
+    Raises:
+        ValueError: a wrong need, range or passing expression.
+    """
+    wanted = tuple(known_need(need) for need in ((needs,) if isinstance(needs, str) else needs))
+    verdict = None if passing is None else parse_passing(passing)
+    low, high = range
+
+    def declare(function: Function) -> Scorer:
+        return Scorer(name, function, wanted, (float(low), float(high)), verdict, better, tier, unit, version, target)
+
+    return declare
+
+
+def option_defaults(function: Function) -> dict[str, Any]:
+    """The options of a scorer: its keyword-only parameters and their defaults."""
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def checked_options(function: Function, given: dict[str, Any]) -> dict[str, Any]:
+    """`given`, as the types that the function's parameters are annotated with.
+
+    Raises:
+        ValueError: an unknown option, or a value of another type.
+    """
+    defaults = option_defaults(function)
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        allowed = ", ".join(defaults) or "none: this scorer has no options"
+        raise ValueError(f"options.{unknown[0]}: not an option; allowed are {allowed}")
+    if not given:
+        return {}
+    hints = get_type_hints(function)
+    fields: Any = {name: (hints.get(name, Any), default) for name, default in defaults.items()}
+    try:
+        model = create_model("Options", __config__=ConfigDict(arbitrary_types_allowed=True), **fields)(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"options.{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
+    return {name: getattr(model, name) for name in given}
+
+
+def _source(function: Function) -> str:
+    """The source of the function's whole file, so that a change in what it calls there counts too."""
+    try:
+        return Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
+    except (OSError, TypeError, UnicodeDecodeError):
+        code = getattr(function, "__code__", None)
+        return repr((code.co_code, code.co_consts)) if code else getattr(function, "__qualname__", "")
+
+
+def _canonical(options: dict[str, Any]) -> str:
+    return orjson.dumps(options, default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()

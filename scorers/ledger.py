@@ -1,0 +1,126 @@
+"""The ledger's words: what happened to each candidate (trace, scorer), with its reason and inclusion probability."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from scorers.base import Evidence, Score
+
+DecisionKind: TypeAlias = Literal[
+    "scored", "filtered", "not_sampled", "throttled", "over_budget", "shed", "pending", "failed"
+]
+DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
+
+FAILURE_REASONS = ("exception", "timeout", "hung", "not_finite", "out_of_range", "wrong_type")
+"""Every way for a scorer to fail."""
+
+NOTHING_TO_SCORE = "nothing to score"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happened to one candidate.
+
+    `reason` is of a closed set, fit for a metric label: `ok`; `needs:<need>` or `nothing to score`; `rate`; a failure
+    reason. `detail` says more of a failure without content: the exception's type and where it was raised.
+    `rule` is the configuration line that decided. `span_id` is the operation scored, None for the whole trace.
+    """
+
+    scorer: str
+    evaluator_id: str
+    decision: DecisionKind
+    reason: str
+    probability: float
+    rule: str
+    score: Score | None = None
+    span_id: str | None = None
+    detail: str = ""
+
+
+def score_id(trace_id: str, span_id: str | None, scorer: str, revision: int) -> str:
+    """The identity of a score: the same wherever and however often it is computed.
+
+    >>> score_id("4bf92f3577b34da6a3ce929d0e0e4736", None, "groundedness", 0)
+    'e76107e3ac0f738107073331fa2aef4d'
+    """
+    parts = "\0".join((trace_id, span_id or "", scorer, str(revision)))
+    return hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def decision_to_json(decision: Decision) -> dict[str, Any]:
+    """A plain dictionary, without what is empty."""
+    record: dict[str, Any] = {
+        "scorer": decision.scorer,
+        "evaluator_id": decision.evaluator_id,
+        "decision": decision.decision,
+        "reason": decision.reason,
+        "probability": decision.probability,
+        "rule": decision.rule,
+    }
+    if decision.span_id is not None:
+        record["span_id"] = decision.span_id
+    if decision.detail:
+        record["detail"] = decision.detail
+    if decision.score is not None:
+        record["score"] = _score_to_json(decision.score)
+    return record
+
+
+def decision_from_json(record: Mapping[str, Any]) -> Decision:
+    """The decision that `decision_to_json` wrote.
+
+    Raises:
+        ValueError: it is not such a record; the message names the field.
+    """
+    try:
+        kind = record["decision"]
+        if kind not in DECISION_KINDS:
+            raise ValueError(f"decision: {kind!r} is not one of {', '.join(DECISION_KINDS)}")
+        score = record.get("score")
+        return Decision(
+            scorer=str(record["scorer"]),
+            evaluator_id=str(record["evaluator_id"]),
+            decision=kind,
+            reason=str(record["reason"]),
+            probability=float(record["probability"]),
+            rule=str(record["rule"]),
+            score=None if score is None else _score_from_json(score),
+            span_id=record.get("span_id"),
+            detail=str(record.get("detail", "")),
+        )
+    except KeyError as error:
+        raise ValueError(f"a decision without {error.args[0]!r}") from None
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"not a decision: {error}") from None
+
+
+def _score_to_json(score: Score) -> dict[str, Any]:
+    record: dict[str, Any] = {"value": score.value, "passed": score.passed}
+    for name in ("label", "explanation", "span_id"):
+        if getattr(score, name) is not None:
+            record[name] = getattr(score, name)
+    if score.evidence:
+        record["evidence"] = [evidence_to_json(item) for item in score.evidence]
+    return record
+
+
+def evidence_to_json(item: Evidence) -> dict[str, Any]:
+    record: dict[str, Any] = {"start": item.start, "end": item.end, "type": item.type}
+    if item.text:
+        record["text"] = item.text
+    return record
+
+
+def _score_from_json(record: Mapping[str, Any]) -> Score:
+    return Score(
+        value=None if record["value"] is None else float(record["value"]),
+        passed=record["passed"],
+        label=record.get("label"),
+        explanation=record.get("explanation"),
+        evidence=tuple(
+            Evidence(int(item["start"]), int(item["end"]), str(item["type"]), str(item.get("text", "")))
+            for item in record.get("evidence", ())
+        ),
+        span_id=record.get("span_id"),
+    )

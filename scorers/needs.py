@@ -1,0 +1,51 @@
+"""What a scorer may ask of a trace before it runs. A trace without it is filtered, with the missing need named."""
+
+from collections.abc import Callable, Iterable
+
+from collector.core.model import Trace
+
+Need = Callable[[Trace], bool]
+
+NEEDS: dict[str, Need] = {
+    "question": lambda trace: bool(trace.question),
+    "answer": lambda trace: bool(trace.answer),
+    "contexts": lambda trace: any(trace.contexts),
+    "reference": lambda trace: bool(trace.reference),
+    "llm_calls": lambda trace: bool(trace.llm_calls),
+    "tool_executions": lambda trace: bool(trace.tool_executions),
+    "retrievals": lambda trace: bool(trace.retrievals),
+    "embeddings": lambda trace: bool(trace.embeddings),
+    "agent_steps": lambda trace: bool(trace.agent_steps),
+    "tool_calls": lambda trace: any(call.tool_calls for call in trace.llm_calls),
+    "tool_definitions": lambda trace: any(call.tool_definitions for call in trace.llm_calls),
+    "output_schema": lambda trace: any(call.output_schema is not None for call in trace.llm_calls),
+    "tokens": lambda trace: any(
+        call.input_tokens is not None or call.output_tokens is not None for call in trace.llm_calls
+    ),
+    "messages": lambda trace: any(call.input_messages for call in trace.llm_calls),
+    "response": lambda trace: bool(trace.answer) or any(call.refusal for call in trace.llm_calls),
+    "tools_used": lambda trace: bool(trace.tool_executions) or any(call.tool_calls for call in trace.llm_calls),
+    "foreign_text": lambda trace: any(trace.contexts) or any(run.result is not None for run in trace.tool_executions),
+    "session": lambda trace: bool(trace.session_id),
+}
+"""Name of a need -> whether a trace has it. Plug-ins may add their own. `response` is an answer or a refusal field,
+`foreign_text` whatever the model read that neither the user nor the developer wrote: contexts and tool results."""
+
+ALIASES = {"output": "answer"}
+
+
+def known_need(name: str) -> str:
+    """The name in `NEEDS` for a name in a declaration.
+
+    Raises:
+        ValueError: there is none.
+    """
+    plain = ALIASES.get(name, name)
+    if plain not in NEEDS:
+        raise ValueError(f"needs: {name!r} is not one of {', '.join(sorted([*NEEDS, *ALIASES]))}")
+    return plain
+
+
+def missing_need(needs: Iterable[str], trace: Trace) -> str | None:
+    """The first need that `trace` does not fill."""
+    return next((need for need in needs if not NEEDS[need](trace)), None)

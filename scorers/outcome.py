@@ -1,0 +1,123 @@
+"""From whatever a scorer returned to scores that can be believed, or to the reason why not."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scorers.base import Evidence, Score, Scorer
+from scorers.patterns import storable
+
+_MOST_SCORES = 1_000  # of one scorer for one trace
+_MOST_EVIDENCE = 50  # spans kept with a score
+_LONGEST_LABEL = 100
+_LONGEST_TEXT = 2_000
+
+
+class BadOutcome(Exception):
+    """What a scorer returned is no score. `reason` is a failure reason of the ledger; the message has no content."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def scores_of(scorer: Scorer, returned: object) -> list[Score]:
+    """The scores in what `scorer` returned; empty if it had nothing to say.
+
+    Raises:
+        BadOutcome: it is of another type, not finite, or out of the declared range.
+    """
+    if returned is None:
+        return []
+    if isinstance(returned, Score | float):  # nearly always; the check below is slow
+        return [_checked(scorer, _as_score(scorer, returned))]
+    if isinstance(returned, Sequence) and not isinstance(returned, str | bytes):
+        return _several(scorer, returned)
+    return [_checked(scorer, _as_score(scorer, returned))]
+
+
+def _several(scorer: Scorer, returned: Sequence[object]) -> list[Score]:
+    if len(returned) > _MOST_SCORES:
+        raise BadOutcome("wrong_type", f"{len(returned)} scores for one trace; at most {_MOST_SCORES}")
+    scores = [_checked(scorer, _as_score(scorer, item)) for item in returned]
+    if len({score.span_id for score in scores}) < len(scores):
+        raise BadOutcome("wrong_type", "two scores for one operation: several scores need different span ids")
+    return scores
+
+
+def _as_score(scorer: Scorer, item: object) -> Score:
+    if isinstance(item, Score):
+        return item
+    if isinstance(item, bool):
+        # True is the good end: 1 where higher is better, and for "lower" a True such as "refused" is the bad one.
+        verdict = None if scorer.passing else item is (scorer.better == "higher")
+        return Score(float(item), passed=verdict)
+    if isinstance(item, int | float):
+        return Score(item)
+    if isinstance(item, str):
+        return Score(None, label=item)
+    raise BadOutcome(
+        "wrong_type", f"returned {type(item).__name__}; allowed are float, bool, str, Score, a list of Score, None"
+    )
+
+
+def _checked(scorer: Scorer, score: Score) -> Score:
+    value = _number(scorer, score.value)
+    if score.passed is not None and not isinstance(score.passed, bool):
+        raise BadOutcome("wrong_type", f"passed is {type(score.passed).__name__}; allowed are True, False, None")
+    if value is None and score.label is None:
+        raise BadOutcome("wrong_type", "a score with neither value nor label")
+    label = _plain(score.label, "label", _LONGEST_LABEL)
+    passed = score.passed
+    if passed is None and scorer.passing is not None:
+        passed = scorer.passing.judge(value, label)
+    return Score(
+        value,
+        passed,
+        label,
+        _plain(score.explanation, "explanation", _LONGEST_TEXT),
+        _evidence(score.evidence),
+        _plain(score.span_id, "span_id", 64),
+    )
+
+
+def _number(scorer: Scorer, value: object) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float):
+        raise BadOutcome("wrong_type", f"value is {type(value).__name__}; a number is needed")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise BadOutcome("not_finite", "value is larger than any float") from None
+    if not math.isfinite(number):
+        raise BadOutcome("not_finite", f"value is {number}")
+    low, high = scorer.range
+    if not low <= number <= high:
+        raise BadOutcome("out_of_range", f"value {number:g} is not within {low:g} to {high:g}")
+    return number
+
+
+def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    if not given:
+        return ()
+    if not isinstance(given, Sequence) or not all(isinstance(item, Evidence) for item in given):
+        raise BadOutcome("wrong_type", "evidence is not a list of Evidence")
+    kept = given[:_MOST_EVIDENCE]
+    if not all(
+        isinstance(item.start, int) and isinstance(item.end, int) and isinstance(item.type, str) for item in kept
+    ):
+        raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
+    if not any(item.text for item in kept):
+        return tuple(kept)
+    return tuple(replace(item, text=_plain(item.text, "evidence.text", _LONGEST_TEXT) or "") for item in kept)
+
+
+def _plain(text: object, name: str, longest: int) -> str | None:
+    """Bounded, and without lone surrogates: they cannot be stored as UTF-8."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise BadOutcome("wrong_type", f"{name} is {type(text).__name__}; a text is needed")
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return storable(cut)

@@ -1,0 +1,65 @@
+"""Many patterns at the cost of one: a set finds out which of them occur, and only those are then located.
+
+The engine is RE2: time is linear in the text whatever the pattern and the text. `\\b`, `\\w` and `\\d` mean ASCII.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One occurrence: characters `start` to `end`; `groups` are those of the pattern."""
+
+    name: str
+    start: int
+    end: int
+    groups: tuple[str | None, ...]
+    group_spans: tuple[tuple[int, int], ...]
+
+
+class PatternSet:
+    """Named RE2 patterns over one text, case ignored unless told otherwise.
+
+    >>> colours = PatternSet({"red": r"\\bred\\b", "blue": r"\\bblue?\\b"})
+    >>> colours.names("The BLU one")
+    ['blue']
+    >>> [(hit.name, hit.start) for hit in colours.hits("red or blue")]
+    [('red', 0), ('blue', 7)]
+    """
+
+    def __init__(self, patterns: Mapping[str, str], ignore_case: bool = True) -> None:
+        flags = "(?i)" if ignore_case else ""
+        self._names = list(patterns)
+        self._located: list[Any] = [re2.compile(flags + pattern) for pattern in patterns.values()]
+        self._set = re2.Set.SearchSet()
+        for pattern in patterns.values():
+            self._set.Add(flags + pattern)
+        self._set.Compile()
+
+    def names(self, text: str) -> list[str]:
+        """Which patterns occur, in the order they were given."""
+        return [self._names[at] for at in self._which(text)]
+
+    def hits(self, text: str, most: int = 100) -> Iterator[Hit]:
+        """Where they occur, pattern by pattern, at most `most` of each."""
+        which = self._which(text)
+        clean = storable(text) if which else text
+        for at in which:
+            for count, match in enumerate(self._located[at].finditer(clean)):
+                if count == most:
+                    break
+                spans = tuple(match.span(group) for group in range(1, len(match.groups()) + 1))
+                yield Hit(self._names[at], match.start(), match.end(), match.groups(), spans)
+
+    def _which(self, text: str) -> list[int]:
+        found: list[int] | None = self._set.Match(text.encode("utf-8", "replace"))
+        return sorted(found or ())
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates as `?`, which UTF-8 can hold; as many characters as before."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

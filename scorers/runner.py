@@ -1,0 +1,163 @@
+"""Runs scorers on a trace and writes down what happened to each: a score, or why there is none.
+
+`Runner.evaluate` never raises and changes nothing but self-metrics; `Runner.record` counts results once they are
+committed, so that a replay after a crash does not count twice.
+"""
+
+import os
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from collector.core.clock import Clock, SystemClock
+from collector.core.component import load
+from collector.core.errors import UserError
+from collector.core.model import Trace
+from collector.core.settings import Duration, Settings
+from collector.core.telemetry import Telemetry
+from collector.sample import Admission, Rate
+from scorers.base import Score, Scorer
+from scorers.isolation import Isolated, Raised, Suspended, TimedOut
+from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
+from scorers.needs import missing_need
+from scorers.outcome import BadOutcome, scores_of
+from scorers.results import Results
+
+GROUP = "driftline.scorers"
+
+
+class ScorerConfig(Settings):
+    """One entry of `scorers:`, a name or a mapping: `refusal`, or `{use: ./my_scorers.py:politeness, rate: 0.5}`."""
+
+    use: str = Field(min_length=1, description="a built-in's name, MODULE:NAME, or ./FILE.py:NAME")
+    name: str | None = Field(default=None, min_length=1, description="what to call it, where one scorer is used twice")
+    rate: Rate = Field(default=1.0, description="share of the sampled traces that it scores; 0 means never")
+    passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
+    options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
+    timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"use": value} if isinstance(value, str) else value
+
+
+def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
+    """The scorer that an entry names, configured.
+
+    Args:
+        config: the entry.
+        base: the folder that relative files start from.
+
+    Raises:
+        UserError: there is no such scorer, it is no scorer, or an option or passing expression is wrong.
+    """
+    found = load(config.use, GROUP, base)
+    if not isinstance(found, Scorer):
+        what = "a function without the @scorer(...) decorator" if callable(found) else f"a {type(found).__name__}"
+        raise UserError(f"use: {config.use!r} is {what}, not a scorer")
+    if config.timeout is not None and config.timeout <= 0:
+        raise UserError(f"timeout: {config.use!r} needs more than 0 seconds")
+    try:
+        return found.configured(
+            name=config.name,
+            passing=config.passing,
+            options=config.options,
+            rate=config.rate,
+            timeout_seconds=config.timeout,
+        )
+    except ValueError as error:
+        raise UserError(f"{config.use!r}: {error}") from None
+
+
+def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> list[Scorer]:
+    """All entries of a configuration.
+
+    Raises:
+        UserError: with every wrong entry, each by its path.
+    """
+    loaded: list[Scorer] = []
+    problems: list[str] = []
+    for number, config in enumerate(configs):
+        try:
+            one = load_scorer(config, base)
+        except UserError as error:
+            problems.extend(f"scorers[{number}]: {problem}" for problem in error.problems)
+            continue
+        if any(other.name == one.name for other in loaded):
+            problems.append(f"scorers[{number}]: {one.name!r} is there already; give this one another `name`")
+        loaded.append(one)
+    if problems:
+        raise UserError(*problems)
+    return loaded
+
+
+class Runner:
+    """Holds the scorers of a service. Built-ins run inline; others on a thread each, with a timeout."""
+
+    def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
+        self.scorers = tuple(scorers)
+        self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
+        self._clock = clock or SystemClock()
+        self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
+
+    def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
+        """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
+        return [decision for at, one in enumerate(self.scorers) for decision in self._decide(at, one, trace, admission)]
+
+    def record(self, trace: Trace, decisions: Sequence[Decision]) -> None:
+        """Count committed decisions in the metrics."""
+        self._results.record(trace, decisions)
+
+    def close(self) -> None:
+        """Let the threads of scorers end. Safe to call twice."""
+        for isolated in self._isolated.values():
+            isolated.close()
+
+    def _decide(self, at: int, one: Scorer, trace: Trace, admission: Admission) -> list[Decision]:
+        rule = admission.rule if one.rate == 1 else f"scorers[{at}].rate"
+        probability = admission.probability(one.rate)
+
+        def decided(kind: DecisionKind, reason: str, detail: str = "", score: Score | None = None) -> Decision:
+            span_id = None if score is None else score.span_id
+            return Decision(one.name, one.evaluator_id, kind, reason, probability, rule, score, span_id, detail)
+
+        if not admission.includes(one.rate):
+            return [decided("not_sampled", "rate")]
+        missing = missing_need(one.needs, trace)
+        if missing is not None:
+            return [decided("filtered", f"needs:{missing}")]
+        try:
+            scores = scores_of(one, self._run(one, trace))
+        except BadOutcome as error:
+            return [decided("failed", error.reason, str(error))]
+        except TimedOut:
+            return [decided("failed", "timeout", f"no result within {one.timeout_seconds:g} s")]
+        except Suspended:
+            return [decided("failed", "hung", "suspended: it hung too often in this process")]
+        except Raised as error:
+            return [decided("failed", "exception", _where(error.__cause__ or error))]
+        except Exception as error:  # a built-in's defect must not stop the others
+            return [decided("failed", "exception", _where(error))]
+        if not scores:
+            return [decided("filtered", NOTHING_TO_SCORE)]
+        return [decided("scored", "ok", score=score) for score in scores]
+
+    def _run(self, one: Scorer, trace: Trace) -> object:
+        began = self._clock.monotonic()
+        try:
+            isolated = self._isolated.get(one.name)
+            return one(trace) if isolated is None else isolated.call(lambda: one(trace))
+        finally:
+            isolated = self._isolated.get(one.name)
+            self._results.ran(one.name, self._clock.monotonic() - began, isolated is not None and isolated.suspended)
+
+
+def _where(error: BaseException) -> str:
+    """An exception's type and place. Its message may hold what the trace holds, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"[:200]

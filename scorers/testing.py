@@ -1,0 +1,177 @@
+"""What every scorer must stand, as a check that a scorer's author runs in one line.
+
+from scorers.testing import check_scorer
+def test_politeness(): check_scorer(politeness)
+"""
+
+import asyncio
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from collector.core.model import Document, LLMCall, Message, RequestedCall, Retrieval, ToolCall, Trace
+from scorers.base import Evidence, Score, Scorer
+from scorers.ledger import Decision, decision_from_json, decision_to_json
+from scorers.needs import missing_need
+from scorers.outcome import BadOutcome, scores_of
+
+HOSTILE_TEXTS: dict[str, str] = {
+    "blank": "   \n\t ",
+    "one_character": "a",
+    "long": "The moon is 384,400 km away. " * 35_000,  # 1 MB
+    "one_long_word": "a" * 200_000,
+    "repetition": "(((((" * 10_000 + "@" * 10_000 + "1-" * 10_000,
+    "binary": "".join(map(chr, range(256))) * 40,
+    "right_to_left": "מה שלומך היום? \u202eabc\u202c مرحبا بالعالم.",
+    "unspaced": "東京は日本の首都です。人口は1400万人。北京是中国的首都。",
+    "lone_surrogates": "ok \ud800 and \udfff 4111 1111 1111 1111",
+    "combining": "e\u0301" * 5_000 + "\u200b\u200d\ufeff",
+    "markup": "<script>alert(1)</script> ${x} {{y}} %s %n \x00 'q' \"Q\" `b`",
+    "numbers": "٣٤٥ ¾ ² 1e999 -0 NaN inf 0x1F 1,2,3.4.5",
+}
+"""Texts that have broken scorers."""
+
+
+def traces() -> Iterator[tuple[str, Trace]]:
+    """Traces that fill every need: an ordinary one, then one for each hostile text in every place."""
+    yield "ordinary", trace_of_text("The moon orbits the Earth.", answer="The moon orbits the Earth.")
+    yield "empty", Trace("0" * 32)
+    for name, text in HOSTILE_TEXTS.items():
+        yield name, trace_of_text(text)
+
+
+def trace_of_text(text: str, answer: str | None = None) -> Trace:
+    """A trace with retrieval, tools and structured output, that has `text` wherever there is text."""
+    said = text if answer is None else answer
+    call = RequestedCall("look_up", {"query": text}, "call-1")
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+    llm_call = LLMCall(
+        span_id="00f067aa0ba902b7",
+        start_ns=1_000,
+        end_ns=2_000_000_000,
+        input_messages=[Message("user", text)],
+        output_text=said,
+        input_tokens=120,
+        output_tokens=40,
+        tool_calls=[call],
+        tool_definitions=[{"name": "look_up", "description": text, "parameters": schema}],
+        output_schema=schema,
+    )
+    return Trace(
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        start_ns=1_000,
+        end_ns=2_500_000_000,
+        session_id="session-1",
+        llm_calls=[llm_call],
+        tool_executions=[ToolCall("00f067aa0ba902b8", 5, 6, None, "look_up", {"query": text}, {"found": text})],
+        retrievals=[Retrieval("00f067aa0ba902b9", 1, 2, None, text, [Document(text, "doc-1", 0.5)])],
+        question=text,
+        answer=said,
+        contexts=[text, "The moon orbits the Earth at 384,400 km."],
+        reference=text,
+        span_count=4,
+    )
+
+
+def check_scorer(scorer: Scorer) -> None:
+    """Run every check of this module.
+
+    Raises:
+        AssertionError: with a line for each check that failed, and the trace it failed on.
+    """
+    problems = list(problems_of(scorer))
+    assert not problems, f"{scorer.name}:\n" + "\n".join(problems)
+
+
+def problems_of(scorer: Scorer) -> Iterator[str]:
+    """What is wrong with a scorer, a line each; nothing if it is fine."""
+    if not scorer.doc:
+        yield "it has no docstring to tell its users what it measures"
+    if scorer.evaluator_id != scorer.configured().evaluator_id:
+        yield "its evaluator id is not stable"
+    for name, trace in traces():
+        if missing_need(scorer.needs, trace) is not None:
+            continue
+        for check in _CHECKS:
+            problem = _problem(check, scorer, trace)
+            if problem:
+                yield f"on the {name} trace: {problem}"
+                break
+
+
+Check = Callable[[Scorer, Trace], str | None]
+
+
+def _gives_believable_scores(scorer: Scorer, trace: Trace) -> str | None:
+    try:
+        _scores(scorer, trace)
+    except BadOutcome as error:
+        return f"{error.reason}: {error}"
+    return None
+
+
+def _gives_the_same_twice(scorer: Scorer, trace: Trace) -> str | None:
+    same = _scores(scorer, trace) == _scores(scorer, copy.deepcopy(trace))
+    return None if same else "two runs on the same trace differ"
+
+
+def _leaves_the_trace_alone(scorer: Scorer, trace: Trace) -> str | None:
+    before = copy.deepcopy(trace)
+    _scores(scorer, trace)
+    return None if trace == before else "it changes the trace, which other scorers see"
+
+
+def _can_be_stored(scorer: Scorer, trace: Trace) -> str | None:
+    for score in _scores(scorer, trace):
+        decision = Decision(scorer.name, scorer.evaluator_id, "scored", "ok", 1.0, "test", score, score.span_id)
+        try:
+            restored = decision_from_json(orjson.loads(orjson.dumps(decision_to_json(decision))))
+        except (TypeError, ValueError) as error:
+            return f"its score cannot be stored: {error}"
+        if restored != decision:
+            return "its score is another after storing and loading"
+    return None
+
+
+def _points_into_the_text(scorer: Scorer, trace: Trace) -> str | None:
+    longest = max(len(text) for text in (trace.question or "", trace.answer or "", *trace.contexts, ""))
+    for score in _scores(scorer, trace):
+        wrong = next((item for item in score.evidence if not _inside(item, longest)), None)
+        if wrong is not None:
+            return f"evidence {wrong.start}:{wrong.end} is not in any text"
+    return None
+
+
+_CHECKS: tuple[Check, ...] = (
+    _gives_believable_scores,
+    _gives_the_same_twice,
+    _leaves_the_trace_alone,
+    _can_be_stored,
+    _points_into_the_text,
+)
+
+
+def _problem(check: Check, scorer: Scorer, trace: Trace) -> str | None:
+    try:
+        return check(scorer, trace)
+    except Exception as error:
+        return f"raises {type(error).__name__}: {error}"[:300]
+
+
+def _inside(item: Evidence, longest: int) -> bool:
+    # Tool results are read as JSON, with more characters than the text inside.
+    return 0 <= item.start <= item.end <= 12 * longest + 100
+
+
+def _scores(scorer: Scorer, trace: Trace) -> list[Score]:
+    returned: object = scorer(trace)
+    if inspect.isawaitable(returned):
+        returned = asyncio.run(_wait(returned))
+    return scores_of(scorer, returned)
+
+
+async def _wait(returned: object) -> object:
+    assert inspect.isawaitable(returned)
+    return await returned

@@ -1,0 +1,211 @@
+"""One reading of a text, shared by all scorers: sentences, words, and content terms.
+
+Reading is bounded (`LIMIT_CHARACTERS`), linear, and cached by content, so that ten scorers that look at one answer
+split it once. Languages without spaces are read as overlapping pairs of characters.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+LIMIT_CHARACTERS = 32_768
+"""What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
+
+_CACHED_TEXTS = 48  # a trace's question, answer and contexts, a few times over; at most a few tens of MB
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_DIGIT = re.compile(r"\d")
+_BOUNDARY = re.compile("[.!?؟।;。！？\n][.!?\"'”’)\\]」』]*")  # ends a sentence if space follows, or it is one of
+_BOUNDARY_WITHOUT_SPACE = "。！？\n"
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]|mr|mrs|ms|dr|prof|st|vs|etc|inc|ltd|co|corp|no|vol|fig|approx|jr|sr|dept|est"
+    r"|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)$",
+    re.IGNORECASE,
+)
+
+_STOP_WORD_LIST = """
+    a about above after again against all also although am an and any are aren't as at be because been before
+    being below between both but by can can't cannot could couldn't did didn't do does doesn't doing don't down
+    due during each either else etc even every few for from further get gets got had hadn't has hasn't have
+    haven't having he he's her here here's hers herself him himself his how however i i'm i've if in into is
+    isn't it it's its itself just let let's like may me might more most much must my myself neither no nor not
+    now of off on once one's only onto or other others our ours ourselves out over own per please provide
+    provided same she she's should shouldn't since so some such than that that's the their theirs them
+    themselves then there there's therefore these they they're this those though through thus to too toward
+    towards under until up upon us use used using very via was wasn't we we're well were weren't what what's
+    when where whether which while who who's whom whose why will with within without won't would wouldn't yes
+    yet you you're your yours yourself yourselves based given passage passages context contexts document
+    documents according following mentioned information answer question der die das und ist ein eine einen den
+    dem des zu mit von für auf nicht im in es sich auch als an bei aus wie oder le la les un une des et est que
+    qui dans pour par sur au aux du ne pas en ce cette el los las una unos y es que en por para con del al se no
+    lo
+"""
+STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
+"""Words that carry no claim. Enough for English; for German, French and Spanish the commonest."""
+
+_UNITS = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty
+"""
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_UNITS.split())} | {
+    word: str(value * 10) for value, word in enumerate(_TENS.split(), start=3)
+}
+
+
+class Sentence(NamedTuple):
+    """A sentence of a text. `terms` are its content words, stemmed; `numbers` its numbers in one spelling."""
+
+    start: int
+    end: int
+    words: tuple[str, ...]
+    terms: frozenset[str]
+    numbers: frozenset[str]
+
+
+class Text:
+    """A text as scorers read it. Get one from `read`.
+
+    >>> text = read("Mr. Lee paid 1,200 euros. He did not complain!")
+    >>> [(s.start, s.end) for s in text.sentences]
+    [(0, 25), (26, 46)]
+    >>> sorted(text.sentences[0].terms), set(text.sentences[0].numbers)
+    (['1200', 'euro', 'lee', 'mr', 'paid'], {'1200'})
+    """
+
+    def __init__(self, text: str, clipped: bool) -> None:
+        self.text = text
+        self.clipped = clipped  # there was more than is read
+
+    @cached_property
+    def lower(self) -> str:
+        return self.text.lower()
+
+    @cached_property
+    def sentences(self) -> tuple[Sentence, ...]:
+        return tuple(_sentence(self.text, start, end) for start, end in _sentence_spans(self.text))
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """All words in order, in lower case."""
+        return tuple(word for sentence in self.sentences for word in sentence.words)
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        return frozenset().union(*(sentence.terms for sentence in self.sentences))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        return frozenset().union(*(sentence.numbers for sentence in self.sentences))
+
+
+def read(text: str) -> Text:
+    """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters."""
+    if len(text) > LIMIT_CHARACTERS:
+        return _read_clipped(text[:LIMIT_CHARACTERS])
+    return _read(text)
+
+
+def clipped_note(*texts: Text) -> str:
+    """What to add to an explanation when a text was longer than is read, else nothing."""
+    return f" (only the first {LIMIT_CHARACTERS} characters were read)" if any(text.clipped for text in texts) else ""
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _read(text: str) -> Text:
+    return Text(text, clipped=False)
+
+
+@lru_cache(maxsize=8)
+def _read_clipped(text: str) -> Text:
+    return Text(text, clipped=True)
+
+
+def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for boundary in _BOUNDARY.finditer(text):
+        stop, end = boundary.span()
+        if text[stop] not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
+            continue
+        if text[stop] == "." and _abbreviated(text, stop):
+            continue
+        if piece := text[start:end].strip():
+            start = text.index(piece[0], start)
+            yield start, start + len(piece)
+        start = end
+    if piece := text[start:].strip():
+        start = text.index(piece[0], start)
+        yield start, start + len(piece)
+
+
+def _abbreviated(text: str, stop: int) -> bool:
+    """Whether the full stop at `stop` ends an abbreviation. Most words before one are longer than any of those."""
+    if stop >= 7 and text[stop - 7 : stop].isalpha():
+        return False
+    return _ABBREVIATION.search(text, max(0, stop - 12), stop) is not None
+
+
+def _sentence(text: str, start: int, end: int) -> Sentence:
+    piece = text[start:end].lower().replace("’", "'")
+    words = _WORD.findall(piece if piece.isascii() else _UNSPACED.sub(_pairs, piece))
+    terms = set(map(_term, words))
+    terms.discard("")
+    if _DIGIT.search(piece) is None:
+        return Sentence(start, end, tuple(words), frozenset(terms), _NO_NUMBERS)
+    numbers = frozenset(map(_plain_number, _NUMBER.findall(piece)))
+    return Sentence(start, end, tuple(words), numbers.union(terms), numbers)
+
+
+_NO_NUMBERS: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=32_768)
+def _term(word: str) -> str:
+    """The term of a word; none for words that carry no claim, and for numbers, which are read by themselves."""
+    return "" if word in STOP_WORDS or word[0].isdigit() else stem(word)
+
+
+def _pairs(run: re.Match[str]) -> str:
+    """A run of text without spaces as pairs of characters, each overlapping the next."""
+    text = run.group()
+    return f" {' '.join(text[at : at + 2] for at in range(max(1, len(text) - 1)))} "
+
+
+def _plain_number(number: str) -> str:
+    """`1,200.50` and `1200.5` are one number; a date such as `3.4.2024` stays as it is.
+
+    >>> _plain_number("1,200.50"), _plain_number("007"), _plain_number("3.4.2024")
+    ('1200.5', '7', '3.4.2024')
+    """
+    plain = number.replace(",", "")
+    if plain.count(".") > 1:
+        return plain
+    whole, _, fraction = plain.partition(".")
+    fraction = fraction.rstrip("0")
+    whole = whole.lstrip("0") or "0"
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def stem(word: str) -> str:
+    """A word without its commonest English endings; the same for `pays`, `paying`; number words become digits.
+
+    >>> [stem(word) for word in ("studies", "paying", "stopped", "loss", "seven", "lee's")]
+    ['study', 'pay', 'stop', 'loss', '7', 'lee']
+    """
+    word = _NUMBER_WORDS.get(word, word)
+    if word.endswith("'s"):
+        word = word[:-2]
+    if len(word) <= 3 or not word.isascii():
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-2] if word.endswith(("sses", "ches", "shes", "xes")) else word[:-1]
+    for ending in ("ing", "ed", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            base = word[: -len(ending)]
+            return base[:-1] if base[-1] == base[-2] and base[-1] not in "lsz" else base
+    return word[:-1] if word.endswith("e") and len(word) > 4 else word

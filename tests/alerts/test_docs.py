@@ -1,0 +1,68 @@
+"""The documentation names every option, and its examples work."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from alerts.base import Notifier
+from alerts.config import AlertsConfig, build_notifiers
+from alerts.events import EventsConfig
+from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.webhook import Webhook, signature
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "alerts.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("model", [AlertsConfig, Alertmanager, Webhook, EventsConfig])
+def test_every_option_is_documented(model: type[BaseModel]) -> None:
+    assert [name for name in model.model_fields if f"`{name}`" not in TEXT] == []
+
+
+def test_the_configurations_shown_are_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DRIFTLINE_WEBHOOK_SECRET", "s")
+    token = tmp_path / "token"
+    token.write_text("t")
+    shown = [yaml.safe_load(block.replace("/run/secrets/ops-token", str(token))) for block in blocks("yaml")]
+
+    assert len(shown) == 4
+    for document in shown:
+        AlertsConfig(**document.get("alerts", {}))
+        EventsConfig(**document.get("events", {}))
+
+
+def test_the_receiver_shown_accepts_our_signature_and_no_other() -> None:
+    names: dict = {}
+    exec(blocks("python")[0], names)
+    at = int(names["time"].time())
+    header = signature("geheim", b'{"a":1}', at)
+
+    assert names["genuine"]("geheim", header, b'{"a":1}')
+    assert not names["genuine"]("geheim", header, b'{"a":2}')
+    assert not names["genuine"]("other", header, b'{"a":1}')
+    assert not names["genuine"]("geheim", signature("geheim", b"{}", at - 301), b"{}")
+
+
+def test_the_notifier_shown_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "pager.py").write_text(blocks("python")[1])
+    plugins = next(yaml.safe_load(b) for b in blocks("yaml") if "./pager.py" in b)["alerts"]["plugins"]
+    notifiers = build_notifiers(AlertsConfig(log=False, plugins=plugins), tmp_path)
+
+    assert [notifier.name for notifier in notifiers] == ["pager"]
+    assert isinstance(notifiers[0], Notifier)
+
+
+def test_every_metric_of_the_rules_exists() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "driftline.rules.yml").read_text())
+    metrics = set(re.findall(r"driftline_\w+", " ".join(r["expr"] for g in rules["groups"] for r in g["rules"])))
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+
+    assert metrics
+    assert [name for name in metrics if f"`{name}`" not in documented] == []

@@ -1,0 +1,244 @@
+"""The bodies that leave: held as golden files, against the published schema, and over a real socket."""
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema_rs
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from alerts.base import Notification, Notifier
+from alerts.compose import compose, labels
+from alerts.config import AlertsConfig, PluginConfig, build_notifiers
+from alerts.explain import Wording
+from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.log import Log
+from alerts.notifiers.webhook import Webhook, payload, schema
+from collector.core.errors import UserError
+from drift.base import Carrier, Change, Estimate
+
+GOLDEN = Path(__file__).parent / "golden"
+SENT_NS = 1_772_376_000_250_000_000
+WORDING = Wording(
+    "https://traces.example/{trace_id}", "https://driftline.example/changes/{change_id}", "https://runbook.example"
+)
+
+
+def examples(make_change: Callable[..., Change]) -> list[Notification]:
+    over = make_change(status="resolved", sequence=4, resolved_ns=SENT_NS - 10**9, reason="recovered")
+    return [
+        compose(make_change(), WORDING, SENT_NS, "firing"),
+        compose(make_change(sequence=3), WORDING, SENT_NS, "firing", reminder=True),
+        compose(over, WORDING, SENT_NS, "resolved"),
+    ]
+
+
+def pretty(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def test_alertmanager_receives_the_golden_body(server, make_change: Callable[..., Change]) -> None:
+    Alertmanager(url=server.url + "/").notify(examples(make_change))
+
+    _, path, headers, body = server.requests[0]
+    assert path == "/api/v2/alerts"
+    assert headers["Content-Type"] == "application/json"
+    assert pretty(orjson.loads(body)) == (GOLDEN / "alertmanager.json").read_text()
+
+
+def test_webhook_receives_the_golden_body(server, make_change: Callable[..., Change]) -> None:
+    Webhook(url=server.url + "/hook?team=a").notify(examples(make_change))
+
+    _, path, headers, body = server.requests[0]
+    assert path == "/hook?team=a"
+    assert "Driftline-Signature" not in headers
+    assert pretty(orjson.loads(body)) == (GOLDEN / "webhook.json").read_text()
+
+
+def test_the_webhook_body_follows_its_schema(make_change: Callable[..., Change]) -> None:
+    validator = jsonschema_rs.validator_for(schema())
+    validator.validate(orjson.loads(orjson.dumps(payload(examples(make_change)))))
+
+    broken = orjson.loads(orjson.dumps(payload(examples(make_change))))
+    del broken["notifications"][0]["change"]["size"]
+    assert not validator.is_valid(broken)
+
+
+def test_numbers_and_text_that_json_cannot_hold_still_give_a_valid_body(make_change: Callable[..., Change]) -> None:
+    bad = float("nan")
+    change = make_change(
+        size=Estimate(bad, bad, float("inf"), bad),
+        slice={"service\ud800": "\ud800"},
+        carriers=[Carrier("a\ud800", "b\udfff", bad, None, None, True)],
+        traces=["\ud800"],
+        detected_ns=2**80,
+    )
+    notifications = [compose(change, WORDING, SENT_NS, "firing")]
+
+    jsonschema_rs.validator_for(schema()).validate(orjson.loads(orjson.dumps(payload(notifications))))
+    orjson.dumps([Alertmanager(url="http://127.0.0.1").alert(n) for n in notifications])
+
+
+def test_a_receiver_can_check_the_signature(
+    server, make_change: Callable[..., Change], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "geheim")
+    Webhook(url=server.url, secret={"env": "HOOK_SECRET"}).notify(examples(make_change))
+
+    _, _, headers, body = server.requests[0]
+    at, code = (part.partition("=")[2] for part in headers["Driftline-Signature"].split(","))
+    assert at == str(SENT_NS // 10**9)
+    assert hmac.compare_digest(hmac.new(b"geheim", f"{at}.".encode() + body, hashlib.sha256).hexdigest(), code)
+
+
+def test_a_firing_alert_ends_by_itself_and_a_resolved_one_has_ended(make_change: Callable[..., Change]) -> None:
+    sender = Alertmanager(url="http://127.0.0.1:9093", resend="1m", resolve_timeout="5m")
+    firing, _, resolved = (sender.alert(notification) for notification in examples(make_change))
+
+    assert (firing["startsAt"], firing["endsAt"]) == ("2026-03-01T14:16:00.000Z", "2026-03-01T14:45:00.250Z")
+    assert resolved["endsAt"] == "2026-03-01T14:39:59.250Z"
+    assert firing["labels"] == resolved["labels"]
+
+
+def test_times_stay_in_order_when_event_time_runs_ahead_of_the_clock(make_change: Callable[..., Change]) -> None:
+    change = make_change(detected_ns=SENT_NS + 10**12, resolved_ns=SENT_NS + 10**13, status="resolved")
+    notification = compose(change, WORDING, SENT_NS, "resolved")
+
+    assert notification.starts_at_ns == notification.ends_at_ns == SENT_NS
+
+
+def test_an_alert_that_one_lost_resend_would_resolve_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"resolve_timeout is 60s; it must be at least twice resend \(60s\)"):
+        Alertmanager(url="http://127.0.0.1:9093", resolve_timeout="1m")
+    assert Alertmanager(url="http://127.0.0.1:9093", resolve_timeout="2m").resolve_timeout == 120
+
+
+def test_slice_names_never_hide_our_labels_and_are_always_label_names(make_change: Callable[..., Change]) -> None:
+    change = make_change(slice={"monitor": "m", "gen_ai.model": "x", "1st": "y", "__name__": "z", "": "e", "gone": ""})
+
+    assert labels(change, {"team": "ml", "severity": "critical"}) == {
+        "alertname": "DriftlineChange",
+        "monitor": "quality",
+        "metric": "groundedness",
+        "statistic": "pass_rate",
+        "direction": "down",
+        "severity": "critical",
+        "team": "ml",
+        "slice_monitor": "m",
+        "gen_ai_model": "x",
+        "slice_1st": "y",
+        "slice___name__": "z",
+        "slice_": "e",
+    }
+
+
+def test_the_log_gets_one_line_of_json_for_each(
+    caplog: pytest.LogCaptureFixture, make_change: Callable[..., Change]
+) -> None:
+    unpaged = compose(make_change(paged=False, slice={"service": "a\nb"}), WORDING, SENT_NS, "firing")
+    with caplog.at_level(logging.INFO, "driftline.alerts"):
+        Log().notify([*examples(make_change), unpaged])
+
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "INFO", "INFO"]
+    assert [line["event"] for line in lines] == [
+        "change firing",
+        "change firing (still)",
+        "change resolved",
+        "change firing",
+    ]
+    assert lines[0]["service"] == "shop"
+    assert lines[0]["traces"].startswith("https://traces.example/4bf9")
+    assert not any("\n" in record.getMessage() for record in caplog.records)
+
+
+def test_the_configuration_makes_its_notifiers() -> None:
+    config = AlertsConfig(alertmanager={"url": "http://127.0.0.1:9093"}, webhook={"url": "http://127.0.0.1/x"})
+    notifiers = build_notifiers(config)
+
+    assert [notifier.name for notifier in notifiers] == ["alertmanager", "webhook", "log"]
+    assert all(isinstance(notifier, Notifier) for notifier in notifiers)
+    assert [notifier.name for notifier in build_notifiers(AlertsConfig())] == ["log"]
+    assert build_notifiers(AlertsConfig(log=False)) == []
+
+
+def test_several_alertmanagers_are_several_notifiers() -> None:
+    use = "alerts.notifiers.alertmanager:Alertmanager"
+    second = {"use": use, "options": {"name": "second", "url": "http://127.0.0.1:9094"}}
+    config = AlertsConfig(alertmanager={"url": "http://127.0.0.1:9093"}, plugins=[second], log=False)
+
+    assert [notifier.name for notifier in build_notifiers(config)] == ["alertmanager", "second"]
+    unnamed = {"use": use, "options": {"url": "http://127.0.0.1:9094"}}
+    with pytest.raises(UserError, match="more than one notifier is named alertmanager"):
+        build_notifiers(AlertsConfig(alertmanager={"url": "http://127.0.0.1:9093"}, plugins=[unnamed]))
+
+
+PLUGIN = """
+class Pager:
+    def __init__(self, key):
+        if not key:
+            raise ValueError("key is empty")
+        self.name = "pager"
+    def notify(self, notifications):
+        pass
+class Mute:
+    name = "mute"
+class Double(Pager):
+    def __init__(self):
+        self.name = "log"
+"""
+
+
+def test_a_notifier_of_ones_own_is_loaded_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    config = AlertsConfig(plugins=[{"use": "./mine.py:Pager", "options": {"key": "k"}}])
+
+    assert [notifier.name for notifier in build_notifiers(config, tmp_path)] == ["log", "pager"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        ({"use": "./mine.py:Pager", "options": {"key": ""}}, r"alerts.plugins\[0\].options: .* key is empty"),
+        ({"use": "./mine.py:Pager", "options": {"kee": ""}}, r"alerts.plugins\[0\].options: .*kee"),
+        ({"use": "./mine.py:Mute"}, r"alerts.plugins\[0\].use: .* makes a Mute without `name` and `notify`"),
+        ({"use": "./mine.py:Double"}, "more than one notifier is named log"),
+        ({"use": "./mine.py:PLUGIN_VERSION"}, "has no 'PLUGIN_VERSION'"),
+        ({"use": "./mine.py:__doc__"}, "is not a class or function"),
+        ({"use": "./missing.py:Pager"}, "there is no file"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_named(plugin: dict, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+
+    with pytest.raises(UserError, match=message):
+        build_notifiers(AlertsConfig(plugins=[PluginConfig(**plugin)]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        ({"alertmanager": {}}, "alertmanager.url"),
+        ({"alertmanager": {"url": "http://x", "timeout": 0}}, "alertmanager.timeout"),
+        ({"alertmanager": {"url": "http://x", "timeout": 5}}, "alertmanager.timeout"),
+        ({"alertmanager": {"url": "http://x", "resend": "0.5s"}}, "alertmanager.resend"),
+        ({"webhook": {"url": "http://x", "secret": "plain"}}, "webhook.secret"),
+        ({"webhook": {"url": "http://x", "headers": {"A": "plain"}}}, "webhook.headers.A"),
+        ({"repeat": "59s"}, "repeat"),
+        ({"repeat": 0}, "repeat"),
+        ({"trace_url": "https://traces.example/"}, "trace_url"),
+        ({"trace_url": "traces/{trace_id}"}, "trace_url"),
+        ({"change_url": "https://x/{trace_id}"}, "change_url"),
+        ({"slak": {}}, "slak"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_path(config: dict, where: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        AlertsConfig(**config)
+    places = [".".join(map(str, error["loc"])) for error in caught.value.errors()]
+    assert any(place.startswith(where) for place in places), places

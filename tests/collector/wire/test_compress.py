@@ -1,0 +1,112 @@
+"""Decompression: what comes out is what went in, or a rejection, and never more than allowed."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.core.errors import Rejected
+from collector.wire.compress import decompress
+
+LIMIT = 1 << 20
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress, "identity": bytes}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=5000), st.sampled_from(sorted(PACKERS)))
+def test_what_was_packed_comes_out(data: bytes, encoding: str) -> None:
+    assert decompress(PACKERS[encoding](data), encoding, LIMIT) == data
+
+
+def test_the_name_may_be_in_any_case_and_empty_means_identity() -> None:
+    assert decompress(gzip.compress(b"x"), " GZip ", LIMIT) == b"x"
+    assert decompress(b"x", "", LIMIT) == b"x"
+
+
+def test_deflate_without_its_header_is_taken() -> None:
+    assert decompress(_raw_deflate(b"spans" * 9), "deflate", LIMIT) == b"spans" * 9
+
+
+def test_members_one_after_the_other_are_joined_and_padding_is_skipped() -> None:
+    assert decompress(gzip.compress(b"one") + gzip.compress(b"two") + bytes(12), "gzip", LIMIT) == b"onetwo"
+
+
+def test_a_hundred_thousand_empty_members_are_no_trouble() -> None:
+    assert decompress(gzip.compress(b"") * 100_000 + gzip.compress(b"x"), "gzip", LIMIT) == b"x"
+
+
+@pytest.mark.parametrize("encoding", sorted(PACKERS))
+def test_the_limit_is_the_last_length_taken(encoding: str) -> None:
+    packed = PACKERS[encoding](bytes(1000))
+    assert len(decompress(packed, encoding, 1000)) == 1000
+    with pytest.raises(Rejected, match="999 bytes") as raised:
+        decompress(packed, encoding, 999)
+    assert raised.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_bomb_is_refused_without_being_unpacked(encoding: str) -> None:
+    bomb = PACKERS[encoding](bytes(200 * LIMIT))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Rejected) as raised:
+            decompress(bomb, encoding, LIMIT)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert raised.value.reason == "too_large"
+    assert peak_bytes < 5 * LIMIT
+
+
+def test_a_bomb_of_many_members_or_with_a_lying_trailer_is_refused() -> None:
+    lying = gzip.compress(bytes(8 * LIMIT))[:-4] + b"\x01\x00\x00\x00"
+    for body in (gzip.compress(bytes(LIMIT)) * 8, lying):
+        with pytest.raises(Rejected) as raised:
+            decompress(body, "gzip", LIMIT)
+        assert raised.value.reason == "too_large"
+
+
+_PACKED = gzip.compress(b"spans " * 100)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"x", b"hello, world", *(_PACKED[:length] for length in range(1, len(_PACKED), 7)), _PACKED[:-8] + bytes(8)],
+)
+def test_damaged_gzip_is_rejected(body: bytes) -> None:
+    with pytest.raises(Rejected, match="is not gzip") as raised:
+        decompress(body, "gzip", LIMIT)
+    assert raised.value.reason == "bad_gzip"
+
+
+@pytest.mark.parametrize("body", [b"hello, world", zlib.compress(b"x" * 99)[:-3], b"\x78\x9c"])
+def test_damaged_deflate_is_rejected(body: bytes) -> None:
+    with pytest.raises(Rejected, match="is not deflate") as raised:
+        decompress(body, "deflate", LIMIT)
+    assert raised.value.reason == "bad_gzip"
+
+
+def test_an_unknown_encoding_is_named_with_what_is_allowed() -> None:
+    with pytest.raises(Rejected, match="'zstd' is not one of gzip, deflate, identity") as raised:
+        decompress(b"", "zstd", LIMIT)
+    assert raised.value.reason == "unsupported_encoding"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]))
+def test_any_bytes_give_a_result_or_a_rejection(body: bytes, encoding: str) -> None:
+    for candidate in (body, gzip.compress(b"")[:10] + body):
+        try:
+            assert len(decompress(candidate, encoding, 500)) <= 500
+        except Rejected as error:
+            assert error.reason in {"bad_gzip", "too_large"}

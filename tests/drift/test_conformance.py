@@ -1,0 +1,16 @@
+"""Every registered detector keeps the contract."""
+
+import pytest
+
+from collector.core.component import names
+from drift.base import DETECTORS, detector_factory
+from drift.testing import check_detector
+
+
+def test_the_built_in_detectors_are_registered() -> None:
+    assert {"mean", "adwin", "page_hinkley"} <= set(names(DETECTORS))
+
+
+@pytest.mark.parametrize("name", names(DETECTORS))
+def test_a_registered_detector_keeps_the_contract(name: str) -> None:
+    check_detector(detector_factory(name))

@@ -1,0 +1,133 @@
+"""The view: counts each record once, replaces what a revision replaces, forgets what is old, tells a wrong file apart."""
+
+import threading
+from pathlib import Path
+
+import orjson
+import pytest
+
+from collector.core.engine import Entry
+from collector.core.errors import StoreError
+from driftline.view import View, view_path
+
+
+def decision(scorer: str, kind: str = "scored", reason: str = "ok", value: float | None = 0.5) -> dict[str, object]:
+    record: dict[str, object] = {"scorer": scorer, "decision": kind, "reason": reason}
+    if kind == "scored":
+        record["score"] = {"value": value, "passed": True}
+    return record
+
+
+def sheet(trace: int, revision: int = 0, event_ns: int = 1000, *decisions: dict[str, object]) -> bytes:
+    return orjson.dumps(
+        {
+            "trace_id": f"{trace:032x}",
+            "revision": revision,
+            "event_ns": event_ns,
+            "slices": {"service": "shop"},
+            "decisions": decisions or [decision("groundedness"), decision("refusal", "filtered", "needs:answer")],
+        }
+    )
+
+
+def entries(*values: bytes, first: int = 0) -> list[Entry]:
+    return [Entry(first + number, value, b"", "") for number, value in enumerate(values)]
+
+
+def test_a_record_read_twice_counts_once(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    batch = entries(sheet(1), sheet(2))
+    view.add_sheets(batch)
+    view.add_sheets(batch)
+    view.add_sheets([*batch, *entries(sheet(3), first=2)])
+    assert view.trace_count() == 3
+    assert view.funnel() == [("groundedness", "scored", "ok", 3), ("refusal", "filtered", "needs:answer", 3)]
+    view.close()
+
+
+def test_a_revision_replaces_decisions_and_scores(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    view.add_sheets(entries(sheet(1)))
+    revised = sheet(1, 1, 2000, decision("groundedness", "filtered", "needs:contexts"), decision("refusal", value=1))
+    view.add_sheets(entries(revised, first=1))
+    assert view.funnel() == [("groundedness", "filtered", "needs:contexts", 1), ("refusal", "scored", "ok", 1)]
+    assert view.scores("groundedness", 0, 10) == []
+    assert [row["event_ns"] for row in view.scores("refusal", 0, 10)] == [2000]
+    found = view.sheet(f"{1:032x}")
+    assert found is not None
+    assert found["revision"] == 1
+    view.close()
+
+
+def test_progress_outlives_the_process(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    assert view.empty
+    view.add_sheets(entries(sheet(1)))
+    view.close()
+    again = View(tmp_path / "view.db")
+    assert not again.empty
+    again.add_sheets(entries(sheet(1)))
+    assert again.funnel()[0][3] == 1
+    again.close()
+
+
+def test_a_batch_that_fails_leaves_nothing_and_can_come_again(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    with pytest.raises(orjson.JSONDecodeError):
+        view.add_sheets(entries(sheet(1), b"not json"))
+    assert view.trace_count() == 0
+    view.add_sheets(entries(sheet(1), sheet(2)))
+    assert view.trace_count() == 2
+    view.close()
+
+
+def test_changes_are_kept_as_they_are_known_now(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    first = orjson.dumps({"id": "a", "detected_ns": 5, "status": "active"})
+    later = orjson.dumps({"id": "a", "detected_ns": 5, "status": "resolved"})
+    other = orjson.dumps({"id": "b", "detected_ns": 9, "status": "active"})
+    view.add_changes(entries(first, other, later))
+    assert view.changes() == [other, later]
+    view.close()
+
+
+def test_retention_forgets_what_is_older(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    view.add_sheets(entries(sheet(1, 0, 1000), sheet(2, 0, 2000)))
+    view.forget_before(1500)
+    assert view.sheet(f"{1:032x}") is None
+    assert view.sheet(f"{2:032x}") is not None
+    assert [row["event_ns"] for row in view.scores("groundedness", 0, 10)] == [2000]
+    view.close()
+
+
+def test_two_stages_write_at_once(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    change = [orjson.dumps({"id": str(number), "detected_ns": number}) for number in range(100)]
+
+    def write_changes() -> None:
+        for number, value in enumerate(change):
+            view.add_changes(entries(value, first=number))
+
+    writer = threading.Thread(target=write_changes)
+    writer.start()
+    for number in range(100):
+        view.add_sheets(entries(sheet(number), first=number))
+    writer.join()
+    assert (view.trace_count(), len(view.changes())) == (100, 100)
+    view.close()
+
+
+def test_a_reader_needs_a_view_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no view"):
+        View(tmp_path / "none.db", read_only=True)
+
+
+def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:
+    (tmp_path / "view.db").write_bytes(b"nonsense" * 1000)
+    with pytest.raises(StoreError, match=r"view\.db"):
+        View(tmp_path / "view.db")
+
+
+def test_the_view_lies_beside_its_store() -> None:
+    assert view_path(Path("/var/lib/driftline.db")) == Path("/var/lib/driftline.view.db")
