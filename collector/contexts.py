@@ -32,10 +32,7 @@ _QUESTION = re.compile(
     r"question de l'utilisateur)(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
-_TAGGED = re.compile(
-    r"<(context|documents?|sources|passages|excerpts|search_results|retrieved_documents)>(.*?)</\1>",
-    re.IGNORECASE | re.DOTALL,
-)
+_TAG = re.compile(r"<(context|documents?|sources|passages|excerpts|search_results|retrieved_documents)>", re.IGNORECASE)
 _RULER = re.compile(r"^[ \t]*[-=_*]{5,}[ \t]*$", re.MULTILINE)
 _MARKED_LINE = re.compile(r"\n(?=[ \t]*\[[^\]\n]{1,80}\])")
 _LONGEST = 400_000  # characters searched; more is no prompt that a person would want scored
@@ -72,9 +69,11 @@ def pasted(messages: Sequence[Message]) -> Pasted:
 
 
 def _block(said: str) -> str | None:
-    tagged = _TAGGED.search(said)
-    if tagged:
-        return tagged.group(2)
+    tag = _TAG.search(said)
+    if tag:
+        closing = said.find(f"</{tag[1]}>", tag.end())
+        if closing >= 0:
+            return said[tag.end() : closing]
     heading = _HEADING.search(said)
     if heading is None:
         return None

@@ -4,11 +4,13 @@ Many applications run tools without a span. Then the model's answer asks for a c
 holds the result: that is a run, without a span of its own. Where there is a span, the request adds what it leaves out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from collector.core.model import JSON, LLMCall, Message, RequestedCall, ToolCall
 from collector.dialects.tools import tool_result
+
+_NEXT = 200  # how far to look for the other half of a pair: traces of thousands of runs stay linear
 
 
 @dataclass(slots=True, eq=False)
@@ -115,34 +117,41 @@ def _find(
         return by_id[message.tool_call_id]
     if wanted is None:
         return None
-    for request in requests:
+    for request in requests[-_NEXT:]:
         if request.call.name == wanted.name and request.call.arguments == wanted.arguments and not request.told:
             return request
     return None
 
 
-def _pair(requests: Iterable[_Request], runs: Sequence[ToolCall]) -> None:
+def _pair(requests: Sequence[_Request], runs: Sequence[ToolCall]) -> None:
     """Give each request its span: by id, else by name and arguments, else by name and order."""
-    free = {id(run): run for run in runs}
-    for fits in (_same_id, _same_arguments, _same_name):
+    by_id = {run.id: run for run in reversed(runs) if run.id is not None}
+    for request in requests:
+        request.run = by_id.pop(request.call.id, None) if request.call.id is not None else None
+    taken = {id(request.run) for request in requests if request.run is not None}
+    free: dict[str, list[ToolCall]] = {}
+    for run in runs:
+        if id(run) not in taken:
+            free.setdefault(run.name, []).append(run)
+    for fits in (_same_arguments, _next_of_name):
         for request in requests:
-            if request.run is None and free:
-                run = next((run for run in free.values() if fits(request, run)), None)
-                if run is not None:
-                    request.run = run
-                    del free[id(run)]
+            if request.run is None and request.call.name in free:
+                request.run = _take(free[request.call.name], request, fits)
 
 
-def _same_id(request: _Request, run: ToolCall) -> bool:
-    return run.id is not None and run.id == request.call.id
-
-
-def _same_name(request: _Request, run: ToolCall) -> bool:
-    return run.name == request.call.name and run.end_ns >= request.asked_ns
+def _take(runs: list[ToolCall], request: _Request, fits: Callable[[_Request, ToolCall], bool]) -> ToolCall | None:
+    for position, run in enumerate(runs[:_NEXT]):
+        if run.end_ns >= request.asked_ns and fits(request, run):  # not if it ended before it was asked for
+            return runs.pop(position)
+    return None
 
 
 def _same_arguments(request: _Request, run: ToolCall) -> bool:
-    return _same_name(request, run) and _equal(request.call.arguments, run.arguments)
+    return _equal(request.call.arguments, run.arguments)
+
+
+def _next_of_name(request: _Request, run: ToolCall) -> bool:
+    return run.id is None or request.call.id is None
 
 
 def _equal(asked: JSON, told: JSON) -> bool:

@@ -100,7 +100,11 @@ class Watcher:
     """
 
     def __init__(
-        self, monitors: Sequence[MonitorConfig], false_pages: str | FalsePages, metrics: Mapping[str, Metric], telemetry: Telemetry
+        self,
+        monitors: Sequence[MonitorConfig],
+        false_pages: str | FalsePages,
+        metrics: Mapping[str, Metric],
+        telemetry: Telemetry,
     ) -> None:
         try:
             self._false_pages = parse_false_pages(false_pages)

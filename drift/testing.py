@@ -138,7 +138,11 @@ def mean_evidence(warmups: Any, streams: Any, direction: str = "down", **options
     near_half = np.array(probe._shifts)
     n = np.full(len(streams), warmups.shape[1] + 1.0)
     total = warmups.sum(axis=1) + 0.5
-    power = np.array([1.0 / variance_inflation(row.tolist()) if tempered else 1.0 for row in warmups])
+    most_power = np.array([1.0 / variance_inflation(row.tolist()) if tempered else 1.0 for row in warmups])
+    off = warmups - (total / n)[:, None]
+    lag0, lag1, previous = (off * off).sum(axis=1), (off[:, 1:] * off[:, :-1]).sum(axis=1), off[:, -1]
+    pairs = warmups.shape[1]
+    power = _power(most_power, lag0, lag1, pairs) if tempered else most_power
     d = np.where((np.abs(total / n - 0.5) <= 0.2)[:, None], near_half, shifts)
     mass = np.zeros_like(d)
     evidence = np.empty(streams.shape)
@@ -151,4 +155,15 @@ def mean_evidence(warmups: Any, streams: Any, direction: str = "down", **options
         evidence[:, t] = mass.mean(axis=1)
         n = n + w
         total = total + w * x
+        lag0, lag1, previous, pairs = lag0 + (x - p) ** 2, lag1 + (x - p) * previous, x - p, pairs + 1
+        if tempered and pairs % 32 == 0:
+            power = _power(most_power, lag0, lag1, pairs)
     return evidence
+
+
+def _power(most: Any, lag0: Any, lag1: Any, pairs: int) -> Any:
+    import numpy as np
+
+    rho = lag1 / np.maximum(lag0, 1e-300)
+    ratio = np.maximum((1.0 - rho) / (1.0 + np.maximum(rho, 0.0)), 1 / 50)
+    return np.where(rho < 2.0 / np.sqrt(pairs + 1), most, np.minimum(most, ratio))

@@ -155,7 +155,7 @@ _CHECKS: tuple[Check, ...] = (
 
 def _problem(check: Check, scorer: Scorer, trace: Trace) -> str | None:
     try:
-        return check(scorer, trace)
+        return check(scorer, copy.deepcopy(trace))
     except Exception as error:
         return f"raises {type(error).__name__}: {error}"[:300]
 

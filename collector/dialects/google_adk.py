@@ -7,9 +7,9 @@ calls get a span of their own that is no run.
 from dataclasses import replace
 
 from collector.core.model import JSON
-from collector.dialects.messages import Turn
+from collector.dialects.conversations import Messages
 from collector.dialects.otel import LLM, OTEL, TOOL
-from collector.dialects.sources import Messages
+from collector.dialects.turns import Turn
 from collector.dialects.values import as_text, parsed
 from collector.dialects.view import View
 

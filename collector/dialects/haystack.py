@@ -3,8 +3,9 @@
 Pipelines run components (`haystack.component.*`), agents have steps of their own (`haystack.agent.step.llm`, `.tool`).
 """
 
+from collector.dialects.conversations import Messages
 from collector.dialects.mapping import Dialect, Kind
-from collector.dialects.sources import Documents, Json, Messages, SpanName, within
+from collector.dialects.sources import Documents, Json, SpanName, within
 from collector.dialects.values import mapping
 from collector.dialects.view import View
 

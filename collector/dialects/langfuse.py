@@ -3,8 +3,9 @@
 It exports neither provider nor finish reason; the usage has the provider's names or Langfuse's own.
 """
 
+from collector.dialects.conversations import Messages
 from collector.dialects.mapping import Dialect, KindBy
-from collector.dialects.sources import Documents, Json, Messages, SpanName, within
+from collector.dialects.sources import Documents, Json, SpanName, within
 from collector.dialects.view import View
 
 _INPUT, _OUTPUT, _USAGE = (

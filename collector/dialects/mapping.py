@@ -19,8 +19,8 @@ from collector.core.model import (
     Retrieval,
     ToolCall,
 )
-from collector.dialects.messages import Turn
 from collector.dialects.tools import output_schema, tool_arguments, tool_definitions, tool_result
+from collector.dialects.turns import Turn
 from collector.dialects.values import count, finish_reason, text, word
 from collector.dialects.view import View
 

@@ -4,8 +4,9 @@ Read from mlflow-tracing 3.17. The provider's message formats (OpenAI, Anthropic
 tolerant reader.
 """
 
+from collector.dialects.conversations import Messages
 from collector.dialects.mapping import Dialect, KindBy
-from collector.dialects.sources import Documents, Json, Messages, SpanName, within
+from collector.dialects.sources import Documents, Json, SpanName, within
 
 _IN, _OUT, _USAGE = "mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.chat.tokenUsage"
 

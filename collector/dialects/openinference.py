@@ -4,18 +4,9 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 (answer id, schema, finish reason) is looked up in the raw request and response in `input.value` and `output.value`.
 """
 
+from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy
-from collector.dialects.sources import (
-    Documents,
-    Indexed,
-    Json,
-    Messages,
-    OpenInferenceDocuments,
-    OpenInferenceMessages,
-    Repr,
-    SpanName,
-    within,
-)
+from collector.dialects.sources import Documents, Indexed, Json, OpenInferenceDocuments, Repr, SpanName, within
 
 _LANGCHAIN = "generations.0.0.message.kwargs."
 _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider's answer
@@ -78,7 +69,11 @@ OPENINFERENCE = Dialect(
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
     },
     input=(OpenInferenceMessages("llm.input_messages", "user"), Messages("llm.prompts.0.prompt.text")),
-    output=(OpenInferenceMessages("llm.output_messages", "assistant"),),
+    output=(
+        OpenInferenceMessages("llm.output_messages", "assistant"),
+        Messages("llm.choices.0.completion.text", role="assistant"),
+        Messages("output.value", ("choices", 0, "message"), "assistant"),
+    ),
     tool_definitions=(
         Indexed("llm.tools", "tool.json_schema"),
         *within("llm.invocation_parameters", "tools"),

@@ -5,10 +5,11 @@ opentelemetry-semantic-conventions-ai 0.5.1.
 """
 
 from collector.core.model import Document
+from collector.dialects.conversations import FlatMessages
 from collector.dialects.documents import holds_documents, read_documents
 from collector.dialects.mapping import Dialect, Kind, KindBy
 from collector.dialects.otel import LLM, OPERATIONS, OTEL, TOOL, by_shape
-from collector.dialects.sources import Documents, FlatMessages, IndexedRecords, SpanName, within
+from collector.dialects.sources import Documents, IndexedRecords, SpanName, within
 from collector.dialects.view import View
 
 _ENTITY_OUTPUT = "traceloop.entity.output"

@@ -6,8 +6,9 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
+from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
-from collector.dialects.sources import Documents, EventMessages, Messages, SpanEventMessages
+from collector.dialects.sources import Documents
 from collector.dialects.view import View
 
 OPERATIONS: dict[str, Kind] = {

@@ -6,8 +6,9 @@ Format version 5 (Pydantic AI 2.68) and version 2. Usage summed over an agent's 
 
 from dataclasses import replace
 
+from collector.dialects.conversations import Messages
 from collector.dialects.otel import OTEL, TOOL
-from collector.dialects.sources import Json, Messages, within
+from collector.dialects.sources import Json, within
 
 PYDANTIC_AI = replace(
     OTEL,

@@ -1,21 +1,19 @@
-"""The ways in which dialects write a fact, a conversation or a list of documents.
+"""The ways in which dialects write a fact or a list of documents.
 
 Each is a small object that is called with a `View` and prints as the cell of a table. What cannot be read is None or
 an empty list, never an exception.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from collector.core.model import JSON, Document, RequestedCall, Role
+from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.messages import ROLES, Turn, call_arguments, read_turns, requested_call
-from collector.dialects.values import as_text, at, mapping, text, word
-from collector.dialects.view import View, grouped
+from collector.dialects.values import at
+from collector.dialects.view import View
 
 
-def _cell(key: str, path: tuple[str | int, ...]) -> str:
+def cell(key: str, path: tuple[str | int, ...]) -> str:
     return f"`{key}`" + "".join(f" → `{step}`" for step in path)
 
 
@@ -33,7 +31,7 @@ class Json:
         return at(value, *self.path) if self.path else value
 
     def __str__(self) -> str:
-        return _cell(self.key, self.path)
+        return cell(self.key, self.path)
 
 
 def within(key: str, *paths: str) -> tuple[Json, ...]:
@@ -103,191 +101,6 @@ class IndexedRecords:
         return f"`{self.prefix}.N.*`"
 
 
-# --- conversations -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Messages:
-    """Messages as JSON in any shape; `path` leads to them, `role` is for text that stands alone."""
-
-    key: str
-    path: tuple[str | int, ...] = ()
-    role: Role = "user"
-
-    def __call__(self, view: View) -> list[Turn]:
-        if self.key not in view.attributes:
-            return []
-        value = view.json(self.key)
-        return read_turns(at(value, *self.path) if self.path else value, self.role)
-
-    def __str__(self) -> str:
-        return _cell(self.key, self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class FlatMessages:
-    """OpenLLMetry's older form: `prefix.N.role`, `.content`, `.tool_calls.M.name`, ..."""
-
-    prefix: str
-    role: Role
-
-    def __call__(self, view: View) -> list[Turn]:
-        return [turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role)]
-
-    def _message(self, item: dict[str, JSON]) -> dict[str, JSON]:
-        message = {"role": self.role, **{key: value for key, value in item.items() if "." not in key}}
-        calls = grouped(item.items(), "tool_calls.")
-        if calls:
-            message["tool_calls"] = calls
-        if message.get("content") == '""':
-            del message["content"]  # an empty text, JSON-encoded
-        return message
-
-    def __str__(self) -> str:
-        return f"`{self.prefix}.N.*`"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenInferenceMessages:
-    """`prefix.N.message.role`, `.content`, `.contents.M.message_content.*`, `.tool_calls.M.tool_call.*`.
-
-    Text stands in `content`, in `contents`, or in both (then it is the same).
-    """
-
-    prefix: str
-    role: Role
-
-    def __call__(self, view: View) -> list[Turn]:
-        turns = []
-        for item in view.indexed(self.prefix):
-            role = item.get("message.role")
-            turn = Turn(ROLES.get(role.lower(), self.role) if isinstance(role, str) else self.role)
-            self._parts(turn, item)
-            said = text(item.get("message.content"))
-            if said and not turn.texts:
-                turn.texts.append(said)
-            turn.tool_call_id = word(item.get("message.tool_call_id"))
-            turn.tool_calls.extend(_calls(item))
-            turns.append(turn)
-        return turns
-
-    def _parts(self, turn: Turn, item: dict[str, JSON]) -> None:
-        if len(item) <= 2:
-            return  # role and content
-        for part in grouped(item.items(), "message.contents."):
-            said = text(part.get("message_content.text"))
-            kind = part.get("message_content.type")
-            if kind == "reasoning" and said:
-                turn.reasoning.append(said)
-            elif kind == "refusal" and said:
-                turn.refusal = said
-            elif said:
-                turn.texts.append(said)
-            if kind == "image" or "message_content.image.image.url" in part:
-                turn.has_image = True
-
-    def __str__(self) -> str:
-        return f"`{self.prefix}.N.message.*`"
-
-
-def _calls(item: dict[str, JSON]) -> Iterable[RequestedCall]:
-    for call in grouped(item.items(), "message.tool_calls."):
-        name = word(call.get("tool_call.function.name"))
-        if name:
-            arguments = call_arguments(call.get("tool_call.function.arguments"))
-            yield RequestedCall(name, arguments, word(call.get("tool_call.id")))
-    name = word(item.get("message.function_call_name"))
-    if name:
-        yield RequestedCall(name, call_arguments(item.get("message.function_call_arguments_json")))
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCalls:
-    """One answer in two attributes: its text (the first of these that is there) and its tool calls."""
-
-    texts: tuple[str, ...]
-    calls: tuple[str, ...]
-
-    def __call__(self, view: View) -> list[Turn]:
-        turn = Turn("assistant")
-        said = next((found for key in self.texts if (found := as_text(view.attributes.get(key)))), None)
-        if said:
-            turn.texts.append(said)
-        for key in self.calls:
-            asked = view.json(key)
-            if isinstance(asked, list):
-                turn.tool_calls = [call for item in asked if (call := requested_call(item)) is not None]
-                break
-        return [turn]
-
-    def __str__(self) -> str:
-        return ", ".join(f"`{key}`" for key in (*self.texts, *self.calls))
-
-
-_EVENT_ROLES: dict[str, Role] = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-    "gen_ai.choice": "assistant",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EventMessages:
-    """Messages that came one by one as log records, or as span events: the role is in the event's name."""
-
-    outputs: bool  # the model's choices, or what it was given
-
-    def __call__(self, view: View) -> list[Turn]:
-        return [
-            turn
-            for name, body in _message_events(view)
-            if (name == "gen_ai.choice") == self.outputs
-            for turn in read_turns(_event_message(name, body))
-        ]
-
-    def __str__(self) -> str:
-        return "events `gen_ai.choice`" if self.outputs else "events `gen_ai.{system,user,assistant,tool}.message`"
-
-
-def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
-    logs = [event for event in view.events if event.event_name in _EVENT_ROLES]
-    if logs:
-        for log in sorted(logs, key=lambda log: log.time_ns):
-            yield log.event_name, log.body if isinstance(log.body, dict) else {"content": log.body}
-        return
-    for event in view.span.events:
-        if event.name in _EVENT_ROLES:
-            yield event.name, mapping(event.attributes.get("gen_ai.event.content")) or event.attributes
-
-
-def _event_message(name: str, body: dict[str, JSON]) -> dict[str, JSON]:
-    message = {"role": _EVENT_ROLES[name], **body, **mapping(body.get("message"))}
-    if not isinstance(message["role"], str):
-        message["role"] = _EVENT_ROLES[name]
-    return message
-
-
-@dataclass(frozen=True, slots=True)
-class SpanEventMessages:
-    """Messages in an attribute of a span event, such as `gen_ai.content.prompt`."""
-
-    event: str
-    key: str
-    role: Role
-
-    def __call__(self, view: View) -> list[Turn]:
-        found = [event.attributes.get(self.key) for event in view.span.events if event.name == self.event]
-        return [turn for value in found for turn in read_turns(value, self.role)]
-
-    def __str__(self) -> str:
-        return f"span event `{self.event}` → `{self.key}`"
-
-
-# --- documents ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Documents:
     """A list of documents as JSON, in any shape."""
@@ -302,7 +115,7 @@ class Documents:
         return read_documents(at(value, *self.path) if self.path else value)
 
     def __str__(self) -> str:
-        return _cell(self.key, self.path)
+        return cell(self.key, self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A tool run's arguments and result, out of the wrappers that libraries put around them."""
 
 from collector.core.model import JSON
-from collector.dialects.messages import call_arguments
+from collector.dialects.turns import call_arguments
 from collector.dialects.values import mapping, parsed, text, word
 
 

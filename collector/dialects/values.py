@@ -11,7 +11,7 @@ import orjson
 
 from collector.core.model import JSON, FinishReason
 
-_PYTHON_LITERAL_CHARS = 100_000  # `repr` texts longer than this are left as text
+_PYTHON_LITERAL_CHARS = 20_000  # `repr` texts longer than this are left as text
 
 
 def parsed(value: JSON) -> JSON:
@@ -22,10 +22,27 @@ def parsed(value: JSON) -> JSON:
     """
     if isinstance(value, str) and value[:1] in _JSON_STARTS:
         try:
-            return orjson.loads(value)
-        except ValueError:  # also lone surrogates and too deep nesting
+            found = orjson.loads(value)
+        except ValueError:  # also lone surrogates
             return value
+        return value if _too_deep(value, found) else found
     return value
+
+
+_MAX_DEPTH = 180  # of lists and maps in one JSON text: whatever walks or prints a trace may recurse
+_ORJSON_DEPTH = 254  # what orjson writes
+
+
+def _too_deep(text: str, value: JSON) -> bool:
+    if text.count("{") + text.count("[") <= _MAX_DEPTH:
+        return False
+    for _ in range(_ORJSON_DEPTH - _MAX_DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return True
+    return False
 
 
 _JSON_STARTS = frozenset('{["') | frozenset(" \n\t\r")
@@ -48,6 +65,8 @@ def _python_literal(value: str) -> JSON:
         return None
     try:
         literal = ast.literal_eval(value)
+        if _too_deep(value, literal):
+            return None
         orjson.dumps(literal)  # sets, bytes and complex numbers are no JSON
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None

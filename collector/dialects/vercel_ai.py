@@ -6,9 +6,10 @@ Up to 6, an outer span (`ai.generateText`) repeats text and sums usage of the pr
 
 from dataclasses import replace
 
+from collector.dialects.conversations import Messages, ToolCalls
 from collector.dialects.mapping import Dialect, Kind, KindBy
 from collector.dialects.otel import LLM, OPERATIONS, OTEL
-from collector.dialects.sources import Json, Messages, ToolCalls, within
+from collector.dialects.sources import Json, within
 from collector.dialects.view import View
 
 _CALLS = ("ai.response.toolCalls", "ai.result.toolCalls")

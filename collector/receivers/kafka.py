@@ -248,8 +248,11 @@ class _Batch:
             Overloaded, StoreError: not all of it could be; call again.
         """
         bodies = [(request.kind, request.body) for request in self._requests if not request.is_empty]
-        if bodies:
-            inbox(bodies)
+        try:
+            if bodies:
+                inbox(bodies)
+        except TimeoutError as error:  # an OSError, which would look like the network's
+            raise StoreError(f"the inbox does not answer: {error}") from error
         for request in self._requests:
             self._receiver.stored(request)
         self._requests.clear()

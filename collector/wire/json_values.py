@@ -113,8 +113,7 @@ def _message(field: FieldDescriptor) -> Fill:
 
     def put(message: Any, value: Any, depth: int) -> None:
         part = getattr(message, name)
-        if not value:
-            part.SetInParent()  # an empty list value is there all the same
+        part.SetInParent()  # an empty list value is there all the same
         fill(part, value, depth + 1)
 
     return put
@@ -126,10 +125,11 @@ def _messages(field: FieldDescriptor) -> Fill:
 
     def put(message: Any, value: Any, depth: int) -> None:
         add = getattr(message, name).add
+        is_quick = is_attributes and depth + 2 <= MAX_DEPTH
         for number, item in enumerate(as_list(value)):
             try:
                 added = add()
-                if not (is_attributes and _put_text_attribute(added, item)):
+                if not (is_quick and _put_text_attribute(added, item)):
                     fill(added, item, depth + 1)
             except Wrong as wrong:
                 raise wrong.under(f"[{number}]") from None

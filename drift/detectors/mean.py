@@ -1,14 +1,14 @@
 """The default detector: a mixture Shiryaev-Roberts e-detector for a mean in [0, 1]."""
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite
+from math import exp, inf, isfinite, sqrt
 from struct import Struct
 from typing import ClassVar
 
 from drift.base import Detection, Detector, Direction
 from drift.estimate import variance_inflation
 
-_HEAD = Struct("<2sBBBx7dqq")  # magic, version, direction, bets; arl, cap, power, n, S, fixed, total; seen, clipped
+_HEAD = Struct("<2sBBBx11dqqq")
 _MAGIC = b"mD"
 _VERSION = 1
 _DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
@@ -19,6 +19,8 @@ _LARGEST_SHIFT = 2.5
 _CAP_QUANTILE = 0.95
 _MOST_WEIGHT = 1e15
 _MOST_EVIDENCE = 1e290
+_TEMPER_EVERY = 32
+_MOST_INFLATION = 50.0
 _FAR = 1e9  # from this many points on, keep the mean away from 0 and 1, where rounding would divide by zero
 
 
@@ -40,9 +42,9 @@ class MeanDetector(Detector):
 
     **Assumed.** Exact if the level is known (`baseline`). A level that is estimated, and goes on being estimated,
     makes it approximate (benchmarks/drift.py measures it). Points must not predict one another: autocorrelation seen
-    in the warm-up tempers the bets (L to the power of 1/VIF, which keeps E[L] <= 1), which mends most of weak
-    dependence and part of strong. Seasons look like changes. **It breaks** on small shifts that the growing level
-    absorbs before the evidence is in.
+    so far tempers the bets (L to the power of 1/VIF, which keeps E[L] <= 1), which mends weak dependence and part of
+    strong; VIF is the warm-up's, or (1 + rho) / (1 - rho) of all neighbours so far if that is more. Seasons look like
+    changes. **It breaks** on small shifts that the growing level absorbs before the evidence is in.
 
     **Weights.** A point of weight w bets f = w / weight_cap of its stake: L becomes 1 + f (L - 1). So a change of the
     sampling rate alone is no evidence. Heavier points count as weight_cap; `clipped` is their share.
@@ -51,7 +53,7 @@ class MeanDetector(Detector):
         direction: `down`, `up` or `both`.
         arl: start mass per false alarm; with one a point, the average run length in points. Greater than 0.
         weight_cap: the weight that stakes all; None takes the 95% quantile of the warm-up's weights.
-        tempered: whether autocorrelation in the warm-up softens the bets.
+        tempered: whether autocorrelation softens the bets.
         baseline: a known level in (0, 1) to hold on to instead of the running mean.
 
     >>> import random
@@ -89,7 +91,9 @@ class MeanDetector(Detector):
         self.tempered = tempered
         self.baseline = baseline
         self._cap = min(float(weight_cap or 1.0), _MOST_WEIGHT)
-        self._power = 1.0
+        self._power = self._most_power = 1.0
+        self._lag0 = self._lag1 = self._previous = 0.0  # sums of squares and of neighbours' products, off the level
+        self._pairs = 0
         self._n, self._sum = 1.0, 0.5  # one point of no opinion keeps the level off 0 and 1
         self._seen = self._clipped = 0
         self._shifts = _odds_minus_one(direction, _SMALLEST_SHIFT)
@@ -107,7 +111,10 @@ class MeanDetector(Detector):
             self._n += held
             self._sum += held * x
         if self.tempered:
-            self._power = 1.0 / variance_inflation(values)
+            self._most_power = 1.0 / variance_inflation(values)
+            for x in values:
+                self._relate(x - self.level)
+            self._temper()
         near_half = abs(self.level - 0.5) <= 0.2
         self._shifts = _odds_minus_one(self.direction, _SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
 
@@ -141,6 +148,26 @@ class MeanDetector(Detector):
         self._evidence = total / len(mass)
         self._n += weight
         self._sum += weight * x
+        if self.tempered:
+            self._relate(x - p)
+            if self._pairs % _TEMPER_EVERY == 0:
+                self._temper()
+
+    def _relate(self, off: float) -> None:
+        """Remember how a point's distance from the level goes with that of the one before."""
+        self._lag0 += off * off
+        self._lag1 += off * self._previous
+        self._previous = off
+        self._pairs += 1
+
+    def _temper(self) -> None:
+        """Soften the bets to come by the correlation of neighbours so far, or by that of the warm-up if it is more."""
+        rho = self._lag1 / self._lag0 if self._lag0 > 0 else 0.0
+        if rho < 2.0 / sqrt(self._pairs + 1):
+            self._power = self._most_power
+        else:
+            inflation = (1.0 + rho) / (1.0 - rho) if rho < 1.0 else _MOST_INFLATION
+            self._power = min(self._most_power, 1.0 / min(inflation, _MOST_INFLATION))
 
     @property
     def level(self) -> float:
@@ -189,8 +216,13 @@ class MeanDetector(Detector):
             self._sum,
             -1.0 if self.baseline is None else self.baseline,
             self._evidence,
+            self._most_power,
+            self._lag0,
+            self._lag1,
+            self._previous,
             self._seen,
             self._clipped,
+            self._pairs,
         )
         return head + Struct(f"<{2 * len(self._mass)}d").pack(*self._shifts, *self._mass)
 
@@ -199,7 +231,8 @@ class MeanDetector(Detector):
             raise ValueError("not the state of a mean detector")
         if state[2] != _VERSION:
             raise ValueError(f"state of version {state[2]}; this release reads version {_VERSION}")
-        _, _, direction, bets, arl, cap, power, n, total, baseline, evidence, seen, clipped = _HEAD.unpack_from(state)
+        _, _, direction, bets, arl, cap, power, n, total, baseline, evidence, *rest = _HEAD.unpack_from(state)
+        most_power, lag0, lag1, previous, seen, clipped, pairs = rest
         if len(state) != _HEAD.size + 16 * bets or bets != len(self._mass):
             raise ValueError(f"state of {bets} bets in {len(state)} bytes does not fit a {self.direction} detector")
         numbers = Struct(f"<{2 * bets}d").unpack_from(state, _HEAD.size)
@@ -208,9 +241,12 @@ class MeanDetector(Detector):
         if (direction, arl, baseline) != mine or (self.weight_cap is not None and cap != self._cap):
             raise ValueError("state of a detector with another direction, arl, baseline or weight_cap")
         sane = (
-            all(isfinite(value) for value in (cap, n, total, evidence, *numbers))
+            all(isfinite(value) for value in (cap, n, total, evidence, lag0, lag1, *numbers))
             and cap > 0
-            and 0 < power <= 1
+            and 0 < power <= most_power <= 1
+            and lag0 >= 0
+            and -1 <= previous <= 1
+            and pairs >= 0
             and 0 <= total <= n
             and n > 0
             and evidence >= 0
@@ -221,6 +257,7 @@ class MeanDetector(Detector):
         if not sane:
             raise ValueError("state with numbers that no detector could have reached")
         self._cap, self._power, self._n, self._sum, self._evidence = cap, power, n, total, evidence
+        self._most_power, self._lag0, self._lag1, self._previous, self._pairs = most_power, lag0, lag1, previous, pairs
         self._seen, self._clipped, self._shifts, self._mass = seen, clipped, shifts, mass
 
 

@@ -68,7 +68,8 @@ class Recording:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per trace and line.")
 @click.option("--full", is_flag=True, help="Show texts whole instead of their beginnings.")
-def command(files: tuple[Path, ...], as_json: bool, full: bool) -> int:
+@click.pass_context
+def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool) -> None:
     """Show what Driftline understands of recorded traces.
 
     FILES hold OTLP traces or logs, in protobuf or JSON (also one request a line), gzipped or not. The kind is found
@@ -85,7 +86,7 @@ def command(files: tuple[Path, ...], as_json: bool, full: bool) -> int:
         sys.stdout.buffer.flush()
     else:
         print_trace(traces, full)
-    return EXIT_FAILED if failures else 0
+    context.exit(EXIT_FAILED if failures else 0)
 
 
 def _failures(recording: Recording, files: Iterable[Path]) -> Iterable[str]:
@@ -107,4 +108,4 @@ def as_line(trace: Trace) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(command.main(standalone_mode=False))
+    command()

@@ -34,8 +34,9 @@ class Changes:
         return next((change for change in self.known if change.id == change_id), None)
 
     def naming(self, trace_id: str) -> list[Change]:
-        """The changes that give this trace as an example."""
-        return [change for change in self.known if trace_id in change.traces or trace_id in change.contrast_traces]
+        """The changes that give this trace as an example, active ones first."""
+        every = [*self.active, *self.resolved]
+        return [change for change in every if trace_id in change.traces or trace_id in change.contrast_traces]
 
 
 def read_changes(view: View) -> Changes:

@@ -23,8 +23,7 @@ class ScorerFacts:
 class SeriesStatus(Protocol):
     """What can be said of a watched series now.
 
-    `level` is in the metric's unit, or a rate if passing is watched; `statistic`, `mean` or `pass_rate`, tells which, and
-    is guessed where a status does not have it (`driftline.web.reading.statistic`).
+    `level` is in the metric's unit, or a rate if passing is watched.
     """
 
     @property

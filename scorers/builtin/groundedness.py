@@ -52,7 +52,7 @@ def groundedness(trace: Trace) -> Score | None:
         for sentence in answer.sentences[:_MOST_ANSWER_SENTENCES]
         if sentence.words
     ]
-    if not findings or not known.sentences:
+    if not findings or not known.words:
         return None
     burden = sum(finding.burden for finding in findings) / math.sqrt(len(findings))
     return Score(
@@ -76,7 +76,6 @@ class _Known:
     def __init__(self, sentences: Sequence[Sentence]) -> None:
         self.sentences = sentences[:_MOST_CONTEXT_SENTENCES]
         self.words: frozenset[str] = frozenset().union(*(sentence.words for sentence in sentences))
-        self.numbers: frozenset[str] = frozenset().union(*(sentence.numbers for sentence in sentences))
         self.where: dict[str, list[int]] = defaultdict(list)
         for at, sentence in enumerate(self.sentences):
             for term in sentence.terms:
@@ -102,11 +101,11 @@ class _Known:
         return first + second, best
 
     def _best(self, weights: dict[str, float], terms: Iterable[str]) -> tuple[float, int | None]:
-        mass: Counter[int] = Counter()
+        mass: dict[int, float] = defaultdict(float)
         for term in terms:
             weight = weights[term]
             for at in self.where.get(term, ()):
-                mass[at] += weight  # type: ignore[assignment]
+                mass[at] += weight
         if not mass:
             return 0.0, None
         best = max(mass, key=mass.__getitem__)
@@ -129,7 +128,7 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
     total = sum(weights.values())
     covered, best = known.best_two(weights)
     missing = [term for term in sentence.terms if term not in known.where]
-    numbers = len(sentence.numbers - known.numbers)
+    numbers = sum(number not in known.where for number in sentence.numbers)
     names = _missing_names(answer[sentence.start : sentence.end], set(missing))
     support = covered / total if total else 1.0
     negated = best is not None and support > _SUPPORTED and _negated(sentence) != _negated(known.sentences[best])

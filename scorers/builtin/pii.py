@@ -3,7 +3,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from collector.core.model import Trace
@@ -14,6 +14,8 @@ from scorers.text import clipped_note, read
 PIIType: TypeAlias = Literal[
     "EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "MAC_ADDRESS", "URL"
 ]
+Span: TypeAlias = tuple[int, int]
+
 _DEFAULT_TYPES: tuple[PIIType, ...] = (
     "EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "PHONE_NUMBER", "IP_ADDRESS", "MAC_ADDRESS",
 )  # fmt: skip
@@ -33,6 +35,9 @@ _PATTERNS = PatternSet(
 _ORDER: tuple[PIIType, ...] = (
     "URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "US_SSN", "MAC_ADDRESS", "IP_ADDRESS", "PHONE_NUMBER",
 )  # fmt: skip
+_ONLY_THAT = frozenset(
+    {"IBAN_CODE", "US_SSN"}
+)  # written so, it is that or nothing: a wrong checksum makes no phone of it
 _PHONE_WORDS = re.compile(
     r"(?:phone|call|cell|mobile|tel|fax|dial|number is|contact|whats ?app|sms|text (?:me|us)|reach|ring|line|telefon|handy)"
     r"[^\n]{0,40}$",
@@ -82,15 +87,20 @@ def find_pii(text: str) -> list[Evidence]:
     for hit in _PATTERNS.hits(text):
         by_type.setdefault(hit.name, []).append(hit)
     taken: list[Evidence] = []
+    ruled_out: list[Span] = []
     for kind in _ORDER:
         for hit in by_type.get(kind, ()):
             span = _CHECKS[kind](text, hit)
-            if span and not any(span[0] < other.end and other.start < span[1] for other in taken):
+            if span is None:
+                if kind in _ONLY_THAT:
+                    ruled_out.append((hit.start, hit.end))
+            elif not _overlaps(span, ((other.start, other.end) for other in taken)) and not _overlaps(span, ruled_out):
                 taken.append(Evidence(span[0], span[1], kind))
     return sorted(taken, key=lambda item: item.start)
 
 
-Span: TypeAlias = tuple[int, int]
+def _overlaps(span: Span, others: Iterable[Span]) -> bool:
+    return any(span[0] < end and start < span[1] for start, end in others)
 
 
 def luhn_valid(digits: str) -> bool:

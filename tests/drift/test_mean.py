@@ -131,6 +131,29 @@ def test_autocorrelation_in_the_warm_up_tempers_the_bets() -> None:
     assert plain.inflation == 1.0
 
 
+def test_false_alarms_stay_rare_when_one_point_in_five_repeats_the_last() -> None:
+    """About 165 alarms: a standard error of 8%; measured 1.2, and .2 without tempering."""
+    rng = np.random.default_rng(SEED)
+    fresh, repeats = (rng.random((200, 20_300)) < 0.95) * 1.0, rng.random((200, 20_300)) < 0.2
+    repeats[:, 0] = False
+    source = np.maximum.accumulate(np.where(repeats, 0, np.arange(20_300)), axis=1)
+    values = np.take_along_axis(fresh, source, axis=1)
+    found, alarms = average_run_length(mean_evidence(values[:, :300], values[:, 300:]), TARGET)
+    assert alarms > 100
+    assert found >= 0.9 * TARGET
+    assert average_run_length(mean_evidence(values[:, :300], values[:, 300:], tempered=False), TARGET)[0] < 0.4 * TARGET
+
+
+def test_correlation_that_only_shows_later_tempers_too() -> None:
+    rng, watch, x = Random(8), MeanDetector(), 1.0
+    watch.warmup(stream(9, 0.8, 0.8, 0, 300))
+    assert watch.inflation == pytest.approx(1.0, abs=0.3)
+    for _ in range(4000):
+        x = float(rng.random() < 0.8) if rng.random() < 0.5 else x
+        watch.update(x)
+    assert 2.0 < watch.inflation < 3.5
+
+
 def test_heavy_weights_are_clipped_and_their_share_is_told() -> None:
     watch = MeanDetector(weight_cap=10.0)
     watch.warmup([1.0, 0.0] * 50, [5.0] * 100)

@@ -31,7 +31,12 @@ def traces_body() -> Callable[..., bytes]:
         request = ExportTraceServiceRequest()
         scope = request.resource_spans.add().scope_spans.add()
         for number, fields in enumerate(spans or ({},), 1):
-            good = {"trace_id": bytes([1] * 16), "span_id": bytes([number] * 8), "name": "chat", "end_time_unix_nano": 9}
+            good = {
+                "trace_id": bytes([1] * 16),
+                "span_id": bytes([number] * 8),
+                "name": "chat",
+                "end_time_unix_nano": 9,
+            }
             scope.spans.add(**{**good, **fields})
         return request.SerializeToString()
 

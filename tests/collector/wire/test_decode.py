@@ -1,6 +1,7 @@
 """Slices to spans: values, limits, and bytes that are not what they should be."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ def slice_of(raw: bytes, origin: Origin = ORIGIN) -> SpanSlice:
 
 
 def decoded(attributes: dict[str, Any], limits: DecodeLimits | None = None) -> Span:
-    message = SpanMessage(name="chat", kind=3, attributes=[KeyValue(key=k, value=any_value(v)) for k, v in attributes.items()])
+    message = SpanMessage(
+        name="chat", kind=3, attributes=[KeyValue(key=k, value=any_value(v)) for k, v in attributes.items()]
+    )
     part = slice_of(message.SerializeToString())
     return decode_span(part) if limits is None else decode_span(part, limits)
 
@@ -152,11 +155,17 @@ def test_bytes_that_are_no_span_are_rejected_by_reason(raw: bytes) -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_span_or_rejected(raw: bytes) -> None:
-    for part, decode in ((slice_of(raw), decode_span), (LogSlice(b"", b"", 0, raw, ORIGIN), decode_log)):
-        try:
-            decode(part)  # type: ignore[operator]
-        except Rejected as error:
-            assert error.reason in ("bad_span", "bad_log")
+    reasons = {reason_to_refuse(lambda: decode_span(slice_of(raw)))}
+    reasons.add(reason_to_refuse(lambda: decode_log(LogSlice(b"", b"", 0, raw, ORIGIN))))
+    assert reasons <= {None, "bad_span", "bad_log"}
+
+
+def reason_to_refuse(decode: Callable[[], object]) -> str | None:
+    try:
+        decode()
+    except Rejected as error:
+        return error.reason
+    return None
 
 
 @settings(max_examples=200)
@@ -165,10 +174,7 @@ def test_a_flipped_byte_never_escapes_as_another_exception(data: st.DataObject) 
     message = SpanMessage(name="chat", attributes=[KeyValue(key="a", value=any_value({"b": ["c", 1.5, True]}))])
     raw = bytearray(message.SerializeToString())
     raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        decode_span(slice_of(bytes(raw)))
-    except Rejected as error:
-        assert error.reason == "bad_span"
+    assert reason_to_refuse(lambda: decode_span(slice_of(bytes(raw)))) in (None, "bad_span")
 
 
 def test_a_bad_resource_or_scope_does_not_cost_the_span() -> None:

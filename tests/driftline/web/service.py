@@ -19,7 +19,9 @@ from scorers.ledger import Decision
 NOW_NS = 1_763_950_000_000_000_000
 MINUTE_NS = 60_000_000_000
 SCORERS = (
-    ScorerFacts("groundedness", "Share of the answer's sentences that the contexts support.", ">= 0.7", "higher", "ratio"),
+    ScorerFacts(
+        "groundedness", "Share of the answer's sentences that the contexts support.", ">= 0.7", "higher", "ratio"
+    ),
     ScorerFacts("refusal", "Whether the answer declines to help.", "== 0", "lower", "ratio"),
     ScorerFacts("tool_call_validity", "Whether tool calls fit the declared schema.", "== 1", "higher", "ratio"),
     ScorerFacts("pii", "Personal data in the answer.", "== 0", "lower", "ratio"),
@@ -184,26 +186,71 @@ def busy(folder: Path) -> Service:
     )
     made.numbers = {"traces_received": 48_211, "traces_scored": 47_980, "scores": 251_337, "changes": 3}
     made.watched = [
-        Series("groundedness", "groundedness", {"service": "shop-assistant"}, Estimate(0.782, 0.751, 0.811, 480),
-               "pass_rate", "changed", 2690, "mean", 41.2, 12.4, "c0ffee00c0ffee00c0ff"),
-        Series("groundedness", "groundedness", {"service": "shop-assistant", "version": "2.3"},
-               Estimate(0.912, 0.898, 0.925, 1930), "pass_rate", "watching", 1930, "mean", 1.7, 14.1),
-        Series("groundedness", "groundedness", {"service": "shop-assistant", "version": "2.4"},
-               Estimate(0.741, 0.69, 0.786, 212), "pass_rate", "warming", 212, "mean", 0.0, 1.0),
-        Series("refusal", "refusal", {"service": "shop-assistant"}, Estimate(0.064, 0.049, 0.081, 820),
-               "mean", "watching", 2690, "mean", 7.9, 12.4),
+        Series(
+            "groundedness",
+            "groundedness",
+            {"service": "shop-assistant"},
+            Estimate(0.782, 0.751, 0.811, 480),
+            "pass_rate",
+            "changed",
+            2690,
+            "mean",
+            41.2,
+            12.4,
+            "c0ffee00c0ffee00c0ff",
+        ),
+        Series(
+            "groundedness",
+            "groundedness",
+            {"service": "shop-assistant", "version": "2.3"},
+            Estimate(0.912, 0.898, 0.925, 1930),
+            "pass_rate",
+            "watching",
+            1930,
+            "mean",
+            1.7,
+            14.1,
+        ),
+        Series(
+            "groundedness",
+            "groundedness",
+            {"service": "shop-assistant", "version": "2.4"},
+            Estimate(0.741, 0.69, 0.786, 212),
+            "pass_rate",
+            "warming",
+            212,
+            "mean",
+            0.0,
+            1.0,
+        ),
+        Series(
+            "refusal",
+            "refusal",
+            {"service": "shop-assistant"},
+            Estimate(0.064, 0.049, 0.081, 820),
+            "mean",
+            "watching",
+            2690,
+            "mean",
+            7.9,
+            12.4,
+        ),
         Series("latency", "latency", {}, Estimate(0.968, 0.961, 0.974, 2600), "pass_rate", points=2690, evidence=0.4),
-        Series("tool_call_validity", "tool_call_validity", {"service": "search"}, Estimate(0.0, 0.0, 1.0, 0), points=318),
+        Series(
+            "tool_call_validity", "tool_call_validity", {"service": "search"}, Estimate(0.0, 0.0, 1.0, 0), points=318
+        ),
     ]
     return made
 
 
 def _usual_trace(number: int, dice: random.Random) -> bytes:
     grounded = round(dice.betavariate(8, 2 if number > 60 else 4), 3)
+    unsupported = Evidence(31, 94, "unsupported", "Refunds are paid within two hours of the request being made.")
+    words = "2 of 5 sentences have no support in the contexts."
     decisions = [
-        scored("groundedness", grounded, grounded >= 0.7, explanation="2 of 5 sentences have no support in the contexts.",
-               evidence=[Evidence(31, 94, "unsupported", "Refunds are paid within two hours of the request being made.")])
-        if grounded < 0.7 else scored("groundedness", grounded),
+        scored("groundedness", grounded, grounded >= 0.7, explanation=words, evidence=[unsupported])
+        if grounded < 0.7
+        else scored("groundedness", grounded),
         scored("refusal", float(number % 17 == 0), number % 17 != 0, label="refused" if number % 17 == 0 else "helped"),
         not_scored("tool_call_validity", "filtered", "needs:tool_calls")
         if number % 3 else scored("tool_call_validity", 1.0),
@@ -214,5 +261,9 @@ def _usual_trace(number: int, dice: random.Random) -> bytes:
         scored("tokens", 812.0 + 9 * number, None),
     ]  # fmt: skip
     return record(
-        number, decisions, age_ns=number * 13_000_000_000, error=number % 45 == 0, version="2.4" if number < 150 else "2.3"
+        number,
+        decisions,
+        age_ns=number * 13_000_000_000,
+        error=number % 45 == 0,
+        version="2.4" if number < 150 else "2.3",
     )

@@ -1,0 +1,143 @@
+"""The one way in: what is counted, what is refused, and when."""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from collector.core.engine import EVENTS_KIND, TRACES_KIND
+from collector.core.errors import Overloaded, Rejected, StoreError
+from collector.core.telemetry import Telemetry
+from collector.receivers import accept as accept_module
+from collector.receivers.accept import Acceptor
+
+Build = Callable[..., bytes]
+Count = Callable[..., float]
+
+
+@pytest.fixture
+def acceptor(telemetry: Telemetry) -> Acceptor:
+    return Acceptor("test", telemetry, max_body_bytes=2 << 20)
+
+
+def test_a_protobuf_body_reaches_the_inbox_byte_for_byte(
+    acceptor: Acceptor, inbox: Any, traces_body: Build, count: Count
+) -> None:
+    body = traces_body(3, bad=2)
+    prepared = asyncio.run(acceptor.accept(inbox, TRACES_KIND, gzip.compress(body), "protobuf", "gzip"))
+    assert inbox.taken == [(TRACES_KIND, body)]
+    assert prepared.message == "2 bad_trace_id (a span has a trace id that is not 16 bytes, or all zero)"
+    assert count("driftline_received_spans", "test", "protobuf") == 3
+    assert count("driftline_rejected_spans", "test", "bad_trace_id") == 2
+    assert count("driftline_receiver_body_bytes", "test") == len(body)
+
+
+def test_json_reaches_the_inbox_as_protobuf_and_all_that_was_left_out_is_counted(
+    acceptor: Acceptor, inbox: Any, count: Count
+) -> None:
+    good = {"traceId": "07" * 16, "spanId": "01" * 8}
+    spans = [good, {**good, "name": 5}, {**good, "spanId": "01"}]
+    body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    prepared = asyncio.run(acceptor.accept(inbox, TRACES_KIND, body, "json"))
+    assert (prepared.accepted, len(prepared.rejected), len(inbox.taken)) == (1, 2, 1)
+    assert inbox.taken[0][1] != body
+    assert count("driftline_received_spans", "test", "json") == 1
+    assert count("driftline_rejected_spans", "test", "bad_span") == 1
+    assert count("driftline_rejected_spans", "test", "bad_span_id") == 1
+
+
+def test_records_without_a_trace_are_counted_but_nobody_is_told(
+    acceptor: Acceptor, inbox: Any, logs_body: Build, count: Count
+) -> None:
+    prepared = asyncio.run(acceptor.accept(inbox, EVENTS_KIND, logs_body(2, without_trace=3), "protobuf"))
+    assert prepared.message == ""
+    assert count("driftline_received_log_records", "test", "protobuf") == 2
+    assert count("driftline_rejected_log_records", "test", "no_trace") == 3
+
+
+@pytest.mark.parametrize("kind", [TRACES_KIND, EVENTS_KIND])
+def test_what_holds_nothing_usable_is_accepted_but_never_stored(
+    acceptor: Acceptor, inbox: Any, kind: str, traces_body: Build, logs_body: Build
+) -> None:
+    for body in (b"", traces_body(0, bad=2) if kind == TRACES_KIND else logs_body(0, without_trace=2)):
+        asyncio.run(acceptor.accept(inbox, kind, body, "protobuf"))
+    asyncio.run(acceptor.accept(inbox, kind, b"", "json"))
+    assert inbox.taken == []
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "reason"),
+    [
+        (Overloaded("queue", "full"), Overloaded, "queue"),
+        (StoreError("disk full"), StoreError, "store"),
+        (ValueError("a fault of the inbox"), StoreError, "store"),
+    ],
+)
+def test_what_was_not_stored_is_not_counted_as_received(
+    acceptor: Acceptor,
+    inbox: Any,
+    traces_body: Build,
+    count: Count,
+    error: Exception,
+    raised: type[Exception],
+    reason: str,
+) -> None:
+    inbox.error = error
+    with pytest.raises(raised):
+        asyncio.run(acceptor.accept(inbox, TRACES_KIND, traces_body(2, bad=1), "protobuf"))
+    assert count("driftline_received_spans", "test", "protobuf") == 0
+    assert count("driftline_rejected_spans", "test", "bad_trace_id") == 0
+    assert count("driftline_rejected_requests", "test", reason) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "content_encoding", "reason"),
+    [
+        (b"hello", "protobuf", "", "malformed"),
+        (b"hello", "json", "", "malformed"),
+        (b"hello", "protobuf", "gzip", "bad_gzip"),
+        (b"hello", "protobuf", "br", "unsupported_encoding"),
+        (bytes(3 << 20), "protobuf", "", "too_large"),
+    ],
+)
+def test_a_refused_request_is_counted_by_reason(
+    acceptor: Acceptor, inbox: Any, count: Count, body: bytes, encoding: Any, content_encoding: str, reason: str
+) -> None:
+    with pytest.raises(Rejected) as raised:
+        asyncio.run(acceptor.accept(inbox, TRACES_KIND, body, encoding, content_encoding))
+    assert raised.value.reason == reason
+    assert count("driftline_rejected_requests", "test", reason) == 1
+
+
+def test_a_fault_of_ours_refuses_the_request_and_says_so(
+    acceptor: Acceptor, inbox: Any, count: Count, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(body: bytes) -> None:
+        raise KeyError("fault")
+
+    monkeypatch.setattr(accept_module, "tally_traces", faulty)
+    with pytest.raises(Rejected) as raised:
+        asyncio.run(acceptor.accept(inbox, TRACES_KIND, b"", "protobuf"))
+    assert raised.value.reason == "internal"
+    assert "KeyError" in caplog.text
+    assert count("driftline_rejected_requests", "test", "internal") == 1
+
+
+def test_a_long_body_does_not_hold_up_the_others(acceptor: Acceptor, inbox: Any, traces_body: Build) -> None:
+    """It is read on another thread: the loop goes on meanwhile."""
+    turns = 0
+
+    async def both() -> None:
+        nonlocal turns
+        work = asyncio.ensure_future(acceptor.accept(inbox, TRACES_KIND, traces_body(200, text="x" * 5000), "protobuf"))
+        while not work.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await work
+
+    asyncio.run(both())
+    assert len(inbox.taken) == 1
+    assert turns > 5

@@ -1,0 +1,81 @@
+"""`driftline inspect` on good, bad and mixed files."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from driftline.commands.inspect import command
+
+FOLDER = Path(__file__).parents[2] / "data" / "traces"
+RAG = FOLDER / "openinference-langchain" / "rag_health.otlp.pb"
+LEGACY = FOLDER / "otel-openai-v2-legacy"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_json_is_one_line_a_trace_with_the_documented_fields() -> None:
+    done = run("--json", RAG)
+    (trace,) = map(json.loads, done.stdout.splitlines())
+    assert done.exit_code == 0
+    assert set(trace) >= {
+        "trace_id", "session_id", "user_id", "prompt_version", "error", "dialects", "llm_calls", "tool_executions",
+        "retrievals", "embeddings", "agent_steps", "question", "answer", "contexts", "name",
+    }  # fmt: skip
+    assert set(trace["llm_calls"][0]) >= {
+        "span_id", "start_ns", "provider", "request_model", "response_model", "response_id", "input_messages",
+        "output_text", "refusal", "finish_reason", "input_tokens", "output_tokens", "cached_input_tokens",
+        "reasoning_tokens", "tool_calls", "error",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_events_in_another_file_are_joined_in_either_order(turned: bool) -> None:
+    files = [LEGACY / "tools_support.otlp.pb", LEGACY / "tools_support.otlp-logs.pb"]
+    (trace,) = map(json.loads, run("--json", *(reversed(files) if turned else files)).stdout.splitlines())
+    assert [len(call["input_messages"]) for call in trace["llm_calls"]] == [2, 5, 7]
+
+
+def test_a_gzipped_file_under_any_name_is_read(tmp_path: Path) -> None:
+    packed = tmp_path / "something"
+    packed.write_bytes(gzip.compress(RAG.read_bytes()))
+    assert run("--json", packed).stdout == run("--json", RAG).stdout
+
+
+def test_a_bad_file_is_told_by_name_and_the_others_are_shown(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pb"
+    bad.write_bytes(b"\xff\xffnot otlp")
+    done = run("--json", bad, tmp_path / "missing.pb", RAG)
+    assert done.exit_code == 3
+    assert len(done.stdout.splitlines()) == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert "bad.pb" in lines[0]
+    assert "missing.pb: No such file" in lines[1]
+
+
+def test_the_tree_tells_roles_tokens_documents_tools_and_errors() -> None:
+    done = run("--full", RAG, FOLDER / "openllmetry-openai" / "tools_support.otlp.pb")
+    shown = " ".join(done.stdout.split())
+    for part in (
+        "question:",
+        "doc-para-02 · 0.912",
+        "183 in",
+        "81 out",
+        "system:",
+        "tool issue_refund",
+        "PermissionError",
+    ):
+        assert part in shown, part
+
+
+def test_markup_in_content_is_shown_as_it_is() -> None:
+    assert "[doc-para-02]" in " ".join(run("--full", RAG).stdout.split())
+
+
+def test_no_file_is_wrong_usage() -> None:
+    assert run("--json").exit_code == 2

@@ -1,0 +1,98 @@
+import pytest
+
+from collector.core.model import Trace
+from scorers.base import Score
+from scorers.builtin.groundedness import groundedness
+
+CONTEXTS = [
+    "The Hoover Dam stands on the Colorado River. It was built between 1931 and 1936 and is 221 metres high.",
+    "Its power station produces about four billion kilowatt-hours a year."
+    " Visitors do not need a ticket for the walkway.",
+]
+
+
+def judge(answer: str, contexts: list[str] | None = None) -> Score:
+    found = groundedness(Trace("t", question="?", answer=answer, contexts=CONTEXTS if contexts is None else contexts))
+    assert isinstance(found, Score)
+    return found
+
+
+def value(answer: str, contexts: list[str] | None = None) -> float:
+    found = judge(answer, contexts).value
+    assert found is not None
+    return found
+
+
+def test_a_quotation_is_wholly_supported() -> None:
+    score = judge("It was built between 1931 and 1936 and is 221 metres high.")
+    assert score.value == 1.0
+    assert score.evidence == ()
+    assert score.explanation == "all 1 sentences are supported"
+
+
+def test_support_may_come_from_two_sentences() -> None:
+    assert value("The Hoover Dam, built between 1931 and 1936, stands on the Colorado River.") == 1.0
+
+
+INVENTED = (
+    "Napoleon commissioned giant marble elephants for Parisian boulevards after conquering Moscow, Vienna and Cairo."
+)
+
+
+def test_an_invented_answer_does_not_pass() -> None:
+    assert groundedness.passing is not None
+    assert groundedness.passing.judge(value(INVENTED), None) is False
+
+
+def test_the_unsupported_sentence_is_the_evidence() -> None:
+    (evidence,) = judge("The Hoover Dam stands on the Colorado River. " + INVENTED).evidence
+    assert (evidence.start, evidence.end) == (45, 45 + len(INVENTED))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "fault"),
+    [
+        ("It is 223 metres high.", "It is 221 metres high.", "number"),
+        ("It stands on the Danube River.", "It stands on the Colorado River.", "name"),
+        ("Visitors need a ticket for the walkway.", "Visitors do not need a ticket for the walkway.", "negation"),
+    ],
+)
+def test_one_wrong_word_that_matters_is_told(wrong: str, right: str, fault: str) -> None:
+    assert value(wrong) < value(right)
+    assert [item.type for item in judge(wrong).evidence] == [fault]
+
+
+def test_spelling_of_numbers_makes_no_difference() -> None:
+    assert value("It makes 4 billion kilowatt-hours.", ["It makes four billion kilowatt-hours."]) == 1.0
+    assert value("The price is 1,200 euros.", ["The price is 1200.00 euros."]) == 1.0
+
+
+def test_japanese_is_compared_by_pairs_of_characters() -> None:
+    contexts = ["東京は日本の首都です。"]
+    assert value("日本の首都は東京です。", contexts) > value("猫は魚が大好物ですから毎晩食べます。", contexts)
+
+
+def test_the_explanation_holds_no_words_of_the_answer() -> None:
+    explanation = judge("Napoleon built it in 1805 with 77 elephants.").explanation
+    assert explanation is not None
+    assert "Napoleon" not in explanation
+    assert "1805" not in explanation
+
+
+def test_an_answer_without_words_is_not_judged() -> None:
+    assert groundedness(Trace("t", answer="?!", contexts=CONTEXTS)) is None
+    assert groundedness(Trace("t", answer="Fine.", contexts=["..."])) is None
+
+
+def test_a_million_characters_are_judged_in_part() -> None:
+    score = judge("It is high. " * 100_000)
+    assert score.explanation is not None
+    assert "only the first" in score.explanation
+
+
+def test_known_to_be_wrong_a_false_relation_of_known_words_passes() -> None:
+    assert value("The Colorado River was built between 1931 and 1936.") > 0.9
+
+
+def test_known_to_be_wrong_a_free_paraphrase_loses() -> None:
+    assert value("Construction finished before the second world war started.") < 0.75

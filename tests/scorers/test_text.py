@@ -1,0 +1,56 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorers.text import LIMIT_CHARACTERS, clipped_note, read
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("", []),
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("Dr. Lee met J. Smith at 5 p.m. on Monday.", ["Dr. Lee met J. Smith at 5 p.m. on Monday."]),
+        ("Pi is 3.14 exactly. Yes", ["Pi is 3.14 exactly.", "Yes"]),
+        ('He said "Go." Then left.', ['He said "Go."', "Then left."]),
+        ("a\n\n- b\n- c", ["a", "- b", "- c"]),
+        ("東京です。大阪です。", ["東京です。", "大阪です。"]),
+        ("ما اسمك؟ أنا هنا.", ["ما اسمك؟", "أنا هنا."]),
+    ],
+)
+def test_sentences(text: str, sentences: list[str]) -> None:
+    assert [text[s.start : s.end] for s in read(text).sentences] == sentences
+
+
+@given(st.text(max_size=400))
+def test_sentences_are_in_order_and_lose_nothing_but_space(text: str) -> None:
+    found = read(text).sentences
+    assert all(a.end <= b.start for a, b in pairwise(found))
+    kept = "".join(text[s.start : s.end] for s in found)
+    assert "".join(kept.split()) == "".join(text.split())
+
+
+def test_numbers_have_one_spelling() -> None:
+    assert read("1,200 and 1200.0 and 007").numbers == {"1200", "7"}
+
+
+def test_number_words_meet_digits() -> None:
+    assert read("seven dwarfs").terms == read("7 dwarfs").terms
+
+
+def test_text_without_spaces_is_read_as_pairs() -> None:
+    assert {"東京", "京都"} <= read("東京都tower").terms
+    assert "tower" in read("東京都tower").terms
+
+
+def test_a_long_text_is_read_in_part_and_says_so() -> None:
+    text = read("word " * LIMIT_CHARACTERS)
+    assert len(text.text) == LIMIT_CHARACTERS
+    assert str(LIMIT_CHARACTERS) in clipped_note(text)
+    assert clipped_note(read("short")) == ""
+
+
+def test_a_text_is_read_once() -> None:
+    assert read("the same text") is read("the same text")
