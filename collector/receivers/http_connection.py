@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._stopped = False
         self._unread_bytes = 0  # fed to the parser since it last made something of it
+        self._replay = b""  # the head of a request that is to be parsed again
         self._deadline = _FOREVER
         self._timer: asyncio.TimerHandle | None = None
 
@@ -93,14 +94,25 @@ class Connection(asyncio.Protocol):
         if self._stopped:
             return
         self._unread_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._stop()  # the rest would be another protocol, which we have not agreed to
-        except httptools.HttpParserError as error:
-            self._break("bad_http", f"not HTTP: {error}")
+        rest = data
+        while rest and not self._stopped:
+            rest = self._feed(rest)
         if self._unread_bytes > MAX_HEAD_BYTES and not self._stopped:
             self._break("head_too_large", f"more than {MAX_HEAD_BYTES} bytes of headers")
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse, and return what is to be parsed again."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # llhttp takes the offer of another protocol (h2c, by Java's client) as agreed and gives up. We do not
+            # agree, so it starts afresh with the same request less the offer.
+            head, self._replay = self._replay, b""
+            self._parser = httptools.HttpRequestParser(self)
+            return head + data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            self._break("bad_http", f"not HTTP: {error}")
+        return b""
 
     def eof_received(self) -> bool:
         """The sender has said all; True keeps our half open for replies that are due."""
@@ -139,6 +151,9 @@ class Connection(asyncio.Protocol):
             return
         request.method = self._parser.get_method().decode("latin-1")
         request.keep_alive = self._parser.should_keep_alive()
+        if self._parser.should_upgrade() and request.method != "CONNECT":
+            self._replay, self._request = request.head(self._parser.get_http_version()), None
+            return
         refusal = self._shared.service.screen(request)
         if refusal is not None:
             self._refuse(refusal)

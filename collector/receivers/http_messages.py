@@ -10,7 +10,10 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 KEPT_HEADERS = frozenset(
-    {b"authorization", b"content-encoding", b"content-length", b"content-type", b"expect", b"host", b"upgrade"}
+    {
+        *(b"authorization", b"content-encoding", b"content-length", b"content-type"),
+        *(b"expect", b"transfer-encoding"),
+    }
 )
 """The others are read past."""
 
@@ -29,6 +32,12 @@ class Request:
     keep_alive: bool = False
     chunks: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
+
+    def head(self, version: str) -> bytes:
+        """Request line and headers, less those that are not kept."""
+        headers = [*self.headers.items(), (b"connection", b"keep-alive" if self.keep_alive else b"close")]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.method.encode(), self.target, version.encode(), lines)
 
     @property
     def path(self) -> str:

@@ -40,6 +40,7 @@ _OUR_DEFAULTS = {
     "auto_offset_reset": "earliest",
     "bootstrap_timeout_ms": 5_000,
     "fetch_max_bytes": 16 * 2**20,
+    "max_partition_fetch_bytes": 4 * 2**20,  # 20 requests of a usual size in one go
     "metrics_enabled": False,
 }
 
@@ -251,8 +252,8 @@ class _Batch:
         try:
             if bodies:
                 inbox(bodies)
-        except TimeoutError as error:  # an OSError, which would look like the network's
-            raise StoreError(f"the inbox does not answer: {error}") from error
+        except TimeoutError as silence:  # an OSError, which would look like the network's
+            raise StoreError("the inbox does not answer") from silence
         for request in self._requests:
             self._receiver.stored(request)
         self._requests.clear()

@@ -149,8 +149,12 @@ class MeanDetector(Detector):
         self._n += weight
         self._sum += weight * x
         if self.tempered:
-            self._relate(x - p)
-            if self._pairs % _TEMPER_EVERY == 0:
+            off = x - p  # as in _relate, without the call
+            self._lag0 += off * off
+            self._lag1 += off * self._previous
+            self._previous = off
+            self._pairs += 1
+            if not self._pairs % _TEMPER_EVERY:
                 self._temper()
 
     def _relate(self, off: float) -> None:

@@ -89,7 +89,7 @@ class Demo:
         self._ended = ended
         self._progress = Progress()
         self._failure: Exception | None = None
-        self._told_changes: set[str] = set()
+        self._told_changes: dict[str, int] = {}  # the sequence that was told, by id
         self._told_alerts = 0
         self._fired = False
 
@@ -131,6 +131,7 @@ class Demo:
             done = counts["traces_scored"] >= self._progress.traces
             if not player.is_alive() and (done or time.monotonic() - at > _SETTLED_SECONDS):
                 self._screen.played(self._progress.traces, counts, time.monotonic() - began)
+                self._tell_what_is_known()
                 return
 
     def _until_alerted(self, began: float) -> None:
@@ -174,13 +175,24 @@ class Demo:
     def _tell_changes(self) -> None:
         for change in sorted(self._service.changes(), key=lambda change: (change.detected_ns, change.id)):
             if change.id not in self._told_changes:
-                self._told_changes.add(change.id)
+                self._told_changes[change.id] = change.sequence
                 self._screen.changed(change)
+
+    def _tell_what_is_known(self) -> None:
+        for change in sorted(self._service.changes(), key=lambda change: (change.detected_ns, change.id)):
+            if change.sequence > self._told_changes.get(change.id, change.sequence):
+                self._screen.known(change)
 
 
 def configuration(listen: Mapping[str, str], store: Path, alerts_url: str, alertmanager: str | None) -> dict[str, Any]:
     """The demo's configuration, as it would stand in a file."""
-    alerts: dict[str, Any] = {"log": False, "webhook": {"url": alerts_url}}
+    page = f"http://{listen['web']}"
+    alerts: dict[str, Any] = {
+        "log": False,
+        "webhook": {"url": alerts_url},
+        "trace_url": page + "/traces/{trace_id}",
+        "change_url": page + "/changes/{change_id}",
+    }
     if alertmanager is not None:
         alerts["alertmanager"] = {"url": alertmanager}
     return {

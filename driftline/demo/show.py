@@ -23,6 +23,7 @@ class Screen:
         self._console = console
         self._traces = traces
         self._truth = truth
+        self._page = ""
         self._said_steps = 0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -35,6 +36,7 @@ class Screen:
 
     def started(self, addresses: Mapping[str, str], moved: Mapping[str, str], alerts_url: str, folder: str) -> None:
         """The service listens; `moved` says in words which addresses are not the usual ones."""
+        self._page = f"http://{addresses['web']}"
         self._heading("Driftline is running")
         self._fact("traces in", f"http://{addresses['otlp_http']} (OTLP/HTTP), {addresses['otlp_grpc']} (OTLP/gRPC)")
         self._fact("page", f"http://{addresses['web']}/")
@@ -83,8 +85,20 @@ class Screen:
 
     def changed(self, change: Change) -> None:
         """A change was found: held against what was done."""
-        name = "rate of passing" if change.statistic == "pass_rate" else "mean"
-        self._heading(f"Change found: the {name} of {change.metric} went {change.direction}", "bold red")
+        self._heading(f"Change found: the {statistic_words(change)} went {change.direction}", "bold red")
+        self._estimates(change)
+        self._fact("noticed", f"{clock(change.detected_ns)}, {span_words(change.detected_ns - self._truth.onset_ns)}")
+        for trace_id in change.traces[:1]:
+            self._fact("look at", f"{self._page}/traces/{trace_id}")
+        if not change.paged:
+            self._fact("page", f"none: told with {change.related}" if change.related else "none")
+
+    def known(self, change: Change) -> None:
+        """What more traffic has taught about a change that was told before."""
+        self._heading(f"Now known of the {statistic_words(change)}")
+        self._estimates(change)
+
+    def _estimates(self, change: Change) -> None:
         self._fact("where", slice_words(change.slice))
         self._fact("size", size_words(change))
         self._fact(
@@ -92,13 +106,8 @@ class Screen:
             f"{clock(change.onset_ns)}, between {clock(change.onset_low_ns)} and {clock(change.onset_high_ns)};"
             f" in truth {clock(self._truth.onset_ns)}",
         )
-        self._fact("noticed", f"{clock(change.detected_ns)}, {span_words(change.detected_ns - self._truth.onset_ns)}")
         for carrier in change.carriers[:_MOST_CARRIERS]:
             self._fact("carried by", carrier_words(carrier))
-        if change.traces:
-            self._fact("look at", f"driftline why {change.traces[0]}")
-        if not change.paged:
-            self._fact("page", f"none: told with {change.related}" if change.related else "none")
 
     def alerted(self, body: Mapping[str, Any]) -> None:
         """An alert arrived at the demo's receiver."""
@@ -162,6 +171,10 @@ def slice_words(slices: Mapping[str, str]) -> str:
     ('service shop, version 2', 'everywhere')
     """
     return ", ".join(f"{name} {value}" for name, value in slices.items()) or "everywhere"
+
+
+def statistic_words(change: Change) -> str:
+    return f"{'rate of passing' if change.statistic == 'pass_rate' else 'mean'} of {change.metric}"
 
 
 def size_words(change: Change) -> str:

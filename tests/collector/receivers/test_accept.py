@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.receivers import accept as accept_module
 from collector.receivers.accept import Acceptor
+from collector.wire.split import Tally, tally_traces
 
 Build = Callable[..., bytes]
 Count = Callable[..., float]
@@ -126,18 +128,22 @@ def test_a_fault_of_ours_refuses_the_request_and_says_so(
     assert count("driftline_rejected_requests", "test", "internal") == 1
 
 
-def test_a_long_body_does_not_hold_up_the_others(acceptor: Acceptor, inbox: Any, traces_body: Build) -> None:
-    """It is read on another thread: the loop goes on meanwhile."""
-    turns = 0
+@pytest.mark.parametrize(("length", "is_elsewhere"), [(10, False), (1 << 20, True)])
+def test_a_long_body_is_read_on_another_thread_so_that_the_others_go_on(
+    acceptor: Acceptor,
+    inbox: Any,
+    traces_body: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    length: int,
+    is_elsewhere: bool,
+) -> None:
+    threads = []
 
-    async def both() -> None:
-        nonlocal turns
-        work = asyncio.ensure_future(acceptor.accept(inbox, TRACES_KIND, traces_body(200, text="x" * 5000), "protobuf"))
-        while not work.done():
-            await asyncio.sleep(0)
-            turns += 1
-        await work
+    def noted(body: bytes) -> Tally:
+        threads.append(threading.current_thread())
+        return tally_traces(body)
 
-    asyncio.run(both())
+    monkeypatch.setattr(accept_module, "tally_traces", noted)
+    asyncio.run(acceptor.accept(inbox, TRACES_KIND, traces_body(1, text="x" * length), "protobuf"))
     assert len(inbox.taken) == 1
-    assert turns > 5
+    assert (threads[0] is not threading.main_thread()) == is_elsewhere

@@ -6,15 +6,25 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from io import StringIO
 from pathlib import Path
+from threading import Event
+from typing import ClassVar, cast
 
 import httpx
 import pytest
+from rich.console import Console
 
-from collector.core.errors import UserError
+from collector.core.errors import DriftlineError, UserError
+from drift.base import Change
 from driftline.config import Config
-from driftline.demo.run import USUAL_ADDRESSES, configuration, fires, free_addresses, fresh_store
+from driftline.demo.receiver import AlertReceiver
+from driftline.demo.recordings import shipped_sample
+from driftline.demo.run import USUAL_ADDRESSES, Demo, Options, configuration, fires, free_addresses, fresh_store
+from driftline.demo.show import Screen
+from driftline.demo.traffic import Request, Traffic
+from driftline.service import Service
 
 
 def test_the_configuration_is_one_that_a_file_could_hold(tmp_path: Path) -> None:
@@ -66,14 +76,67 @@ def test_only_a_change_that_lasts_is_the_alert_waited_for() -> None:
     assert not fires({})
 
 
+class Quiet(Traffic):
+    """Traffic of which nothing is sent."""
+
+    def requests(self) -> Iterator[Request]:
+        return iter(())
+
+
+class FakeService:
+    """What the demo asks of a service."""
+
+    addresses: ClassVar[dict[str, str]] = dict.fromkeys(USUAL_ADDRESSES, "127.0.0.1:1")
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+
+    def failures(self) -> list[str]:
+        return self._problems
+
+    def counts(self) -> dict[str, int]:
+        return {"traces_received": 0, "traces_scored": 0, "scores": 0, "changes": 0}
+
+    def changes(self) -> list[Change]:
+        return []
+
+
+@contextmanager
+def quiet_demo(tmp_path: Path, problems: list[str] | None = None) -> Iterator[tuple[Demo, AlertReceiver]]:
+    """A demo that sends nothing and shall leave; nobody waits for its alert."""
+    receiver = AlertReceiver()
+    traffic = Quiet(shipped_sample(), end_ns=1_800_000_000 * 10**9, traces=1)
+    options = Options(1, 1, tmp_path, leave=True, deadline_seconds=0)
+    with Screen(Console(file=StringIO()), 1, traffic.truth) as screen:
+        service = cast("Service", FakeService(problems or []))
+        yield Demo(service, traffic, receiver, screen, options, Event()), receiver
+    receiver.close()
+
+
+def test_without_an_alert_the_answer_is_no(tmp_path: Path) -> None:
+    with quiet_demo(tmp_path) as (demo, _):
+        assert demo.run() == 1
+
+
+def test_with_an_alert_the_answer_is_yes(tmp_path: Path) -> None:
+    with quiet_demo(tmp_path) as (demo, receiver):
+        httpx.post(receiver.url, json={"notifications": [{"status": "firing"}]})
+        assert demo.run() == 0
+
+
+def test_a_service_that_fails_ends_the_demo(tmp_path: Path) -> None:
+    with quiet_demo(tmp_path, ["score: disk full"]) as (demo, _), pytest.raises(DriftlineError, match="disk full"):
+        demo.run()
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator["Demo"]:
-    demo = Demo(tmp_path)
+def demo(tmp_path: Path) -> Iterator["DemoProcess"]:
+    demo = DemoProcess(tmp_path)
     yield demo
     demo.kill()
 
 
-class Demo:
+class DemoProcess:
     """`driftline demo` as a process of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -124,36 +187,32 @@ class Demo:
             self._process.communicate()
 
 
-def test_the_regression_is_found_and_its_alert_arrives(demo: Demo) -> None:
-    demo.start("--exit", "--deadline", "120")
+def test_the_regression_is_found_and_its_alert_arrives(demo: DemoProcess) -> None:
+    demo.start("--traces", "1500", "--exit", "--deadline", "120")
     code = demo.finish()
     text = "".join(demo.lines)
     assert code == 0, text
-    assert "Evaluated 3,000 traces of 3,000 sent" in text
+    assert "Evaluated 1,500 traces of 1,500 sent" in text
     assert "service clinic-assistant" in text
     assert "Alert received (firing)" in text
     for other in ("shop-support", "travel-desk", "bank-desk"):
         assert f"service {other}" not in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(demo: Demo, number: int) -> None:
+def test_it_serves_until_it_is_told_to_stop(demo: DemoProcess) -> None:
     demo.start("--traces", "20", "--deadline", "0")
     demo.until("Serving on")
+    assert "No alert came within 0 s" in "".join(demo.lines)
     page = demo.until("page").split()[-1]
     assert httpx.get(page).status_code == 200
     assert "driftline_" in httpx.get(page + "metrics").text
-    demo.interrupt(number)
-    assert demo.finish() == 0
-
-
-def test_without_an_alert_the_answer_is_no(demo: Demo) -> None:
-    demo.start("--traces", "20", "--exit", "--deadline", "0")
-    assert demo.finish() == 1
-
-
-def test_it_stops_at_once_in_the_middle_of_playing(demo: Demo) -> None:
-    demo.start("--traces", "100000")
-    demo.until("sent")
     demo.interrupt(signal.SIGINT)
     assert demo.finish() == 0
+
+
+def test_it_stops_in_the_middle_of_playing(demo: DemoProcess) -> None:
+    demo.start("--traces", "10000")
+    demo.until("Playing")
+    demo.interrupt(signal.SIGTERM)
+    assert demo.finish() == 0
+    assert "Stopped" in demo.lines[-1]

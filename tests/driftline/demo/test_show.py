@@ -51,7 +51,15 @@ def test_a_change_is_held_against_what_was_done() -> None:
     assert "22:13:40 UTC, between 22:12:20 UTC and 22:14:50 UTC; in truth 22:13:20 UTC" in text
     assert "10 min 0 s after it" in text
     assert "version 2.4.0 (new): 100% of it" in text
-    assert "driftline why " + "a" * 32 in text
+    assert "/traces/" + "a" * 32 in text
+
+
+def test_what_is_known_later_is_told_in_short() -> None:
+    screen, out = told()
+    screen.known(CHANGE)
+    assert "Now known of the mean of groundedness" in out.getvalue()
+    assert "version 2.4.0 (new): 100% of it" in out.getvalue()
+    assert "noticed" not in out.getvalue()
 
 
 def test_a_change_that_is_told_with_another_says_so() -> None:
