@@ -36,16 +36,16 @@ class PluginConfig(Settings):
     """A notifier of one's own: a class that is called with `options`."""
 
     use: str = Field(description="entry-point name, `module:Class` or `./file.py:Class`")
-    options: Mapping[str, Any] = Field(default_factory=dict)
+    options: Mapping[str, Any] = Field(default_factory=dict, description="what the class is called with")
 
 
 class AlertsConfig(Settings):
     """Where changes are told, and how they are worded."""
 
-    alertmanager: Alertmanager | None = None
-    webhook: Webhook | None = None
-    log: bool = True
-    plugins: Sequence[PluginConfig] = ()
+    alertmanager: Alertmanager | None = Field(None, description="tell an Alertmanager; null: do not")
+    webhook: Webhook | None = Field(None, description="post JSON to an address of yours; null: do not")
+    log: bool = Field(True, description="one line of JSON per notification in the log of the service")
+    plugins: Sequence[PluginConfig] = Field((), description="notifiers of your own")
     repeat: Annotated[Duration, Field(ge=60, description="between reminders of a change that lasts")] = 4 * 3600.0
     give_up: Annotated[Duration, Field(ge=0, description="how long a delivery is tried again")] = 6 * 3600.0
     labels: Mapping[str, str] = Field(
@@ -53,7 +53,7 @@ class AlertsConfig(Settings):
     )
     trace_url: Annotated[str, _template("trace_id")] | None = Field(None, description="where a trace is shown")
     change_url: Annotated[str, _template("change_id")] | None = Field(None, description="where a change is shown")
-    runbook_url: str | None = None
+    runbook_url: str | None = Field(None, description="sent along with every alert")
 
     def wording(self, units: Mapping[str, str] | None = None) -> Wording:
         """How changes are worded; `units` are those of the metrics that are no rates."""
@@ -103,13 +103,24 @@ def build_notifiers(config: AlertsConfig, base: Path | None = None) -> list[Noti
 
 
 def _plugin(plugin: PluginConfig, path: str, base: Path | None) -> Notifier:
-    made = load(plugin.use, GROUP, base)
+    try:
+        made = load(plugin.use, GROUP, base)
+    except UserError as error:
+        raise UserError(*(f"{path}.use: {problem}" for problem in error.problems)) from error
     if not callable(made):
         raise UserError(f"{path}.use: {plugin.use!r} is not a class or function that makes a notifier")
     try:
         notifier = made(**plugin.options)
-    except (TypeError, ValueError, ValidationError) as error:
+    except ValidationError as error:
+        # Told without its text, which repeats the values: one of them may be a secret in the wrong form.
+        raise UserError(*(_refused(path, problem) for problem in error.errors(include_input=False))) from None
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path}.options: {plugin.use!r} refuses them: {error}") from error
     if not isinstance(notifier, Notifier):
         raise UserError(f"{path}.use: {plugin.use!r} makes a {type(notifier).__name__} without `name` and `notify`")
     return notifier
+
+
+def _refused(path: str, problem: Any) -> str:
+    where = ".".join(map(str, (f"{path}.options", *problem["loc"])))
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"

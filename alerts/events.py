@@ -42,7 +42,7 @@ class EventsConfig(Settings):
 
     otlp_http: Address | None = Field(None, description="an OTLP/HTTP receiver, such as http://collector:4318")
     headers: Mapping[str, Secret] = Field(default_factory=dict, description="sent along, such as Authorization")
-    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    timeout: Annotated[Duration, Field(gt=0, description="for one request with its retries")] = 10.0
     queue: int = Field(10_000, ge=1, description="events that may wait; more are dropped and counted")
     explanations: bool = Field(True, description="send what scorers say about their scores")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter
 
 from alerts.base import DeliveryError, Permanent, Reason, Retryable
 from collector.core.settings import Duration, Secret, Settings
@@ -38,15 +38,26 @@ def reveal(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-Address = Annotated[str | Secret, AfterValidator(check_address)]
+_SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
+
+
+def _text_or_secret(value: object) -> object:
+    return value if isinstance(value, str) else _SECRET.validate_python(value)
+
+
+Address = Annotated[
+    str | SecretStr,
+    BeforeValidator(_text_or_secret, json_schema_input_type=str | dict[str, str]),
+    AfterValidator(check_address),
+]
 """An http(s) address; `{env: NAME}` or `{file: PATH}` where it holds a token of its own."""
 
 
 class HttpSettings(Settings):
     """How to reach the other side."""
 
-    url: Address
-    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    url: Address = Field(description="where to post; as {env: NAME} or {file: PATH} if it holds a token")
+    timeout: Annotated[Duration, Field(gt=0, description="for connecting, and for each wait for data")] = 10.0
     headers: Mapping[str, Secret] = Field(default_factory=dict, description="sent along, such as Authorization")
     ca_file: Path | None = Field(None, description="certificates to trust instead of the usual ones")
 

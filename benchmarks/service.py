@@ -30,9 +30,13 @@ _WORDS = (
 ).split()
 
 
-def bodies(traces: int, start_ns: int, seed: int = 1) -> Iterator[tuple[bytes, int]]:
-    """OTLP requests with the number of spans in each; one trace a second of event time."""
+def bodies(traces: int, start_ns: int, seed: int = 1, corpus: int = 500) -> Iterator[tuple[bytes, int]]:
+    """OTLP requests with the number of spans in each; one trace a second of event time.
+
+    Each trace retrieves 4 of `corpus` documents, as applications with a knowledge base do.
+    """
     rng = random.Random(seed)
+    passages = [_sentences(rng, 5) for _ in range(corpus)]
     for first in range(0, traces, _TRACES_PER_BODY):
         request = ExportTraceServiceRequest()
         group = request.resource_spans.add()
@@ -42,13 +46,13 @@ def bodies(traces: int, start_ns: int, seed: int = 1) -> Iterator[tuple[bytes, i
         scope.scope.name = "opentelemetry.instrumentation.genai.openai"
         count = 0
         for number in range(first, min(first + _TRACES_PER_BODY, traces)):
-            count += _trace(scope, rng, start_ns + number * _NS)
+            count += _trace(scope, rng, passages, start_ns + number * _NS)
         yield request.SerializeToString(), count
 
 
-def _trace(scope: object, rng: random.Random, start_ns: int) -> int:
+def _trace(scope: object, rng: random.Random, passages: list[str], start_ns: int) -> int:
     trace_id, root = rng.randbytes(16), rng.randbytes(8)
-    documents = [_sentences(rng, 5) for _ in range(4)]
+    documents = rng.sample(passages, 4)
     answer = " ".join(rng.choice(documents).split(". ")[:2])
     question = _sentences(rng, 1)
     context = "\n\n".join(documents)
@@ -151,8 +155,10 @@ def serve(folder: Path) -> tuple["subprocess.Popen[str]", dict[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Throughput of the whole service.")
     parser.add_argument("--traces", type=int, default=6000)
-    traces = parser.parse_args().traces
-    traffic = list(bodies(traces, time.time_ns() - traces * _NS - 60 * _NS))
+    parser.add_argument("--corpus", type=int, default=500, help="documents there are; each trace retrieves 4")
+    given = parser.parse_args()
+    traces = given.traces
+    traffic = list(bodies(traces, time.time_ns() - traces * _NS - 60 * _NS, corpus=given.corpus))
     spans = sum(count for _, count in traffic)
     size = sum(len(body) for body, _ in traffic)
     began = time.process_time()

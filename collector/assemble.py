@@ -26,14 +26,18 @@ _TRACE_OVERHEAD_BYTES = 900
 
 
 class AssembleConfig(Settings):
+    """When a trace is complete, and how much may wait for that."""
+
     quiet: Duration = Field(5.0, description="a trace is ready when its root has ended and nothing came for this long")
-    max_age: Duration = Field(600.0, description="a trace is given up waiting for its root this long after it began")
+    max_age: Duration = Field(
+        600.0, gt=0, description="a trace is given up waiting for its root this long after it began"
+    )
     lateness: Duration = Field(0.5, description="how far event time trails the newest span seen")
     revision_window: Duration = Field(
         3600.0, description="how long after evaluation a late span still corrects a trace"
     )
     session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
-    max_open: Size = Field(512 * 2**20, description="memory for spans that wait")
+    max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
     max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
 
 

@@ -4,34 +4,46 @@ A decision is a pure function of the trace id (and, for keep rules, of what the 
 every replay decides alike, and a scorer with a lower rate sees a subset of what a scorer with a higher rate sees.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from collector.core.model import Slices
 from collector.core.settings import Settings
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 _MOST = 2**56
+_CONDITION = re.compile(r"error|[A-Za-z_][A-Za-z0-9_]*\s*==\s*\S.*")
 
 
 class KeepRule(Settings):
     """Raises the rate for a class of traces: those that failed, or those of one slice."""
 
-    when: str = Field(
-        pattern=r"^(error|[A-Za-z_][A-Za-z0-9_]*\s*==\s*\S.*)$", description="`error`, or `slice == value`"
-    )
-    rate: Rate = 1.0
+    when: str = Field(description="`error`, or `SLICE == VALUE`")
+    rate: Rate = Field(1.0, description="share of these traces that is evaluated, if that is more than `sample.rate`")
+
+    @field_validator("when")
+    @classmethod
+    def _condition(cls, when: str) -> str:
+        if not _CONDITION.fullmatch(when):
+            raise ValueError(f"{when!r:.80} is neither `error` nor `SLICE == VALUE`, such as `service == shop`")
+        return when
+
+    @property
+    def slice_name(self) -> str | None:
+        """The slice that the rule looks at, None if it looks at errors."""
+        return None if self.when == "error" else self.when.partition("==")[0].strip()
 
 
 class SampleConfig(Settings):
     """Rates: 0 means never, 1 (the default) everything."""
 
-    rate: Rate = 1.0
-    keep: Sequence[KeepRule] = ()
+    rate: Rate = Field(1.0, description="share of all traces that is evaluated; 0 means never")
+    keep: Sequence[KeepRule] = Field((), description="classes of traces that are evaluated at a higher rate")
     salt: str = Field("", description="another salt makes an independent choice of traces")
 
 

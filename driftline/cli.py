@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 failed
 
 import importlib
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,4 +67,8 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     except DriftlineError as error:
         print(f"driftline: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except Exception:
+        # A fault of ours, or one in a user's plug-in: the traceback says where. Never 1, which is an answer.
+        traceback.print_exc()
         sys.exit(EXIT_FAILED)

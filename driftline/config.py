@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
+from driftline import faults
 from scorers.runner import ScorerConfig
 
 ENV_PREFIX = "DRIFTLINE_"
@@ -72,21 +73,23 @@ Budget = Annotated[FalsePages, BeforeValidator(parse_false_pages, json_schema_in
 class ListenConfig(ReceiveConfig):
     """Where to listen; null switches a listener off."""
 
-    otlp_http: Address | None = "127.0.0.1:4318"
-    otlp_grpc: Address | None = "127.0.0.1:4317"
-    web: Address | None = "127.0.0.1:8321"
-    insecure: bool = Field(False, description="listen beyond this machine although anybody may then send or look")
+    otlp_http: Address | None = Field("127.0.0.1:4318", description="OTLP over HTTP; null: none")
+    otlp_grpc: Address | None = Field("127.0.0.1:4317", description="OTLP over gRPC; null: none")
+    web: Address | None = Field("127.0.0.1:8321", description="page, API, metrics and probes; null: none")
+    insecure: bool = Field(False, description="listen beyond this machine although anybody may send or look")
 
     @model_validator(mode="after")
     def _loopback_only(self) -> "ListenConfig":
         open_doors = ["web"] if self.token is not None else ["otlp_http", "otlp_grpc", "web"]
+        found: list[tuple[faults.Path, str]] = []
         for name in open_doors:
             address = getattr(self, name)
             if address is not None and not self.insecure and not _is_loopback(split_address(address)[0]):
-                raise ValueError(
-                    f"{name}: {address} is reachable from other machines and asks nobody who they are; use a "
-                    "loopback address, set a token (OTLP only), or say insecure: true"
-                )
+                allowed = "use a loopback address" + ("" if name == "web" else ", set listen.token")
+                problem = f"{address} is reachable from other machines and asks nobody who they are"
+                found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
+        if found:
+            raise faults.faults("listen", found)
         return self
 
 
@@ -95,13 +98,24 @@ class Config(Settings):
 
     listen: ListenConfig = ListenConfig()
     store: StoreConfig = StoreConfig()
-    kafka: KafkaConfig | None = None
+    kafka: KafkaConfig | None = Field(None, description="read OTLP from Kafka topics too; null: do not")
     assemble: AssembleConfig = AssembleConfig()
-    slices: Mapping[str, SlicePath] = DEFAULT_SLICES
+    slices: Mapping[str, SlicePath] = Field(
+        DEFAULT_SLICES, description="attributes to break everything down by, each with where a trace has it"
+    )
     sample: SampleConfig = SampleConfig()
-    scorers: Sequence[ScorerConfig] = tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS)
-    monitors: Sequence[MonitorConfig] = tuple(MonitorConfig(watch=name, by=("service",)) for name in DEFAULT_WATCHED)
-    false_pages: Budget = parse_false_pages("1 per week")
+    scorers: Sequence[ScorerConfig] = Field(
+        tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS),
+        description="what traces are scored with: names, or mappings with the keys below",
+    )
+    monitors: Sequence[MonitorConfig] = Field(
+        tuple(MonitorConfig(watch=name, by=("service",)) for name in DEFAULT_WATCHED),
+        description="which scores are watched for changes",
+    )
+    false_pages: Budget = Field(
+        parse_false_pages("1 per week"),
+        description="how many false pages are accepted, over everything that is watched together",
+    )
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
@@ -120,15 +134,21 @@ class Config(Settings):
         return {"service": DEFAULT_SLICES["service"], **slices}
 
     @model_validator(mode="after")
-    def _monitors_use_slices(self) -> "Config":
-        problems = [
-            f"monitors[{number}].by: {name!r} is not one of the slices ({', '.join(self.slices)})"
+    def _slices_are_known(self) -> "Config":
+        known = ", ".join(self.slices)
+        found: list[tuple[faults.Path, str]] = [
+            (("monitors", number, "by"), f"{name!r} is not one of the slices ({known})")
             for number, monitor in enumerate(self.monitors)
             for name in monitor.by
             if name not in self.slices
         ]
-        if problems:
-            raise ValueError("; ".join(problems))
+        found += [
+            (("sample", "keep", number, "when"), f"{rule.slice_name!r} is not one of the slices ({known})")
+            for number, rule in enumerate(self.sample.keep)
+            if rule.slice_name is not None and rule.slice_name not in self.slices
+        ]
+        if found:
+            raise faults.faults("configuration", found)
         return self
 
 
@@ -139,45 +159,52 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         UserError: with one line for every wrong value.
     """
     document = _read(path) if path is not None else {}
-    _overlay(document, environ)
-    if path is None or "monitors" not in document:
+    came_from = _overlay(document, environ)
+    if "monitors" not in document:
         _default_monitors(document)
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        where = f"{path}: " if path is not None else ""
-        raise UserError(*(where + problem for problem in describe(error))) from None
+        lines = [f"{_origin(where, path, came_from)}{line}" for where, line in faults.describe(error, Config)]
+        raise UserError(*lines) from None
     if path is not None:
         config._base = path.resolve().parent
     return config
 
 
-def describe(error: ValidationError) -> list[str]:
-    """One line a problem: the path of the value, the value, what is allowed."""
-    return [_describe(problem) for problem in error.errors(include_url=False)]
+def _origin(where: faults.Path, path: Path | None, came_from: Mapping[faults.Path, str]) -> str:
+    """Who must change something: a variable of the environment, or the file."""
+    for overlaid, name in came_from.items():
+        if where[: len(overlaid)] == overlaid:
+            return f"{name}: "
+    return f"{path}: " if path is not None else ""
 
 
-def _describe(problem: Any) -> str:
-    path = ""
-    for part in problem["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "there is no such key"
-    elif problem["type"] != "value_error" and isinstance(problem.get("input"), str | int | float | bool):
-        message = f"{problem['input']!r}: {message}"
-    return f"{path}: {message}" if path else message
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, where YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise UserError(f"{key.value}: is given twice, in lines {seen[key.value]} and {line}")
+            if isinstance(key, yaml.ScalarNode):
+                seen[key.value] = line
+        return super().construct_mapping(node, deep)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  a SafeLoader
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: {_yaml_problem(error)}") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -185,22 +212,37 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Set what the environment gives; values are YAML, so numbers, lists and null can be said."""
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"is not YAML{where}: {getattr(error, 'problem', None) or ' '.join(str(error).split())}"
+
+
+def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[faults.Path, str]:
+    """Set what the environment gives; returns which variable each path came from.
+
+    Values are YAML, so numbers, lists and null can be said. A name that is neither a section nor has the separator in
+    it is somebody else's, such as the one that a secret is read from.
+    """
+    came_from: dict[faults.Path, str] = {}
     for name, text in sorted(environ.items()):
-        if not name.startswith(ENV_PREFIX):
+        path = tuple(name.removeprefix(ENV_PREFIX).lower().split(_ENV_SEPARATOR))
+        if not name.startswith(ENV_PREFIX) or (len(path) == 1 and path[0] not in Config.model_fields):
             continue
-        *sections, key = name.removeprefix(ENV_PREFIX).lower().split(_ENV_SEPARATOR)
         target = document
-        for section in sections:
-            inner = target.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise UserError(f"{name}: {section} is not a section, so {key} cannot be set in it")
-            target = inner
+        for depth, section in enumerate(path[:-1], 1):
+            if target.get(section) is None:
+                target[section] = {}
+            target = target[section]
+            if not isinstance(target, dict):
+                inner = ".".join(path[:depth])
+                raise UserError(f"{name}: {inner} is not a mapping, so {path[-1]} cannot be set in it")
         try:
-            target[key] = yaml.safe_load(text)
+            target[path[-1]] = yaml.safe_load(text)
         except yaml.YAMLError:
-            target[key] = text
+            target[path[-1]] = text
+        came_from[path] = name
+    return came_from
 
 
 def _default_monitors(document: dict[str, Any]) -> None:

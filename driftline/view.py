@@ -7,7 +7,7 @@ written together with the offset it came from, so that a record is counted once 
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 
 from collector.core.engine import CHANGES, DECISIONS, Entry
 from collector.core.errors import StoreError
+from collector.engines.sqlite_rows import insert_rows
 from driftline.records import Sheet, read_sheet
 
 VIEW_VERSION = 1
@@ -65,8 +66,19 @@ class View:
 
     def add_sheets(self, entries: Sequence[Entry]) -> None:
         with self._batch(DECISIONS, entries) as fresh:
-            for entry in fresh:
-                self._add_sheet(entry.value)
+            sheets = [(read_sheet(entry.value), entry.value) for entry in fresh]
+            replaced = self._sheets({new["trace_id"] for new, _ in sheets})
+            counts: Counter[tuple[str, str, str]] = Counter()
+            current: dict[str, tuple[Sheet, bytes]] = {}
+            for new, value in sheets:
+                trace_id = new["trace_id"]
+                old = current[trace_id][0] if trace_id in current else replaced.get(trace_id)
+                _count(counts, old, -1)
+                _count(counts, new, 1)
+                current[trace_id] = new, value
+            self._retract_scores(replaced.values())
+            self._put_sheets(current)
+            self._add_to_funnel(counts)
 
     def add_changes(self, entries: Sequence[Entry]) -> None:
         with self._batch(CHANGES, entries) as fresh:
@@ -144,38 +156,39 @@ class View:
     def _batch(self, log: str, entries: Sequence[Entry]) -> "_Batch":
         return _Batch(self._writer, self._lock, log, entries)
 
-    def _add_sheet(self, value: bytes) -> None:
-        new = read_sheet(value)
-        trace_id = new["trace_id"]
-        old = self._writer.execute("SELECT sheet FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
-        counts: Counter[tuple[str, str, str]] = Counter()
-        if old is not None:
-            self._retract(read_sheet(old[0]), counts)
-        for decision in new["decisions"]:
-            counts[decision["scorer"], decision["decision"], decision["reason"]] += 1
-        self._writer.execute(
-            "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)",
-            (trace_id, new["revision"], new["event_ns"], new["slices"].get("service", ""), value),
-        )
+    def _sheets(self, trace_ids: set[str]) -> dict[str, Sheet]:
+        query = "SELECT trace_id, sheet FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))"
+        rows = self._writer.execute(query, (orjson.dumps(list(trace_ids)).decode(),))
+        return {trace_id: read_sheet(value) for trace_id, value in rows}
+
+    def _retract_scores(self, old: Iterable[Sheet]) -> None:
         self._writer.executemany(
-            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
+            "DELETE FROM scores WHERE scorer = ? AND event_ns = ? AND trace_id = ?",
             [
-                (d["scorer"], new["event_ns"], trace_id, d.get("span_id", ""), score["value"], score["passed"])
-                for d in new["decisions"]
-                if (score := d.get("score")) is not None and score["value"] is not None
+                (decision["scorer"], sheet["event_ns"], sheet["trace_id"])
+                for sheet in old
+                for decision in sheet["decisions"]
             ],
         )
+
+    def _put_sheets(self, current: Mapping[str, tuple[Sheet, bytes]]) -> None:
+        sheets = [
+            (trace_id, new["revision"], new["event_ns"], new["slices"].get("service", ""), value)
+            for trace_id, (new, value) in current.items()
+        ]
+        insert_rows(self._writer, "INSERT OR REPLACE INTO traces", sheets)
+        scores = [
+            (d["scorer"], new["event_ns"], trace_id, d.get("span_id", ""), score["value"], score["passed"])
+            for trace_id, (new, _) in current.items()
+            for d in new["decisions"]
+            if (score := d.get("score")) is not None and score["value"] is not None
+        ]
+        insert_rows(self._writer, "INSERT OR REPLACE INTO scores", scores)
+
+    def _add_to_funnel(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         self._writer.executemany(
             "INSERT INTO funnel VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
             [(*key, count) for key, count in counts.items() if count],
-        )
-
-    def _retract(self, old: Sheet, counts: "Counter[tuple[str, str, str]]") -> None:
-        for decision in old["decisions"]:
-            counts[decision["scorer"], decision["decision"], decision["reason"]] -= 1
-        self._writer.executemany(
-            "DELETE FROM scores WHERE scorer = ? AND event_ns = ? AND trace_id = ?",
-            [(decision["scorer"], old["event_ns"], old["trace_id"]) for decision in old["decisions"]],
         )
 
     def _rows(self, query: str, *values: object) -> list[Any]:
@@ -186,6 +199,11 @@ class View:
             self._local.connection = connection
         with closing(connection.execute(query, values)) as cursor:
             return list(cursor)
+
+
+def _count(counts: Counter[tuple[str, str, str]], sheet: Sheet | None, by: int) -> None:
+    for decision in sheet["decisions"] if sheet is not None else ():
+        counts[decision["scorer"], decision["decision"], decision["reason"]] += by
 
 
 class _Batch:

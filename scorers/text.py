@@ -13,6 +13,8 @@ LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
 
 _CACHED_TEXTS = 48  # a trace's question, answer and contexts, a few times over; at most a few tens of MB
+_PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge base, which many traces retrieve
+_CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -106,12 +108,17 @@ def read(text: str) -> Text:
     """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters."""
     if len(text) > LIMIT_CHARACTERS:
         return _read_clipped(text[:LIMIT_CHARACTERS])
-    return _read(text)
+    return _read_passage(text) if len(text) <= _PASSAGE_CHARACTERS else _read(text)
 
 
 def clipped_note(*texts: Text) -> str:
     """What to add to an explanation when a text was longer than is read, else nothing."""
     return f" (only the first {LIMIT_CHARACTERS} characters were read)" if any(text.clipped for text in texts) else ""
+
+
+@lru_cache(maxsize=_CACHED_PASSAGES)
+def _read_passage(text: str) -> Text:
+    return Text(text, clipped=False)
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)

@@ -24,8 +24,10 @@ class Alertmanager(HttpSettings):
     """
 
     name: str = Field("alertmanager", pattern=NAME, description="in metrics and logs, if there are several")
-    resend: Annotated[Duration, Field(ge=1)] = 60.0
-    resolve_timeout: Annotated[Duration, Field(gt=0)] = 300.0
+    resend: Annotated[Duration, Field(ge=1, description="how often a lasting alert is sent again")] = 60.0
+    resolve_timeout: Annotated[
+        Duration, Field(gt=0, description="an alert ends by itself so long after it was last sent")
+    ] = 300.0
 
     @model_validator(mode="after")
     def _outlives_a_lost_resend(self) -> "Alertmanager":

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from collector.core.clock import Clock
 from collector.core.engine import LOGS, SCORES, SPANS, Entry, Listener, Record
@@ -31,10 +31,23 @@ _CONSUMED = (SPANS, SCORES)  # kept only until every stage is past them; the oth
 
 
 class StoreConfig(Settings):
-    path: Path = Path("driftline.db")
-    retention: Duration = Field(30 * 86400.0, description="how long decisions, scores and changes can be asked for")
-    max_size: Size = Field(20 * 2**30, description="past this, senders are told to wait")
-    max_backlog: Size = Field(2**30, description="accepted but not yet evaluated; past this, senders are told to wait")
+    """Where everything is kept, how long and how much of it."""
+
+    path: Path = Field(Path("driftline.db"), description="the SQLite file; its view is kept beside it")
+    retention: Duration = Field(
+        30 * 86400.0, gt=0, description="how long decisions, scores and changes can be asked for"
+    )
+    max_size: Size = Field(20 * 2**30, gt=0, description="past this, senders are told to wait")
+    max_backlog: Size = Field(
+        2**30, gt=0, description="accepted but not yet evaluated; past this, senders are told to wait"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _names_a_file(cls, path: Path) -> Path:
+        if not path.name or path.is_dir():
+            raise ValueError(f"'{path}' is a folder; a file is needed, such as {path / 'driftline.db'}")
+        return path
 
 
 class SqlitePartition:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from collector.core.engine import Record
 from collector.core.errors import Fenced
+from collector.engines.sqlite_rows import insert_rows
 
 
 class Job(ABC):
@@ -63,9 +64,11 @@ class SqliteTransaction(Job):
             raise Fenced(f"another process took over {self._stage!r}; this one stops")
         for log, records in self._outputs:
             _insert(connection, log, records, self._at_ns)
-        connection.executemany(
-            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        insert_rows(
+            connection,
+            "INSERT INTO state",
             [(self._stage, key, value) for key, value in self._state.items() if value is not None],
+            "ON CONFLICT DO UPDATE SET value = excluded.value",
         )
         connection.executemany(
             "DELETE FROM state WHERE stage = ? AND key = ?",
@@ -95,7 +98,5 @@ class Claim(Job):
 
 
 def _insert(connection: sqlite3.Connection, log: str, records: Iterable[Record], at_ns: int) -> None:
-    connection.executemany(
-        f"INSERT INTO log_{log} (key, kind, value, at_ns) VALUES (?, ?, ?, ?)",  # noqa: S608
-        [(record.key, record.kind, record.value, at_ns) for record in records],
-    )
+    rows = [(record.key, record.kind, record.value, at_ns) for record in records]
+    insert_rows(connection, f"INSERT INTO log_{log} (key, kind, value, at_ns)", rows)

@@ -13,8 +13,8 @@ from collector.core.settings import Duration, Secret, Settings, Size
 class TlsConfig(Settings):
     """A certificate with its key, both as PEM files."""
 
-    certificate: Path
-    key: Path
+    certificate: Path = Field(description="PEM file, with the certificates between it and the root")
+    key: Path = Field(description="PEM file, not encrypted")
 
 
 class ReceiveConfig(Settings):
@@ -30,7 +30,7 @@ class ReceiveConfig(Settings):
         default=120.0, gt=0, description="a connection is closed after this long without a request"
     )
     token: Secret | None = Field(default=None, description="senders must send `authorization: Bearer TOKEN`")
-    tls: TlsConfig | None = None
+    tls: TlsConfig | None = Field(default=None, description="serve OTLP over TLS 1.2 or newer")
 
 
 def server_tls(tls: TlsConfig) -> ssl.SSLContext:

@@ -5,9 +5,16 @@ from pathlib import Path
 import click
 import orjson
 
+from alerts.config import build_notifiers
+from collector.core.errors import UserError
 from drift.monitor import MonitorConfig
+from drift.plan import Plan, plans
 from driftline.build import load_parts
 from driftline.config import Config, load_config
+from driftline.units import duration_text, size_text
+from scorers.base import Scorer
+
+_MOVES = {"down": "falling", "up": "rising", "both": "moving"}
 
 
 @click.command()
@@ -19,15 +26,14 @@ def command(path: Path | None, schema: bool) -> None:
         click.echo(orjson.dumps(Config.model_json_schema(), option=orjson.OPT_INDENT_2).decode())
         return
     config = load_config(path)
-    scorers, _ = load_parts(config)
+    scorers, monitors = load_all(config)
     click.echo("listens")
     for name in ("otlp_http", "otlp_grpc", "web"):
         click.echo(f"  {name:10} {getattr(config.listen, name) or 'off'}")
     if config.kafka is not None:
         click.echo(f"  kafka      {config.kafka.traces}, {config.kafka.logs} as {config.kafka.encoding}")
-    click.echo(
-        f"keeps\n  {config.store.path}, {config.store.retention / 86400:g} days, up to {config.store.max_size} bytes"
-    )
+    store = config.store
+    click.echo(f"keeps\n  {store.path} for {duration_text(store.retention)}, up to {size_text(store.max_size)}")
     click.echo(f"samples\n  {config.sample.rate:.9g} of all traces")
     for rule in config.sample.keep:
         click.echo(f"  {rule.rate:.9g} where {rule.when}")
@@ -38,15 +44,43 @@ def command(path: Path | None, schema: bool) -> None:
             f"  {scorer.name:20} {passing:18} rate {scorer.rate:.9g}, needs {', '.join(scorer.needs) or 'nothing'}"
         )
     click.echo("watches")
-    for monitor in config.monitors:
+    for monitor in monitors:
         click.echo(f"  {describe_monitor(monitor)}")
+    click.echo("tells")
+    for notifier in build_notifiers(config.alerts, config.base):
+        click.echo(f"  {notifier.name}")
     click.echo(f"pages\n  {describe_budget(config)}")
 
 
-def describe_monitor(monitor: MonitorConfig) -> str:
+def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
+    """Scorers and monitors, after everything that the configuration names was found and put together.
+
+    Raises:
+        UserError: with every scorer, monitor and notifier that is wrong.
+    """
+    problems: list[str] = []
+    scorers: list[Scorer] = []
+    monitors: list[Plan] = []
+    try:
+        scorers, metrics = load_parts(config)
+        monitors = plans(config.monitors, metrics)
+    except UserError as error:
+        problems += error.problems
+    try:
+        build_notifiers(config.alerts, config.base)
+    except UserError as error:
+        problems += error.problems
+    if problems:
+        raise UserError(*problems)
+    return scorers, monitors
+
+
+def describe_monitor(plan: Plan) -> str:
     """A monitor in words, on one line."""
-    by = " and ".join(monitor.by) or "everything together"
-    return f"{monitor.watch}: {monitor.statistic}, {monitor.direction}, by {by}, with {monitor.detector}"
+    by = " and ".join(plan.by) or "everything together"
+    what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
+    named = "" if plan.name == plan.metric else f"{plan.name}: "
+    return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
 
 
 def describe_budget(config: Config) -> str:
