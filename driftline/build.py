@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from alerts.config import build_deliverer
+from alerts.events import EventExporter
 from collector.assemble import Assembler
 from collector.core.clock import Clock, SystemClock
 from collector.core.engine import CHANGES, DECISIONS
@@ -48,7 +49,8 @@ def build(config: Config, clock: Clock | None = None) -> Service:
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
     sampler = Sampler(config.sample)
     runner = Runner(scorers, telemetry, clock)
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, telemetry)
+    events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, telemetry, events)
     view = open_view(config)
     rebuild = view.empty
     engine = SqliteEngine(config.store, clock, telemetry)
@@ -61,7 +63,8 @@ def build(config: Config, clock: Clock | None = None) -> Service:
         ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild),
     ]
     network = Network(config.listen, config.kafka, engine, telemetry)
-    return Service(engine, view, telemetry, runner, stages, network, facts(scorers), monitors_in_words(config))
+    closing = [runner.close, *([events.close] if events is not None else [])]
+    return Service(engine, view, telemetry, closing, stages, network, facts(scorers), monitors_in_words(config))
 
 
 def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:

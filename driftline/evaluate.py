@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.events import EventExporter
 from collector.assemble import Ready
 from collector.core.engine import Record
 from collector.core.errors import Rejected
@@ -26,6 +27,7 @@ class Evaluation:
     """The outcome for one revision of one trace."""
 
     trace: Trace
+    revision: int
     slices: Slices
     decisions: Sequence[Decision]
     sheet: Record
@@ -35,10 +37,18 @@ class Evaluation:
 class Evaluator:
     """Decides, decodes, normalises and scores. A pure function of the ready trace and the configuration."""
 
-    def __init__(self, sampler: Sampler, slices: SliceReader, runner: Runner, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        slices: SliceReader,
+        runner: Runner,
+        telemetry: Telemetry,
+        events: EventExporter | None = None,
+    ) -> None:
         self._sampler = sampler
         self._slices = slices
         self._runner = runner
+        self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
         )
@@ -62,7 +72,12 @@ class Evaluator:
         return any(admission.includes(scorer.rate) for scorer in self._runner.scorers)
 
     def record(self, done: Evaluation) -> None:
-        """Count an evaluation that was committed."""
+        """Tell metrics and events of an evaluation that was committed. A revision corrects; it is no further trace."""
+        if self._events is not None:
+            self._events.emit(done.trace, done.decisions, done.revision)
+        if done.revision:
+            self._outcomes.add(1, "revised")
+            return
         self._runner.record(done.trace, done.decisions)
         outcome = "incomplete" if done.trace.incomplete else "evaluated"
         self._outcomes.add(1, outcome if done.slices else "not_sampled")
@@ -75,7 +90,7 @@ class Evaluator:
             for decision in decisions
             if decision.score is not None and decision.score.value is not None
         ]
-        return Evaluation(trace, slices, decisions, Record(record, key=ready.trace_id), points)
+        return Evaluation(trace, ready.revision, slices, decisions, Record(record, key=ready.trace_id), points)
 
     def _understand(self, ready: Ready) -> Trace:
         trace_id = ready.trace_id.hex()

@@ -1,6 +1,6 @@
 """A service that runs: its parts in the order in which they start and stop, and what it says of itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from collector.core.engine import Engine
@@ -12,7 +12,6 @@ from driftline.pipeline import Stage
 from driftline.stages.watch import WatchStage
 from driftline.view import View
 from driftline.web.source import ScorerFacts
-from scorers.runner import Runner
 
 
 @dataclass
@@ -20,6 +19,7 @@ class Service:
     """Started from the sinks back to the sources, stopped the other way round; `stop` is safe twice.
 
     Attributes:
+        closing: what to call once the stages have stopped.
         stages: in the order of the flow.
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
@@ -28,7 +28,7 @@ class Service:
     engine: Engine
     view: View
     telemetry: Telemetry
-    runner: Runner
+    closing: Sequence[Callable[[], None]]
     stages: Sequence[Stage]
     network: Network
     scorers: Sequence[ScorerFacts]
@@ -51,7 +51,8 @@ class Service:
         self.network.stop()
         for stage in self.stages:
             stage.stop()
-        self.runner.close()
+        for close in self.closing:
+            close()
         self.engine.close()
         self.view.close()
         self._started = False
@@ -80,11 +81,12 @@ class Service:
 
     def counts(self) -> dict[str, int]:
         evaluated = self.telemetry.counter("driftline_traces", "", ["outcome"]).values()
+        traces = sum(count for (outcome,), count in evaluated.items() if outcome != "revised")
         waiting = self.telemetry.gauge("driftline_open_traces", "").values()
         scores = self.telemetry.counter("driftline_decisions", "", ["scorer", "decision", "reason"]).values()
         return {
-            "traces_received": int(sum(evaluated.values()) + sum(waiting.values())),
-            "traces_scored": int(sum(evaluated.values())),
+            "traces_received": int(traces + sum(waiting.values())),
+            "traces_scored": int(traces),
             "scores": int(sum(count for (_, decision, _), count in scores.items() if decision == "scored")),
             "changes": len(self.view.changes()),
         }

@@ -70,8 +70,8 @@ def traces_from_json(body: bytes) -> Converted:
         Rejected: `malformed`: not JSON, or not of that shape, with the path of what is wrong; `too_large`: more than
             `MAX_ITEMS` spans.
 
-    >>> traces_from_json(b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "chat"}]}]}]}').body
-    b'\\n\\x0c\\x12\\n\\x12\\x08*\\x06\\n\\x04chat'
+    >>> traces_from_json(b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "chat"}]}]}]}').body.hex()
+    '0a0a120812062a0463686174'
     """
     return _Conversion(_TRACES).request(load(body))
 

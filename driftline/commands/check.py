@@ -7,7 +7,6 @@ import orjson
 
 from alerts.config import build_notifiers
 from collector.core.errors import UserError
-from drift.monitor import MonitorConfig
 from drift.plan import Plan, plans
 from driftline.build import load_parts
 from driftline.config import Config, load_config

@@ -29,6 +29,10 @@ from driftline.pipeline import Stage
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
 
+_OUR_EVENT = b"\x62\x18gen_ai.evaluation.result"
+"""Field 12 (event_name) of a log record: our own results, or another evaluator's, sent back to us by a collector. They
+are about a trace, not part of it, and would revise it for ever."""
+
 _POSITION = "position"
 _MEMORY = "trace:"
 _EVALUATIONS_PER_COMMIT = 1000  # bounds what a crash makes us do again, and how far metrics lag behind a backlog
@@ -58,6 +62,7 @@ class ScoreStage(Stage):
 
     def assigned(self, partition: Partition) -> None:
         worker = Worker(partition, self._new_assembler(), self._sampler, self._evaluator)
+        worker.touched(self._clock.monotonic())
         self._workers[partition.number] = worker
 
     def revoked(self, partition: Partition) -> None:
@@ -146,7 +151,10 @@ class Worker:
         self._newest_when_touched_ns = 0
 
     def tick(self, monotonic: float) -> Record | None:
-        """The record that moves event time on, once so much time went by without input that a trace is due."""
+        """The record that moves event time on, once so much time went by without input that a trace is due.
+
+        It moves as far as that time goes, so that everything that is due by then is evaluated at once.
+        """
         if self._recalling:
             self._recalling = False
             self.assembler.recalled()
@@ -156,7 +164,7 @@ class Worker:
         reached_ns = self._newest_when_touched_ns + round((monotonic - self._touched) * 1e9)
         if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
             return None
-        return Record(str(due_ns).encode(), kind=TICK_KIND)
+        return Record(str(reached_ns).encode(), kind=TICK_KIND)
 
     def _add(self, entry: Entry) -> None:
         if entry.kind == TRACES_KIND:
@@ -166,7 +174,9 @@ class Worker:
             self.assembler.add_spans(entry.offset, kept)
         elif entry.kind == EVENTS_KIND:
             events = split_logs(entry.value).slices
-            kept_events = [item for item in events if not self._sampler.never(item.trace_id)]
+            kept_events = [
+                item for item in events if _OUR_EVENT not in item.raw and not self._sampler.never(item.trace_id)
+            ]
             self.assembler.add_events(entry.offset, kept_events)
         elif entry.kind == TICK_KIND and entry.value != END_OF_INPUT:
             self.assembler.add_tick(entry.offset, int(entry.value))

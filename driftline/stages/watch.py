@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from collector.core.engine import CHANGES, SCORES, Engine, Entry, Partition, Record
 from collector.core.telemetry import Telemetry
 from drift.base import Change, decode_point, encode_change
-from drift.series import SeriesStatus
 from drift.monitor import Watcher
+from drift.series import SeriesStatus
 from driftline.pipeline import Stage, put_state
 
 

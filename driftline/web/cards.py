@@ -9,7 +9,7 @@ from drift.base import Change, Estimate
 from driftline.records import Sheet
 from driftline.view import View
 from driftline.web import words
-from driftline.web.reading import ratio, statistic
+from driftline.web.reading import ratio
 from driftline.web.source import ScorerFacts, SeriesStatus
 from scorers.ledger import Decision, decision_from_json
 
@@ -102,7 +102,6 @@ class SeriesRow:
     """A watched series; `bar` lies on a scale from 0 to 1."""
 
     status: SeriesStatus
-    statistic: str
     unit: str
     ratio: float
     bar: Bar | None
@@ -110,9 +109,10 @@ class SeriesRow:
 
 def series_row(status: SeriesStatus, wording: Wording) -> SeriesRow:
     unit = wording.units.get(status.metric, "")
-    watched = statistic(status, unit)
-    drawn = bar(status.level, 0.0, 1.0) if (watched == "pass_rate" or not unit) and status.level.n > 0 else None
-    return SeriesRow(status, watched, unit, ratio(status), drawn)
+    drawn = (
+        bar(status.level, 0.0, 1.0) if (status.statistic == "pass_rate" or not unit) and status.level.n > 0 else None
+    )
+    return SeriesRow(status, unit, ratio(status), drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ def _templates(clock: Clock) -> Environment:
         brief=lambda at_ns: _at(at_ns, clock.now_ns(), words.clock_time(at_ns, clock.now_ns())),
         count=words.count,
         duration=words.duration,
+        percent=words.percent,
         plain=words.text,
         segment=lambda text: quote(str(text), safe=""),
     )

@@ -57,12 +57,6 @@ def ratio(status: SeriesStatus) -> float:
     return max(0.0, status.evidence / status.threshold)
 
 
-def statistic(status: SeriesStatus, unit: str) -> str:
-    """`mean` or `pass_rate`. Where the status does not say: a level in [0, 1] of what has a unit is a rate."""
-    guess = "pass_rate" if unit and 0 <= status.level.value <= 1 else "mean"
-    return str(getattr(status, "statistic", guess))
-
-
 def by_evidence(series: Iterable[SeriesStatus]) -> list[SeriesStatus]:
     """Those nearest to a change first, the changed ones before them."""
     return sorted(series, key=lambda one: (one.change_id is None, -ratio(one), one.monitor, sorted(one.slice.items())))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from collector.core.telemetry import Telemetry
 from drift.base import Estimate
@@ -31,6 +31,9 @@ class SeriesStatus(Protocol):
 
     @property
     def metric(self) -> str: ...
+
+    @property
+    def statistic(self) -> Literal["mean", "pass_rate"]: ...
 
     @property
     def slice(self) -> Mapping[str, str]: ...

@@ -87,6 +87,15 @@ def value(number: float | None, unit: str = "") -> str:
     return f"{number:,.4g} {clean(unit)}" if abs(number) < 1000 else f"{number:,.0f} {clean(unit)}"
 
 
+def percent(part: float) -> str:
+    """A part of a whole.
+
+    >>> percent(0.914), percent(-0.001)
+    ('91%', '0%')
+    """
+    return f"{round(100 * part)}%" if isfinite(part) else "–"
+
+
 def level(number: float | None, statistic: str, unit: str = "") -> str:
     """The level of a series: a pass rate in percent, a mean in its unit.
 

@@ -1,4 +1,4 @@
-"""The view: counts each record once, replaces what a revision replaces, forgets what is old, tells a wrong file apart."""
+"""The view: counts each record once, replaces what a revision replaces, forgets what is old, knows a wrong file."""
 
 import threading
 from pathlib import Path

@@ -29,7 +29,9 @@ Document = Mapping[str, Any]
 Sheet = dict[str, Any]
 
 
-def run_driftline(*arguments: str | Path, deadline_seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+def run_driftline(
+    *arguments: str | Path, deadline_seconds: float = COMMAND_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run one `driftline` command to its end."""
     command = [DRIFTLINE, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=deadline_seconds, stdin=subprocess.DEVNULL)

@@ -1,0 +1,230 @@
+"""The pipeline as a whole: live equals replay, restarts change nothing, late spans correct, our events are no input."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.core.engine import EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
+from driftline.build import build
+from driftline.commands.replay import offline
+from driftline.config import Config
+from driftline.demo.player import Player
+from driftline.demo.recordings import shipped_sample
+from driftline.demo.traffic import Traffic
+from driftline.service import Service
+from driftline.stages.score import END_OF_INPUT
+
+SECOND = 1_000_000_000
+END_NS = 1_790_000_000 * SECOND
+DEADLINE_SECONDS = 60
+MONITORS = [
+    {"watch": "groundedness", "by": ["service", "version"], "warmup": 50},
+    {"watch": "refusal", "by": ["service"], "warmup": 50},
+]
+
+
+def configuration(folder: Path, **more: object) -> Config:
+    base = {
+        "store": {"path": folder / "store.db"},
+        "monitors": MONITORS,
+        "false_pages": "1 per day",
+        "alerts": {"log": False},
+    }
+    return Config.model_validate(base | more)
+
+
+@pytest.fixture(scope="module")
+def traffic() -> Traffic:
+    return Traffic(shipped_sample(), end_ns=END_NS, traces=700, seed=3)
+
+
+@pytest.fixture(scope="module")
+def records(traffic: Traffic) -> list[Record]:
+    return [Record(request.body, kind=request.kind) for request in traffic.requests()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> "Outcome":
+    folder = tmp_path_factory.mktemp("undisturbed")
+    service = build(offline(configuration(folder), folder))
+    feed(service, [*records, Record(END_OF_INPUT, kind=TICK_KIND)])
+    outcome = Outcome(service)
+    service.stop()
+    return outcome
+
+
+class Outcome:
+    """What became of the traffic: every sheet, the funnel, and every change."""
+
+    def __init__(self, service: Service) -> None:
+        view = service.view
+        self.sheets = {sheet["trace_id"]: sheet for sheet in view.recent(100_000)}
+        self.funnel = view.funnel()
+        self.changes = [orjson.loads(change) for change in view.changes()]
+
+    def assert_equals(self, other: "Outcome") -> None:
+        assert self.sheets == other.sheets
+        assert self.funnel == other.funnel
+        assert self.changes == other.changes
+
+
+def feed(service: Service, records: Sequence[Record]) -> None:
+    service.engine.append(SPANS, records).result()
+    service.drain()
+
+
+def test_the_regression_is_found(undisturbed: Outcome, traffic: Traffic) -> None:
+    paged = [change for change in undisturbed.changes if change["paged"]]
+    assert paged
+    assert {change["slice"]["service"] for change in paged} == {traffic.truth.service}
+    assert all(change["detected_ns"] >= traffic.truth.onset_ns for change in paged)
+
+
+def test_live_over_real_sockets_gives_what_a_replay_gives(
+    tmp_path: Path, traffic: Traffic, undisturbed: Outcome
+) -> None:
+    listen = {"otlp_http": "127.0.0.1:0", "otlp_grpc": "127.0.0.1:0", "web": None}
+    service = build(configuration(tmp_path, listen=listen))
+    service.start()
+    try:
+        addresses = service.addresses
+        player = Player(addresses["otlp_http"], addresses["otlp_grpc"], stopped=lambda: False, wait=time.sleep)
+        player.play(traffic.requests(), lambda progress: None)
+        service.engine.append(SPANS, [Record(END_OF_INPUT, kind=TICK_KIND)]).result()
+        for _ in ticks():
+            if service.view.trace_count() >= len(undisturbed.sheets) and settled(service):
+                break
+        Outcome(service).assert_equals(undisturbed)
+    finally:
+        service.stop()
+
+
+def ticks() -> Iterator[None]:
+    """Turns of a loop that waits for something, until a deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(0.05)  # between two looks at another thread's work; nothing depends on how long
+    raise AssertionError(f"not within {DEADLINE_SECONDS} s")
+
+
+def settled(service: Service) -> bool:
+    """True once no stage has anything left: all saw an empty log, twice in a row in the order of the flow."""
+    for _ in range(2):
+        for stage in service.stages:
+            stage.idle.clear()
+            if not stage.idle.wait(DEADLINE_SECONDS):
+                return False
+    return True
+
+
+@pytest.mark.parametrize("stops", [(1,), (100, 101, 350), (500,)])
+def test_restarts_change_nothing(
+    tmp_path: Path, records: list[Record], undisturbed: Outcome, stops: tuple[int, ...]
+) -> None:
+    begin = 0
+    for end in (*stops, len(records)):
+        service = build(offline(configuration(tmp_path), tmp_path))
+        feed(service, records[begin:end])
+        begin = end
+        if end < len(records):
+            service.stop()
+    feed(service, [Record(END_OF_INPUT, kind=TICK_KIND)])
+    Outcome(service).assert_equals(undisturbed)
+    service.stop()
+
+
+def test_the_view_is_rebuilt_from_the_logs(tmp_path: Path, records: list[Record], undisturbed: Outcome) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    feed(service, [*records, Record(END_OF_INPUT, kind=TICK_KIND)])
+    path = service.view.path
+    service.stop()
+    path.unlink()
+    again = build(offline(configuration(tmp_path), tmp_path))
+    again.drain()
+    Outcome(again).assert_equals(undisturbed)
+    again.stop()
+
+
+def test_every_candidate_has_one_current_decision(undisturbed: Outcome) -> None:
+    totals: dict[str, int] = {}
+    for scorer, _, _, count in undisturbed.funnel:
+        totals[scorer] = totals.get(scorer, 0) + count
+    assert set(totals.values()) == {len(undisturbed.sheets)}
+
+
+# --- late spans, and what is no part of a trace -------------------------------------------------------------------
+
+
+def chat(trace: int, number: int, at_ns: int, root: bool, failed: bool = False) -> Record:
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    name = group.resource.attributes.add()
+    name.key, name.value.string_value = "service.name", "shop"
+    span = group.scope_spans.add().spans.add()
+    span.trace_id, span.span_id = trace.to_bytes(16, "big"), number.to_bytes(8, "big")
+    span.parent_span_id = b"" if root else (1).to_bytes(8, "big")
+    span.name, span.start_time_unix_nano, span.end_time_unix_nano = "chat gpt", at_ns, at_ns + SECOND
+    span.status.code = 2 if failed else 0
+    return Record(request.SerializeToString(), kind=TRACES_KIND)
+
+
+def own_event(trace: int, at_ns: int) -> Record:
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.trace_id, record.span_id = trace.to_bytes(16, "big"), (1).to_bytes(8, "big")
+    record.time_unix_nano, record.event_name = at_ns, "gen_ai.evaluation.result"
+    return Record(request.SerializeToString(), kind=EVENTS_KIND)
+
+
+def test_a_late_span_supersedes_the_scores_and_counts_as_a_correction(tmp_path: Path) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    feed(service, [chat(1, 1, END_NS, root=True), chat(2, 1, END_NS + 60 * SECOND, root=True)])
+    before = service.view.sheet(f"{1:032x}")
+    feed(service, [chat(1, 2, END_NS, root=False, failed=True)])
+    after = service.view.sheet(f"{1:032x}")
+    assert before is not None
+    assert after is not None
+    assert (before["revision"], after["revision"]) == (0, 1)
+    assert (before["error"], after["error"]) == (False, True)
+    errors = service.view.scores("error", 0, 10)
+    assert [row["value"] for row in errors if row["trace_id"] == f"{1:032x}"] == [1.0]
+    late = service.telemetry.counter("driftline_late_spans", "", ["outcome"]).values()
+    assert late == {("revised",): 1}
+    service.stop()
+
+
+def test_evaluation_results_that_come_back_to_us_do_not_revise(tmp_path: Path) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    feed(service, [chat(1, 1, END_NS, root=True), chat(2, 1, END_NS + 60 * SECOND, root=True)])
+    feed(service, [own_event(1, END_NS + 2 * SECOND)])
+    found = service.view.sheet(f"{1:032x}")
+    assert found is not None
+    assert found["revision"] == 0
+    service.stop()
+
+
+def test_an_unreadable_record_does_not_stop_the_others(tmp_path: Path) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    broken = [Record(b"\xff\xff\xff", kind=TRACES_KIND), Record(b"\x0a\xff", kind=EVENTS_KIND)]
+    feed(service, [*broken, chat(1, 1, END_NS, root=True), Record(END_OF_INPUT, kind=TICK_KIND)])
+    assert service.view.trace_count() == 1
+    assert service.telemetry.counter("driftline_unreadable_records", "", ["reason"]).total() == 2
+    service.stop()
+
+
+def test_what_the_id_alone_leaves_out_is_counted_and_never_evaluated(tmp_path: Path) -> None:
+    service = build(offline(configuration(tmp_path, sample={"rate": 0.2}), tmp_path))
+    traces = [chat(number, 1, END_NS, root=True) for number in range(1, 201)]
+    feed(service, [*traces, Record(END_OF_INPUT, kind=TICK_KIND)])
+    kept = service.view.trace_count()
+    left_out = service.telemetry.counter("driftline_sampled_out_spans", "", ["rule"]).total()
+    assert kept + left_out == 200
+    assert 20 <= kept <= 60
+    assert {sheet["decisions"][-1]["probability"] for sheet in service.view.recent(200)} == {0.2}
+    service.stop()
