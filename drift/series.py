@@ -10,7 +10,7 @@ from drift.base import Change, Detector, Estimate
 from drift.budget import Budget
 from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
 from drift.estimate import Window, estimate, variance_inflation
-from drift.plan import Plan
+from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
 from drift.saved import VERSION
 
@@ -24,6 +24,7 @@ class SeriesStatus:
 
     monitor: str
     metric: str
+    statistic: Statistic
     slice: dict[str, str]
     status: Status
     points: int
@@ -107,6 +108,7 @@ class Series:
         return SeriesStatus(
             self.plan.name,
             self.plan.metric,
+            self.plan.statistic,
             self.slices,
             self.status,
             self.points,

@@ -9,6 +9,7 @@ from typing import Any
 from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
 from collector.core.telemetry import Telemetry
 from collector.receivers.kafka import KafkaConfig, KafkaReceiver
+from collector.receivers.kafka_dead_letter import DeadLetterTopic
 from collector.receivers.listen import address_text
 from collector.receivers.otlp_grpc import GrpcReceiver
 from collector.receivers.otlp_http import HttpReceiver
@@ -25,8 +26,8 @@ class Network:
 
     def __init__(self, listen: ListenConfig, kafka: KafkaConfig | None, engine: Engine, telemetry: Telemetry) -> None:
         self._engine = engine
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="driftline-network", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
         if listen.otlp_http is not None:
             address = split_address(listen.otlp_http)
@@ -38,7 +39,8 @@ class Network:
         self._web = Web(*split_address(listen.web)) if listen.web is not None else None
         self._kafka = None
         if kafka is not None:
-            self._kafka = KafkaReceiver(kafka, self.inbox_batch, telemetry, self.bury)
+            dead_letter = self.bury if kafka.dead_letter is None else DeadLetterTopic(kafka, kafka.dead_letter)
+            self._kafka = KafkaReceiver(kafka, self.inbox_batch, telemetry, dead_letter)
 
     # --- into the inbox ---
 
@@ -64,6 +66,8 @@ class Network:
         Raises:
             UserError: one cannot be had.
         """
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="driftline-network", daemon=True)
         self._thread.start()
         for receiver in self._receivers.values():
             self._call(receiver.bind())
@@ -82,7 +86,7 @@ class Network:
     def stop(self) -> None:
         if self._kafka is not None:
             self._kafka.stop()
-        if not self._thread.is_alive():
+        if self._loop is None or self._thread is None:
             return
         for receiver in self._receivers.values():
             self._call(receiver.close(_GRACE_SECONDS))
@@ -91,6 +95,7 @@ class Network:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._loop = self._thread = None
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -100,8 +105,9 @@ class Network:
 
     def problems(self) -> list[str]:
         """What keeps spans from coming in."""
-        return [] if self._kafka is None or self._kafka.healthy else ["kafka: the brokers do not answer"]
+        return [] if self._kafka is None or self._kafka.healthy else [f"kafka: {self._kafka.problem}"]
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._loop is not None
         future: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
         future.result()

@@ -88,7 +88,7 @@ class Service:
             "traces_received": int(traces + sum(waiting.values())),
             "traces_scored": int(traces),
             "scores": int(sum(count for (_, decision, _), count in scores.items() if decision == "scored")),
-            "changes": len(self.view.changes()),
+            "changes": self.view.change_count(),
         }
 
     def changes(self) -> list[Change]:

@@ -127,6 +127,9 @@ class View:
         """(scorer, decision, reason, count): each candidate in its one current decision."""
         return self._rows("SELECT scorer, decision, reason, count FROM funnel WHERE count > 0 ORDER BY 1, 4 DESC, 2, 3")
 
+    def change_count(self) -> int:
+        return int(self._rows("SELECT count(*) FROM changes")[0][0])
+
     def changes(self, limit: int = 1000) -> list[bytes]:
         """Encoded changes, newest first."""
         rows = self._rows("SELECT change FROM changes ORDER BY detected_ns DESC, id LIMIT ?", limit)

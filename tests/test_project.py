@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("driftline", "alerts", "drift", "scorers", "collector")
 MAX_LINES = 400
+MAX_TEST_LINES = 600  # a test file mirrors one module, with all the ways it can go wrong
 
 # Machines and registries that a checkout must not depend on (written so that this file does not hold them itself).
 MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:root|work|Users|home/(?!driftline\b)\w+)/")
@@ -180,7 +181,8 @@ def test_no_source_file_is_too_long_to_read() -> None:
         for path in tracked()
         if path.suffix == ".py"
     }
-    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+    limits = {name: MAX_TEST_LINES if name.startswith("tests/") else MAX_LINES for name in lengths}
+    assert {name: lines for name, lines in lengths.items() if lines > limits[name]} == {}
 
 
 # --- the two commands --------------------------------------------------------------------------------------------

@@ -280,7 +280,7 @@ class SqliteEngine:
                 except Fenced as error:
                     refused.append((job, error))
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait must hear of it, and the next group must be tried
             self._abandon(group, error)
             return
         for job, fenced in refused:
@@ -293,7 +293,7 @@ class SqliteEngine:
             self._committed.notify_all()
         self._commit_seconds.observe(self._clock.monotonic() - began)
 
-    def _abandon(self, group: list[Job], error: sqlite3.Error) -> None:
+    def _abandon(self, group: list[Job], error: Exception) -> None:
         with suppress(sqlite3.Error):
             self._writer.execute("ROLLBACK")
         reason = "full" if "full" in str(error) else "locked" if "locked" in str(error) else "other"

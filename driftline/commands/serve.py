@@ -20,7 +20,8 @@ _WATCH_SECONDS = 0.5
 def command(path: Path | None) -> None:
     """Receive spans, score them, watch the scores, send alerts."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("httpx", "uvicorn", "kafka"):  # say for themselves what we say once, or not at all
+        logging.getLogger(library).setLevel(logging.CRITICAL if library == "kafka" else logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

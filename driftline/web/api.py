@@ -99,7 +99,7 @@ class Api:
     def series(self, request: Request) -> Response:
         limit = whole(parameters(request, "limit"), "limit", 1000, 1, MOST_SERIES)
         every = by_evidence(self._source.series())
-        return answer({"series": [_series(one) for one in every[:limit]], "total": len(every)})
+        return answer({"series": [_series(one, self._wording) for one in every[:limit]], "total": len(every)})
 
     def scores(self, request: Request) -> Response:
         given = parameters(request, "scorer", "since_ns", "limit")
@@ -135,7 +135,7 @@ def _summary(sheet: Sheet) -> dict[str, Any]:
     return {**{name: sheet[name] for name in _TRACE_FIELDS}, "decisions": decisions}
 
 
-def _series(status: SeriesStatus) -> dict[str, Any]:
+def _series(status: SeriesStatus, wording: Wording) -> dict[str, Any]:
     return {
         "monitor": status.monitor,
         "metric": status.metric,

@@ -102,6 +102,7 @@ class SeriesRow:
     """A watched series; `bar` lies on a scale from 0 to 1."""
 
     status: SeriesStatus
+    statistic: str
     unit: str
     ratio: float
     bar: Bar | None
@@ -109,10 +110,9 @@ class SeriesRow:
 
 def series_row(status: SeriesStatus, wording: Wording) -> SeriesRow:
     unit = wording.units.get(status.metric, "")
-    drawn = (
-        bar(status.level, 0.0, 1.0) if (status.statistic == "pass_rate" or not unit) and status.level.n > 0 else None
-    )
-    return SeriesRow(status, unit, ratio(status), drawn)
+    watched = status.statistic
+    drawn = bar(status.level, 0.0, 1.0) if (watched == "pass_rate" or not unit) and status.level.n > 0 else None
+    return SeriesRow(status, watched, unit, ratio(status), drawn)
 
 
 @dataclass(frozen=True, slots=True)

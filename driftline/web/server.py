@@ -38,6 +38,9 @@ class Web:
             self._socket = socket.create_server((self._host, self._port), family=family)
         except OSError as error:
             raise cannot_listen(self._host, self._port, error) from error
+        # uvicorn writes head and body apart, and asyncio sets this only for sockets that were made with a protocol:
+        # without it every short answer waits 40 ms for an acknowledgement.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def start(self, source: Source) -> None:
         """Serve; returns when requests are answered."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from collector.core.telemetry import Telemetry
 from drift.base import Estimate
@@ -33,7 +33,7 @@ class SeriesStatus(Protocol):
     def metric(self) -> str: ...
 
     @property
-    def statistic(self) -> Literal["mean", "pass_rate"]: ...
+    def statistic(self) -> str: ...
 
     @property
     def slice(self) -> Mapping[str, str]: ...

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Literal
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drift.base import Estimate
+from drift.series import SeriesStatus
 from driftline.web.source import ScorerFacts
 from scorers.base import Evidence
 from tests.driftline.web.service import (
@@ -286,3 +289,30 @@ def test_numbers_that_are_none_do_not_break_a_page(incident: Service, ask: Ask) 
 
 def test_without_a_script_the_page_reloads_itself(idle: Service, ask: Ask) -> None:
     assert '<noscript><meta http-equiv="refresh" content="15"></noscript>' in ask(idle, "/").text
+
+
+def test_the_status_of_a_series_as_drift_gives_it_can_be_shown(idle: Service, ask: Ask) -> None:
+    level = Estimate(0.9, 0.85, 0.95, 100)
+    told: list[tuple[str, Literal["mean", "pass_rate"], str]] = [
+        ("groundedness", "mean", "0.900 0.850 to 0.950"),
+        ("latency", "pass_rate", "pass rate all traffic 90.0%"),
+    ]
+    for metric, statistic, shown_as in told:
+        status = SeriesStatus(
+            monitor=metric,
+            metric=metric,
+            statistic=statistic,
+            slice={},
+            status="watching",
+            points=400,
+            level=level,
+            detector="mean",
+            evidence=1.0,
+            threshold=10.0,
+            change_id=None,
+            clipped=0.0,
+            inflation=1.0,
+        )
+        idle.watched = [status]  # type: ignore[list-item]
+        assert shown_as in page(ask(idle, "/")).text
+        assert ask(idle, "/api/series").json()["series"][0]["metric"] == metric

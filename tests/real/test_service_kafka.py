@@ -1,0 +1,113 @@
+"""OTLP requests in the topics of a real broker, read by `driftline serve`."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.real.app import Settings
+from tests.real.bodies import TraceBodies, as_json, record_app
+from tests.real.parts.kafka import KafkaBroker
+from tests.real.service import Service, service, values
+
+START_NS = 1_750_000_000_000_000_000
+TRACES = 60
+POISON = b"\xff\xfe this is neither protobuf nor JSON \x00"
+
+Unique = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def bodies() -> list[TraceBodies]:
+    return record_app(TRACES, 21, START_NS, Settings(spacing_ns=20_000_000, content="event"))
+
+
+def topics(broker: KafkaBroker, unique_name: Unique, encoding: str) -> dict[str, object]:
+    return {
+        "brokers": [broker.address],
+        "traces": broker.create_topic(unique_name("traces"), partitions=2),
+        "logs": broker.create_topic(unique_name("logs")),
+        "group": unique_name("group"),
+        "encoding": encoding,
+    }
+
+
+def produce(broker: KafkaBroker, topic: object, messages: Iterable[bytes]) -> None:
+    with broker.producer(acks="all") as producer:
+        for message in messages:
+            producer.send(topic, message)
+        producer.flush()
+
+
+def committed_everything(broker: KafkaBroker, kafka: dict[str, object]) -> bool:
+    """Whether the group has committed to the end of both topics."""
+    ends = {topic: broker.end_offsets(str(topic)) for topic in (kafka["traces"], kafka["logs"])}
+    done = {topic: broker.committed(str(kafka["group"]), str(topic)) for topic in ends}
+    return all(done[topic].get(number, 0) == end for topic in ends for number, end in ends[topic].items())
+
+
+def revisions(driftline: Service) -> dict[str, int]:
+    """How often each trace was evaluated, from the ledger itself."""
+    rows = driftline.stored("SELECT lower(hex(key)), count(*) FROM log_decisions GROUP BY key")
+    return dict(rows)
+
+
+@pytest.mark.parametrize("encoding", ["otlp_proto", "otlp_json"])
+def test_requests_in_topics_are_evaluated_poison_is_set_aside_and_a_restart_repeats_nothing(
+    tmp_path: Path, kafka: KafkaBroker, unique_name: Unique, bodies: list[TraceBodies], encoding: str
+) -> None:
+    encode = as_json if encoding == "otlp_json" else (lambda request: request.SerializeToString())
+    settings = topics(kafka, unique_name, encoding)
+    half = TRACES // 2
+    produce(kafka, settings["logs"], [encode(one.events) for one in bodies])
+    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[:half]])
+    produce(kafka, settings["traces"], [POISON])
+    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[half:]])
+
+    with service(tmp_path, {"kafka": settings}) as driftline:
+        sheets = driftline.wait_for_traces([one.trace_id for one in bodies])
+        groundedness = values(sheets.values(), "groundedness")
+        assert {one.trace_id for one in bodies if not one.sent.refused} <= set(groundedness)
+        grounded = [groundedness[b.trace_id] for b in bodies if b.sent.grounded and not b.sent.refused]
+        made_up = [groundedness[b.trace_id] for b in bodies if not b.sent.grounded]
+        assert min(grounded) > max(made_up)
+
+        driftline.wait(lambda: committed_everything(kafka, settings), "the offsets to be committed")
+        ((key, reason, value),) = driftline.stored("SELECT key, kind, value FROM log_dead_letters")
+        assert key.decode().startswith(f"{settings['traces']}/")
+        assert (reason, value) == ("malformed" if encoding == "otlp_proto" else "bad_json", POISON)
+        assert driftline.total("driftline_rejected_requests_total", 'receiver="kafka"', f'reason="{reason}"') == 1
+        spans = sum(one.sent.spans for one in bodies)
+        assert driftline.total("driftline_received_spans_total", 'receiver="kafka"') == spans
+        before = revisions(driftline)
+        funnel = driftline.funnel()
+
+        assert driftline.stop() == 0
+        extra = record_app(1, 22, START_NS + 10_000_000_000, Settings(content="span"))
+        produce(kafka, settings["traces"], [encode(one.spans) for one in extra])
+        driftline.start()
+        driftline.wait_for_traces([extra[0].trace_id])
+        assert driftline.total("driftline_received_spans_total", 'receiver="kafka"') == extra[0].sent.spans
+        assert revisions(driftline) == {**before, extra[0].trace_id: 1}
+        assert driftline.funnel().total() == funnel.total() + len(driftline.candidates())
+
+
+def test_offsets_are_committed_only_when_the_inbox_has_taken_what_they_stand_for(
+    tmp_path: Path, kafka: KafkaBroker, unique_name: Unique, bodies: list[TraceBodies]
+) -> None:
+    """Killed again and again while it reads, and read on by the next one: every committed message is in a store."""
+    settings = topics(kafka, unique_name, "otlp_proto")
+    # so that a killed member's partitions are free again soon
+    settings["options"] = {"max_poll_records": 3, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
+    produce(kafka, settings["logs"], [one.events.SerializeToString() for one in bodies])
+    produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in bodies])
+    with service(tmp_path, {"kafka": settings}) as driftline:
+        driftline.wait(lambda: driftline.total("driftline_received_spans_total") > 0, "the first message")
+        driftline.kill()
+        promised = sum(kafka.committed(str(settings["group"]), str(settings["traces"])).values())
+        in_inbox = driftline.stored("SELECT count(*) FROM log_spans WHERE kind = 'traces'")[0][0]
+        evaluated = driftline.stored("SELECT count(DISTINCT key) FROM log_decisions")[0][0]
+        assert promised <= max(in_inbox, evaluated)
+        driftline.start()
+        driftline.wait_for_traces([one.trace_id for one in bodies])
+        assert driftline.candidates() == dict.fromkeys(driftline.candidates(), TRACES)
