@@ -23,7 +23,7 @@ from collector.assemble import AssembleConfig
 from collector.core.errors import UserError
 from collector.core.settings import Settings
 from collector.engines.sqlite import StoreConfig
-from collector.receivers.kafka import KafkaConfig
+from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import ReceiveConfig
 from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath

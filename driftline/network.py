@@ -4,18 +4,20 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
 from collector.core.telemetry import Telemetry
-from collector.receivers.kafka import KafkaConfig, KafkaReceiver
-from collector.receivers.kafka_dead_letter import DeadLetterTopic
+from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import address_text
 from collector.receivers.otlp_grpc import GrpcReceiver
 from collector.receivers.otlp_http import HttpReceiver
 from driftline.config import ListenConfig, split_address
 from driftline.web.server import Web
 from driftline.web.source import Source
+
+if TYPE_CHECKING:
+    from collector.receivers.kafka import KafkaReceiver
 
 _GRACE_SECONDS = 10.0  # for requests that have begun, when the service stops
 _APPEND_SECONDS = 60.0  # a store that does not answer for so long has failed
@@ -37,10 +39,15 @@ class Network:
             self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
         self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
         self._web = Web(*split_address(listen.web)) if listen.web is not None else None
-        self._kafka = None
-        if kafka is not None:
-            dead_letter = self.bury if kafka.dead_letter is None else DeadLetterTopic(kafka, kafka.dead_letter)
-            self._kafka = KafkaReceiver(kafka, self.inbox_batch, telemetry, dead_letter)
+        self._kafka = self._kafka_receiver(kafka, telemetry) if kafka is not None else None
+
+    def _kafka_receiver(self, kafka: KafkaConfig, telemetry: Telemetry) -> "KafkaReceiver":
+        # kafka-python takes 15 MB, which a service without Kafka need not carry
+        from collector.receivers.kafka import KafkaReceiver
+        from collector.receivers.kafka_dead_letter import DeadLetterTopic
+
+        dead_letter = self.bury if kafka.dead_letter is None else DeadLetterTopic(kafka, kafka.dead_letter)
+        return KafkaReceiver(kafka, self.inbox_batch, telemetry, dead_letter)
 
     # --- into the inbox ---
 

@@ -15,21 +15,21 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alerts.events import EventExporter, EventsConfig
 from alerts.http import Address as HttpAddress
 from alerts.reference import in_document as with_metrics
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
-from collector.receivers.kafka_config import KafkaConfig
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
 from driftline.build import build
-from driftline.config import Address, Budget, Config, ListenConfig
+from driftline.config import Address, Budget, Config
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
+from driftline.web.app import create_app
 
 HOW = "python -m driftline.reference"
+_ANY_PORT = "127.0.0.1:0"
 BEGIN, END = "<!-- configuration: written from the code, do not edit -->", "<!-- /configuration -->"
 _HEAD = "| key | value | default | meaning |\n|---|---|---|---|\n"
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", Any: "anything"}
@@ -85,12 +85,16 @@ def metrics_document(text: str) -> str:
 def all_telemetry() -> Telemetry:
     """The instruments of a service with every listener, reading from Kafka and sending events."""
     with tempfile.TemporaryDirectory() as folder:
-        listen = ListenConfig(otlp_http="127.0.0.1:0", otlp_grpc="127.0.0.1:0", web="127.0.0.1:0")
-        config = Config.model_validate({"store": {"path": Path(folder) / "reference.db"}})
-        config = config.model_copy(update={"listen": listen, "kafka": KafkaConfig(brokers=["127.0.0.1:9"])})
-        service = build(config)
+        document = {
+            "listen": {"otlp_http": _ANY_PORT, "otlp_grpc": _ANY_PORT, "web": _ANY_PORT},
+            "store": {"path": Path(folder) / "reference.db"},
+            "kafka": {"brokers": ["127.0.0.1:9"]},
+            "events": {"otlp_http": "http://127.0.0.1:9"},
+        }
+        service = build(Config.model_validate(document))
         try:
-            EventExporter(EventsConfig(otlp_http="http://127.0.0.1:9"), service.telemetry).close()
+            service.drain()  # some parts come with their partition
+            create_app(service).build_middleware_stack()
         finally:
             service.stop()
         return service.telemetry

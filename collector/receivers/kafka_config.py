@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from kafka import KafkaConsumer
 from pydantic import Field, SecretStr, TypeAdapter, field_validator, model_validator
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
@@ -54,6 +53,8 @@ class KafkaConfig(Settings):
     @field_validator("options")
     @classmethod
     def _known_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        from kafka import KafkaConsumer  # 15 MB that a service without Kafka need not carry
+
         checked: dict[str, Any] = {}
         for name, value in options.items():
             if name in _OURS:

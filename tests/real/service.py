@@ -98,8 +98,10 @@ class Service:
         self._client.close()
 
     def _is_ready(self) -> bool:
-        self.addresses = dict(_ADDRESS.findall(self.log))
-        return "\nready\n" in self.log and self._get("/readyz").status_code == 200
+        if "\nready\n" not in self.log:
+            return False
+        self.addresses = dict(_ADDRESS.findall(self.log))  # the old ones until then: clients try on meanwhile
+        return self._get("/readyz").status_code == 200
 
     # --- where it is and what it says ---
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Sending:
         self.accepted: list[str] = []
         self.attempts = 0
         self._lock = threading.Lock()
+        self._client = httpx.Client(headers=PROTOBUF, timeout=10.0)
 
     def post(self, body: tuple[str, bytes]) -> None:
         trace_id, content = body
@@ -42,7 +44,7 @@ class Sending:
             with self._lock:
                 self.attempts += 1
             try:
-                reply = httpx.post(f"{self._driftline.otlp_http}/v1/traces", content=content, headers=PROTOBUF)
+                reply = self._client.post(f"{self._driftline.otlp_http}/v1/traces", content=content)
             except httpx.TransportError:
                 time.sleep(0.02)  # it is down: a client's back-off
                 continue
@@ -52,7 +54,7 @@ class Sending:
             return
 
     def run(self, senders: int) -> None:
-        with ThreadPoolExecutor(senders) as pool:
+        with self._client, ThreadPoolExecutor(senders) as pool:
             list(pool.map(self.post, self._bodies))
 
     def has_accepted(self, count: int) -> bool:
@@ -67,7 +69,7 @@ def kill_while_it_receives(driftline: Service, sending: Sending, senders: int, s
     with ThreadPoolExecutor(1) as background:
         sent = background.submit(sending.run, senders)
         for moment in moments:
-            driftline.wait(lambda count=moment: sending.has_accepted(count), f"{moment} accepted traces")
+            driftline.wait(partial(sending.has_accepted, moment), f"{moment} accepted traces")
             driftline.kill()
             driftline.start()
         sent.result(timeout=60)

@@ -12,6 +12,7 @@ from tests.real.service import Service, service, values
 
 START_NS = 1_750_000_000_000_000_000
 TRACES = 60
+PARTITIONS = 2
 POISON = b"\xff\xfe this is neither protobuf nor JSON \x00"
 
 Unique = Callable[[str], str]
@@ -25,17 +26,17 @@ def bodies() -> list[TraceBodies]:
 def topics(broker: KafkaBroker, unique_name: Unique, encoding: str) -> dict[str, object]:
     return {
         "brokers": [broker.address],
-        "traces": broker.create_topic(unique_name("traces"), partitions=2),
+        "traces": broker.create_topic(unique_name("traces"), partitions=PARTITIONS),
         "logs": broker.create_topic(unique_name("logs")),
         "group": unique_name("group"),
         "encoding": encoding,
     }
 
 
-def produce(broker: KafkaBroker, topic: object, messages: Iterable[bytes]) -> None:
+def produce(broker: KafkaBroker, topic: object, messages: Iterable[bytes], partitions: int = 1) -> None:
     with broker.producer(acks="all") as producer:
-        for message in messages:
-            producer.send(topic, message)
+        for number, message in enumerate(messages):
+            producer.send(topic, message, partition=number % partitions)
         producer.flush()
 
 
@@ -60,9 +61,9 @@ def test_requests_in_topics_are_evaluated_poison_is_set_aside_and_a_restart_repe
     settings = topics(kafka, unique_name, encoding)
     half = TRACES // 2
     produce(kafka, settings["logs"], [encode(one.events) for one in bodies])
-    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[:half]])
+    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[:half]], PARTITIONS)
     produce(kafka, settings["traces"], [POISON])
-    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[half:]])
+    produce(kafka, settings["traces"], [encode(one.spans) for one in bodies[half:]], PARTITIONS)
 
     with service(tmp_path, {"kafka": settings}) as driftline:
         sheets = driftline.wait_for_traces([one.trace_id for one in bodies])
@@ -74,9 +75,9 @@ def test_requests_in_topics_are_evaluated_poison_is_set_aside_and_a_restart_repe
 
         driftline.wait(lambda: committed_everything(kafka, settings), "the offsets to be committed")
         ((key, reason, value),) = driftline.stored("SELECT key, kind, value FROM log_dead_letters")
-        assert key.decode().startswith(f"{settings['traces']}/")
-        assert (reason, value) == ("malformed" if encoding == "otlp_proto" else "bad_json", POISON)
-        assert driftline.total("driftline_rejected_requests_total", 'receiver="kafka"', f'reason="{reason}"') == 1
+        assert key.decode() == f"{settings['traces']}/0/{half // PARTITIONS}", "topic, partition and offset"
+        assert (reason, value) == ("malformed", POISON)
+        assert driftline.total("driftline_rejected_requests_total", 'receiver="kafka"', 'reason="malformed"') == 1
         spans = sum(one.sent.spans for one in bodies)
         assert driftline.total("driftline_received_spans_total", 'receiver="kafka"') == spans
         before = revisions(driftline)
@@ -100,7 +101,7 @@ def test_offsets_are_committed_only_when_the_inbox_has_taken_what_they_stand_for
     # so that a killed member's partitions are free again soon
     settings["options"] = {"max_poll_records": 3, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
     produce(kafka, settings["logs"], [one.events.SerializeToString() for one in bodies])
-    produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in bodies])
+    produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in bodies], PARTITIONS)
     with service(tmp_path, {"kafka": settings}) as driftline:
         driftline.wait(lambda: driftline.total("driftline_received_spans_total") > 0, "the first message")
         driftline.kill()
