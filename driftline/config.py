@@ -67,6 +67,9 @@ def _check_address(address: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_check_address)]
+ScorerEntry = Annotated[ScorerConfig, BeforeValidator(lambda entry: entry, json_schema_input_type=str | ScorerConfig)]
+"""A mapping, or only a name: `ScorerConfig` takes both, and the schema for editors must say so."""
+
 Budget = Annotated[FalsePages, BeforeValidator(parse_false_pages, json_schema_input_type=str)]
 
 
@@ -104,7 +107,7 @@ class Config(Settings):
         DEFAULT_SLICES, description="attributes to break everything down by, each with where a trace has it"
     )
     sample: SampleConfig = SampleConfig()
-    scorers: Sequence[ScorerConfig] = Field(
+    scorers: Sequence[ScorerEntry] = Field(
         tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS),
         description="what traces are scored with: names, or mappings with the keys below",
     )
@@ -186,11 +189,12 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
             line = key.start_mark.line + 1
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+            if key.value in seen:
                 raise UserError(f"{key.value}: is given twice, in lines {seen[key.value]} and {line}")
-            if isinstance(key, yaml.ScalarNode):
-                seen[key.value] = line
+            seen[key.value] = line
         return super().construct_mapping(node, deep)
 
 
@@ -233,6 +237,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[fault
         for depth, section in enumerate(path[:-1], 1):
             if target.get(section) is None:
                 target[section] = {}
+                came_from[path[:depth]] = name
             target = target[section]
             if not isinstance(target, dict):
                 inner = ".".join(path[:depth])

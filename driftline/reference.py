@@ -23,7 +23,7 @@ from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
 from driftline.build import build
-from driftline.config import Address, Budget, Config
+from driftline.config import Address, Budget, Config, ScorerEntry
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
@@ -51,6 +51,7 @@ _MARKED = {
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),
         (Budget, "N per PERIOD"),
+        (ScorerEntry, "name or mapping"),
         (Rate, "0 to 1"),
     )
 }
@@ -136,7 +137,7 @@ def type_words(annotation: Any, metadata: Sequence[object] = ()) -> str:
     """What values look like, in users' words.
 
     >>> type_words(Duration | None), type_words(Sequence[str]), type_words(Literal["a", "b"])
-    ('duration or null', 'list of text', '`a` or `b`')
+    ('duration or null', 'list: text', '`a` or `b`')
     """
     if annotation is float and {Ge(0), Le(1)} <= set(metadata):
         return "0 to 1"
@@ -152,7 +153,7 @@ def type_words(annotation: Any, metadata: Sequence[object] = ()) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in inner)
     if _is_list(annotation):
-        return f"list of {type_words(inner[0])}"
+        return f"list: {type_words(inner[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return f"mapping to {type_words(inner[1])}"
     return "mapping" if model_in(annotation) else _WORDS[annotation]

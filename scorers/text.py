@@ -100,6 +100,20 @@ class Text:
         return frozenset().union(*(sentence.terms for sentence in self.sentences))
 
     @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """All its words, each once."""
+        return frozenset().union(*(sentence.words for sentence in self.sentences))
+
+    @cached_property
+    def where(self) -> dict[str, list[int]]:
+        """For each term, the sentences that hold it, by number."""
+        index: dict[str, list[int]] = {}
+        for at, sentence in enumerate(self.sentences):
+            for term in sentence.terms:
+                index.setdefault(term, []).append(at)
+        return index
+
+    @cached_property
     def numbers(self) -> frozenset[str]:
         return frozenset().union(*(sentence.numbers for sentence in self.sentences))
 

@@ -51,13 +51,13 @@ def groundedness(trace: Trace) -> Score | None:
     """
     answer = read(trace.answer or "")
     contexts = _read_contexts(trace.contexts)
-    known = _Known([sentence for text in contexts for sentence in text.sentences])
+    known = _Known(contexts)
     findings = [
         _examine(answer.text, sentence, known)
         for sentence in answer.sentences[:_MOST_ANSWER_SENTENCES]
         if sentence.words
     ]
-    if not findings or not known.words:
+    if not findings or not known.says_anything:
         return None
     scale = math.sqrt(len(findings))
     burden = sum(finding.burden for finding in findings) / scale
@@ -79,16 +79,30 @@ class _Finding:
 
 
 class _Known:
-    """The sentences of all contexts, indexed by term."""
+    """The sentences of all contexts. Each text brings its own index, made once however often the text is retrieved."""
 
-    def __init__(self, sentences: Sequence[Sentence]) -> None:
-        self.sentences = sentences[:_MOST_CONTEXT_SENTENCES]
-        self.words: frozenset[str] = frozenset().union(*(sentence.words for sentence in sentences))
-        self.where: dict[str, list[int]] = defaultdict(list)
-        for at, sentence in enumerate(self.sentences):
-            for term in sentence.terms:
-                self.where[term].append(at)
+    def __init__(self, contexts: Sequence[Text]) -> None:
+        self.sentences: list[Sentence] = []
+        self._texts: list[tuple[int, Text]] = []  # with the number of its first sentence
+        for text in contexts:
+            if len(self.sentences) >= _MOST_CONTEXT_SENTENCES:
+                break
+            self._texts.append((len(self.sentences), text))
+            self.sentences += text.sentences
+        self.says_anything = any(text.vocabulary for _, text in self._texts)
+        self._places: dict[str, list[int]] = {}
         self.missing_weight = self._weight(0)
+
+    def where(self, term: str) -> list[int]:
+        """The sentences that hold a term, by number."""
+        places = self._places.get(term)
+        if places is None:
+            places = [first + at for first, text in self._texts for at in text.where.get(term, ())]
+            self._places[term] = places
+        return places
+
+    def has_word(self, word: str) -> bool:
+        return any(word in text.vocabulary for _, text in self._texts)
 
     def _weight(self, frequency: int) -> float:
         return math.log1p((len(self.sentences) + 1) / (frequency + 1)) / math.log(len(self.sentences) + 2)
@@ -96,7 +110,7 @@ class _Known:
     def weights(self, terms: Iterable[str]) -> dict[str, float]:
         """Inverse sentence frequency: about 1 for a term that is nowhere, towards 0 for one that is everywhere."""
         return {
-            term: self._weight(len(self.where[term])) if term in self.where else self.missing_weight for term in terms
+            term: self._weight(len(places)) if (places := self.where(term)) else self.missing_weight for term in terms
         }
 
     def best_two(self, weights: dict[str, float]) -> tuple[float, int | None]:
@@ -112,7 +126,7 @@ class _Known:
         mass: dict[int, float] = defaultdict(float)
         for term in terms:
             weight = weights[term]
-            for at in self.where.get(term, ()):
+            for at in self.where(term):
                 mass[at] += weight
         if not mass:
             return 0.0, None
@@ -135,12 +149,12 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
     weights = known.weights(sentence.terms)
     total = sum(weights.values())
     covered, best = known.best_two(weights)
-    missing = [term for term in sentence.terms if term not in known.where]
-    numbers = sum(number not in known.where for number in sentence.numbers)
+    missing = [term for term in sentence.terms if not known.where(term)]
+    numbers = sum(not known.where(number) for number in sentence.numbers)
     names = _missing_names(answer[sentence.start : sentence.end], set(missing))
     support = covered / total if total else 1.0
     negated = best is not None and support > _SUPPORTED and _negated(sentence) != _negated(known.sentences[best])
-    strange = {word for word in sentence.words if word not in known.words}
+    strange = {word for word in sentence.words if not known.has_word(word)}
     burden = (
         len(missing)
         + _NUMBER * numbers

@@ -1,0 +1,366 @@
+"""The command line: what each command prints, and its exit code: 0 fine, 1 the answer is no, 2 usage, 3 failed."""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.core.engine import SPANS, TICK_KIND, Record
+from collector.core.errors import UserError
+from collector.sample import SampleConfig, Sampler
+from collector.wire.read import read_bodies
+from driftline import cli
+from driftline.build import build
+from driftline.config import load_config
+from driftline.demo.recordings import shipped_sample
+from driftline.demo.traffic import Traffic
+from driftline.stages.score import END_OF_INPUT
+
+DATA = Path(__file__).parents[1] / "data"
+OTLP = sorted((DATA / "otlp").iterdir())
+END_NS = 1_790_000_000_000_000_000
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("why", trace_id)`: the command line as a person uses it."""
+
+    def call(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["driftline", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Ran(ended.value.code if isinstance(ended.value.code, int) else 0, out, err)
+
+    return call
+
+
+@dataclass(frozen=True)
+class Store:
+    config: Path
+    trace_ids: list[str]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store in which the recorded requests were evaluated, at a rate that leaves some traces out."""
+    folder = tmp_path_factory.mktemp("store")
+    config = folder / "driftline.yaml"
+    config.write_text(
+        f"listen: {{otlp_http: null, otlp_grpc: null, web: null}}\nstore: {{path: {folder}/a.db}}\n"
+        "alerts: {log: false}\nscorers: [refusal, latency, tokens, {use: groundedness, rate: 0}]\n"
+    )
+    service = build(load_config(config, {}))
+    records = [Record(body, kind=kind) for path in OTLP for kind, body in read_bodies(path.read_bytes(), path.name)]
+    service.engine.append(SPANS, [*records, Record(END_OF_INPUT, kind=TICK_KIND)]).result()
+    service.drain()
+    trace_ids = [sheet["trace_id"] for sheet in service.view.recent(1000)]
+    service.stop()
+    return Store(config, trace_ids)
+
+
+# --- help and usage ---
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.code == 0
+    assert shown.out.startswith(f"Usage: driftline {command} ")
+    assert shown.err == ""
+
+
+def test_the_help_lists_every_command_in_a_line_each(run: Run) -> None:
+    shown = run("-h")
+    assert shown.code == 0
+    assert [line.split()[0] for line in shown.out.partition("Commands:\n")[2].splitlines()] == list(cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["serve", "--no-such-option"],
+        ["check", "-c"],
+        ["inspect"],
+        ["replay"],
+        ["replay", "no-such-file"],
+        ["score", "--scorer", "refusal"],
+        ["why"],
+        ["why", "--summary", "0" * 32],
+        ["scorers", "no_such_scorer"],
+        ["check", "-c", "no-such-file.yaml"],
+        ["serve", "-c", "no-such-file.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(
+    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert ended.err
+    assert "Traceback" not in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_program_runs_as_a_module_and_knows_its_version() -> None:
+    shown = subprocess.run([sys.executable, "-m", "driftline", "--version"], capture_output=True, text=True, timeout=60)
+    assert re.fullmatch(r"driftline, version \d+\.\d+\.\d+\n", shown.stdout)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_an_unforeseen_fault_ends_with_3_and_shows_where_it_is(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import a_module_that_is_not_there\n")
+    (tmp_path / "driftline.yaml").write_text("scorers: [{use: ./broken.py:scorer}]")
+    ended = run("check", "-c", tmp_path / "driftline.yaml")
+    assert ended.code == 3
+    assert "broken.py" in ended.err
+    assert "No module named 'a_module_that_is_not_there'" in ended.err
+
+
+def test_a_package_of_ours_that_was_loaded_from_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    stranger = type(sys)("scorers")
+    stranger.__file__ = str(tmp_path / "scorers" / "__init__.py")
+    monkeypatch.setitem(sys.modules, "scorers", stranger)
+    with pytest.raises(UserError, match=f"'scorers' was loaded from {tmp_path}, but Driftline's is in "):
+        cli.refuse_strangers()
+    assert run("--help").code == 2
+
+
+# --- check ---
+
+
+def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_TEST_SECRET", "hunter2")
+    path = tmp_path / "driftline.yaml"
+    path.write_text(
+        """
+        listen: {web: null, token: {env: DRIFTLINE_TEST_SECRET}}
+        store: {path: x.db, retention: 12h, max_size: 5GB}
+        kafka: {brokers: [a:1], options: {sasl_plain_password: {env: DRIFTLINE_TEST_SECRET}}}
+        sample: {rate: 0.25, keep: [{when: error}]}
+        scorers: [refusal, {use: latency, passing: "<= 3", rate: 0.5}]
+        monitors: [{watch: refusal, by: [service, version]}, {watch: latency, name: slow, min_effect: 0.1}]
+        false_pages: 2 per day
+        alerts: {webhook: {url: "https://ops.example", secret: {env: DRIFTLINE_TEST_SECRET}}}
+        """
+    )
+    shown = run("check", "-c", path)
+    assert (shown.code, shown.err) == (0, "")
+    lines = [" ".join(line.split()) for line in shown.out.splitlines()]
+    for line in (
+        "web off",
+        "kafka otlp_spans, otlp_logs as otlp_proto",
+        "x.db for 12h, up to 5GB",
+        "0.25 of all traces",
+        "1 where error",
+        "latency passes <= 3 rate 0.5, needs nothing",
+        "mean of refusal by service and version, rising by 0.03 of its range or more (detector mean)",
+        "slow: pass rate of latency by everything together, falling by 0.1 of its range or more (detector mean)",
+        "webhook",
+    ):
+        assert line in lines
+    assert "at most 14 false pages a week over everything watched" in shown.out
+    assert "hunter2" not in shown.out
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_check_lists_all_that_is_wrong_and_ends_with_2(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "driftline.yaml"
+    path.write_text("sample: {rate: 2}\nlisten: {token: hunter2}")
+    ended = run("check", "-c", path)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"driftline: {path}: listen.token: a secret is given as {{env: NAME}} or {{file: PATH}}, never as plain text",
+        f"driftline: {path}: sample.rate: 2: must be at most 1",
+    ]
+
+
+def test_check_prints_a_schema(run: Run) -> None:
+    assert set(run("check", "--schema").json["properties"]) >= {"listen", "scorers", "monitors", "false_pages"}
+
+
+# --- why ---
+
+
+def test_why_tells_of_every_scorer_what_became_of_the_trace(run: Run, store: Store) -> None:
+    for trace_id in store.trace_ids:
+        shown = run("why", trace_id.upper(), "-c", store.config)
+        assert shown.code == 0
+        assert shown.out.startswith(f"trace {trace_id} (service ")
+        assert [line.split()[0] for line in shown.out.splitlines() if re.match(r"  \w+ {2,}", line)] == [
+            *("refusal", "latency", "tokens", "groundedness")
+        ]
+        assert re.search(r"groundedness +not sampled: its id's place 0\.\d{9} is not below the rate of ", shown.out)
+
+
+def test_why_in_json_has_one_decision_for_each_scorer(run: Run, store: Store) -> None:
+    found = run("why", store.trace_ids[0], "--json", "-c", store.config).json
+    assert found["trace_id"] == store.trace_ids[0]
+    assert [decision["scorer"] for decision in found["decisions"]] == ["refusal", "latency", "tokens", "groundedness"]
+    assert found["decisions"][3]["decision"] == "not_sampled"
+
+
+def test_why_of_one_scorer_leaves_the_others_out(run: Run, store: Store) -> None:
+    found = run("why", store.trace_ids[0], "--scorer", "latency", "--json", "-c", store.config).json
+    assert [decision["scorer"] for decision in found["decisions"]] == ["latency"]
+
+
+def test_why_of_everything_counts_each_trace_once_for_each_scorer(run: Run, store: Store) -> None:
+    rows = run("why", "--summary", "--json", "-c", store.config).json
+    for scorer in ("refusal", "latency", "tokens", "groundedness"):
+        assert sum(row["count"] for row in rows if row["scorer"] == scorer) >= len(store.trace_ids)
+    assert {row["decision"] for row in rows if row["scorer"] == "groundedness"} == {"not_sampled"}
+    words = run("why", "--summary", "-c", store.config).out
+    assert f"groundedness: {len(store.trace_ids)} candidates\n" in words
+    assert "100.0%  not sampled: " in words
+
+
+def test_why_of_an_unknown_trace_is_no_and_says_what_may_be(run: Run, store: Store) -> None:
+    shown = run("why", "ab" * 16, "-c", store.config)
+    assert shown.code == 1
+    assert shown.out.startswith(f"nothing is known of trace {'ab' * 16}: it was never received, waits for its end")
+    assert run("why", "ab" * 16, "--json", "-c", store.config).json["not_sampled"] is False
+
+
+def test_why_explains_a_trace_whose_id_alone_leaves_it_out(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_SAMPLE__RATE", "0.000000001")
+    trace_id = "ab" * 16
+    unit = Sampler(SampleConfig()).unit(bytes.fromhex(trace_id))
+    shown = run("why", trace_id, "-c", store.config)
+    assert shown.code == 0
+    assert f"is not sampled, whatever it holds: its id's place {unit:.9f} is not below sample.rate (1e-09)" in shown.out
+    found = run("why", trace_id, "--json", "-c", store.config).json
+    assert found == {"trace_id": trace_id, "unit": unit, "not_sampled": True, "rule": "sample.rate"}
+
+
+@pytest.mark.parametrize("trace_id", ["x", "ab" * 15, "ab" * 17, "zz" * 16, "٠" * 32])
+def test_why_refuses_what_is_no_trace_id(run: Run, store: Store, trace_id: str) -> None:
+    ended = run("why", trace_id, "-c", store.config)
+    assert ended.code == 2
+    assert re.fullmatch(r"driftline: TRACE_ID: '.*' is not 32 hexadecimal digits\n", ended.err)
+
+
+def test_why_without_a_store_fails_with_a_hint(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_STORE__PATH", str(tmp_path / "none.db"))
+    ended = run("why", "ab" * 16)
+    assert (ended.code, ended.out) == (3, "")
+    assert (
+        ended.err
+        == f"driftline: there is no view {tmp_path}/none.view.db; has `driftline serve` run with this store?\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- replay ---
+
+
+def test_a_replay_gives_the_same_each_time(run: Run) -> None:
+    first, second = run("replay", "--json", *OTLP), run("replay", "--json", *OTLP)
+    assert first.code == 0
+    assert first.json["counts"]["traces_scored"] > 0
+    assert first.json["unreadable"] == []
+    assert first.out == second.out
+
+
+def test_a_replay_finds_the_regression_in_recorded_traffic_and_the_same_each_time(run: Run, tmp_path: Path) -> None:
+    traffic = Traffic(shipped_sample(), end_ns=END_NS, traces=500, seed=2)
+    for number, request in enumerate(traffic.requests()):
+        (tmp_path / f"{number:05}.pb.gz").write_bytes(gzip.compress(request.body, 1, mtime=0))
+    config = tmp_path.parent / "driftline.yaml"
+    config.write_text(
+        "scorers: [groundedness]\nfalse_pages: 1 per hour\n"
+        "monitors: [{watch: groundedness, by: [service], warmup: 40}]\n"
+    )
+    first, second = (run("replay", "--json", tmp_path, "-c", config) for _ in range(2))
+    assert first.out == second.out
+    found = first.json
+    assert [change["slice"] for change in found["changes"] if change["paged"]] == [{"service": traffic.truth.service}]
+    assert found["counts"]["traces_scored"] == 500
+    words = run("replay", tmp_path, "-c", config).out
+    assert words.startswith("500 traces, ")
+    assert "\npage: Mean of groundedness fell from " in words
+
+
+def test_a_replay_leaves_nothing_behind_and_touches_no_store(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("replay", OTLP[0]).code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_goes_on_past_a_file_that_cannot_be_read_and_ends_with_3(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.pb").write_bytes(b"\xff" * 40)
+    ended = run("replay", "--json", tmp_path / "bad.pb", OTLP[-1])
+    assert ended.code == 3
+    assert ended.json["counts"]["traces_scored"] == 1
+    assert len(ended.json["unreadable"]) == 1
+    assert ended.json["unreadable"][0].startswith(f"{tmp_path}/bad.pb: ")
+    assert ended.err == "driftline: 1 of 2 files could not be read\n"
+
+
+# --- inspect, score, scorers ---
+
+
+def test_inspect_shows_traces_as_people_and_as_programs_read_them(run: Run) -> None:
+    lines = [json.loads(line) for line in run("inspect", "--json", *OTLP).out.splitlines()]
+    assert all(TRACE_ID.fullmatch(line["trace_id"]) for line in lines)
+    shown = run("inspect", *OTLP)
+    assert shown.code == 0
+    assert all(line["trace_id"] in shown.out for line in lines)
+
+
+def test_inspect_tells_of_a_bad_file_in_one_line_shows_the_others_and_ends_with_3(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    ended = run("inspect", "--json", tmp_path / "bad.json", OTLP[-1])
+    assert ended.code == 3
+    assert len(ended.out.splitlines()) == 1
+    assert re.fullmatch(rf"driftline inspect: {tmp_path}/bad\.json: malformed: .*\n", ended.err)
+
+
+def test_score_writes_a_result_for_each_row_in_order(run: Run, tmp_path: Path) -> None:
+    rows, results = tmp_path / "rows.jsonl", tmp_path / "results.jsonl"
+    rows.write_text('{"id": 1, "answer": "I cannot help with that."}\nnot json\n{"id": 3, "answer": "Sure: 42."}\n')
+    ended = run("score", "--scorer", "refusal", "--in", rows, "--out", results, "--json")
+    assert (ended.code, ended.json["rows"], ended.json["errors"]) == (0, 3, 1)
+    found = [json.loads(line) for line in results.read_text().splitlines()]
+    assert [row["id"] for row in found] == [1, None, 3]
+    assert found[0]["passed"] is False
+    assert found[1]["error"]
+    assert found[2]["passed"] is True
+
+
+def test_scorers_lists_what_is_installed(run: Run) -> None:
+    listed = [json.loads(line) for line in run("scorers", "--json").out.splitlines()]
+    assert {"groundedness", "refusal", "error"} <= {one["name"] for one in listed}
+    assert all(one["doc"] for one in listed)
