@@ -16,7 +16,7 @@ class Detection:
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
 class Point:
     """One score as the watchers see it.
 

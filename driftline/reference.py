@@ -101,7 +101,7 @@ def all_telemetry() -> Telemetry:
         return service.telemetry
 
 
-def keys() -> Iterator[tuple[str, FieldInfo]]:
+def all_keys() -> Iterator[tuple[str, FieldInfo]]:
     """Every key there is, by its path, such as `alerts.webhook.url` or `monitors[].watch`."""
     for name, field in Config.model_fields.items():
         yield name, field

@@ -18,7 +18,7 @@ FAILURE_REASONS = ("exception", "timeout", "hung", "not_finite", "out_of_range",
 NOTHING_TO_SCORE = "nothing to score"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
 class Decision:
     """What happened to one candidate.
 

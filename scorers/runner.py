@@ -147,12 +147,11 @@ class Runner:
         return [decided("scored", "ok", score=score) for score in scores]
 
     def _run(self, one: Scorer, trace: Trace) -> object:
+        isolated = self._isolated.get(one.name)
         began = self._clock.monotonic()
         try:
-            isolated = self._isolated.get(one.name)
             return one(trace) if isolated is None else isolated.call(lambda: one(trace))
         finally:
-            isolated = self._isolated.get(one.name)
             self._results.ran(one.name, self._clock.monotonic() - began, isolated is not None and isolated.suspended)
 
 

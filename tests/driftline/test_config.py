@@ -13,7 +13,7 @@ from alerts.http import reveal
 from collector.core.errors import UserError
 from driftline.commands.check import load_all
 from driftline.config import DEFAULT_SCORERS, DEFAULT_WATCHED, Config, load_config, split_address
-from driftline.reference import keys
+from driftline.reference import all_keys
 
 ROOT = Path(__file__).parents[2]
 WRONG = ROOT / "tests" / "data" / "config"
@@ -290,9 +290,9 @@ def test_the_json_schema_takes_the_example_and_refuses_what_is_wrong() -> None:
 
 
 def test_every_key_says_what_it_means() -> None:
-    silent = [path for path, field in keys() if not field.description and path in Config.model_fields]
+    silent = [path for path, field in all_keys() if not field.description and path in Config.model_fields]
     assert silent == [name for name in Config.model_fields if Config.model_fields[name].description is None]
-    assert [path for path, field in keys() if "." in path and not field.description] == []
+    assert [path for path, field in all_keys() if "." in path and not field.description] == []
 
 
 # --- addresses ---
