@@ -91,6 +91,8 @@ class Scorer:
             raise ValueError(f"tier: {self.tier!r} is not 0, 1 or 2")
 
     def __call__(self, trace: Trace, **options: Any) -> Outcome | Awaitable[Outcome]:
+        if not options:
+            return self.function(trace, **self.options)
         return self.function(trace, **{**self.options, **options})
 
     @property

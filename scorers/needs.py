@@ -48,4 +48,7 @@ def known_need(name: str) -> str:
 
 def missing_need(needs: Iterable[str], trace: Trace) -> str | None:
     """The first need that `trace` does not fill."""
-    return next((need for need in needs if not NEEDS[need](trace)), None)
+    for need in needs:
+        if not NEEDS[need](trace):
+            return need
+    return None

@@ -73,22 +73,23 @@ class Results:
             self._suspended.set(1, scorer)
 
     def record(self, trace: Trace, decisions: Sequence[Decision]) -> None:
+        service = trace.service
         for decision in decisions:
             self._decisions.add(1, decision.scorer, decision.decision, decision.reason)
             if decision.score is not None:
-                self._scored(trace, decision, decision.score)
+                self._scored(trace, service, decision, decision.score)
             elif decision.decision == "failed":
                 self._evaluations.add(1, decision.scorer, "error")
 
-    def _scored(self, trace: Trace, decision: Decision, score: Score) -> None:
+    def _scored(self, trace: Trace, service: str, decision: Decision, score: Score) -> None:
         name = decision.scorer
         outcome = "unjudged" if score.passed is None else "passed" if score.passed else "not_passed"
         self._evaluations.add(1, name, outcome)
         if score.passed is not None and decision.probability > 0:
             weight = 1 / decision.probability
-            self._valid.add(weight, name, trace.service)
-            self._good.add(weight if score.passed else 0, name, trace.service)
+            self._valid.add(weight, name, service)
+            self._good.add(weight if score.passed else 0, name, service)
         if name in self._ratios and score.value is not None and 0 <= score.value <= 1:
             span_id = score.span_id or trace.root_span_id or ""
             exemplar = Exemplar(trace.trace_id, span_id, score.value, trace.end_ns)
-            self._ratio.observe(score.value, name, trace.service, exemplar=exemplar)
+            self._ratio.observe(score.value, name, service, exemplar=exemplar)

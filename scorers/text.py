@@ -5,9 +5,11 @@ split it once. Languages without spaces are read as overlapping pairs of charact
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
@@ -81,6 +83,14 @@ class Text:
     def __init__(self, text: str, clipped: bool) -> None:
         self.text = text
         self.clipped = clipped  # there was more than is read
+        self._found: dict[Callable[[str], Any], Any] = {}
+
+    def once(self, judge: Callable[[str], T]) -> T:
+        """What `judge`, a pure function of a module, says of the text; kept as long as the reading is."""
+        if judge not in self._found:
+            self._found[judge] = judge(self.text)
+        found: T = self._found[judge]
+        return found
 
     @cached_property
     def lower(self) -> str:

@@ -5,6 +5,7 @@ OpenTelemetry protocol specification 1.x, "OTLP/gRPC".
 """
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -58,6 +59,7 @@ class GrpcReceiver:
         """
         if self._server is not None:
             return
+        self._check_address()
         server = grpc.aio.server(
             handlers=[self._handler(service, kind) for service, kind in _SERVICES.items()],
             options=self._options(),
@@ -73,6 +75,14 @@ class GrpcReceiver:
         except RuntimeError as error:
             raise cannot_listen(self._host, self._port, error) from error
         self._server = server
+
+    def _check_address(self) -> None:
+        """Take the address and let go of it again: gRPC does not say why it cannot have one, but writes to stderr."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            socket.create_server((self._host, self._port), family=family).close()
+        except OSError as error:
+            raise cannot_listen(self._host, self._port, error) from error
 
     async def start(self) -> None:
         """Serve.

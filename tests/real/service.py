@@ -44,8 +44,9 @@ class Service:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.config_path = folder / "driftline.yaml"
-        self.store_path = folder / "driftline.db"
-        self.config_path.write_text(yaml.safe_dump(_merged(self._defaults(), document or {})))
+        whole = _merged(self._defaults(), document or {})
+        self.store_path = Path(whole["store"]["path"])
+        self.config_path.write_text(yaml.safe_dump(whole))
         self.addresses: dict[str, str] = {}
         self._starts = 0
         self._process: Process | None = None
@@ -55,7 +56,7 @@ class Service:
         return {
             "listen": dict.fromkeys(("otlp_http", "otlp_grpc", "web"), "127.0.0.1:0"),
             # the event time of tests is as it is, the view must not forget it while they look
-            "store": {"path": str(self.store_path), "retention": "36500d"},
+            "store": {"path": str(self.folder / "driftline.db"), "retention": "36500d"},
             "assemble": {"quiet": "1s"},
         }
 

@@ -1,5 +1,6 @@
 """How `driftline serve` begins and ends: what it refuses to begin with, in which words, and how it stops."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ import yaml
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.parts.process import wait_until
-from tests.real.service import Service, run_driftline, service
+from tests.real.service import DRIFTLINE, Service, run_driftline, service
 
 START_NS = 1_750_000_000_000_000_000
 BAD_DOCUMENT = {
@@ -61,6 +63,30 @@ def write(folder: Path, document: object) -> Path:
 def quiet_document(folder: Path, **listen: str | None) -> dict[str, object]:
     off = dict.fromkeys(("otlp_http", "otlp_grpc", "web"))
     return {"listen": {**off, **listen}, "store": {"path": str(folder / "driftline.db")}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def locked_out(tmp_path_factory: pytest.TempPathFactory) -> Iterator["subprocess.Popen[str]"]:
+    """A service whose store another program keeps locked. It waits half a minute: begun first, asked about last."""
+    folder = tmp_path_factory.mktemp("locked")
+    with contextlib.closing(sqlite3.connect(folder / "driftline.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+        connection.execute("BEGIN EXCLUSIVE")
+        command = [DRIFTLINE, "serve", "-c", str(write(folder, quiet_document(folder)))]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+            yield waiting
+            waiting.kill()
+
+
+@pytest.fixture(scope="module")
+def body() -> TraceBodies:
+    return record_app(1, 71, START_NS, Settings(content="span"))[0]
+
+
+def post(driftline: Service, body: TraceBodies) -> None:
+    headers = {"content-type": "application/x-protobuf"}
+    content = body.spans.SerializeToString()
+    assert httpx.post(f"{driftline.otlp_http}/v1/traces", content=content, headers=headers).status_code == 200
 
 
 # --- what it refuses ---------------------------------------------------------------------------------------------
@@ -114,51 +140,30 @@ def test_a_store_of_a_newer_version_is_one_line(tmp_path: Path) -> None:
     assert "99" in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_may_not_be_written_is_one_line(tmp_path: Path) -> None:
-    folder = tmp_path / "closed"
-    folder.mkdir(mode=0o500)
-    finished = run_driftline("serve", "-c", write(tmp_path, quiet_document(folder)))
-    assert finished.returncode == 3
-    assert len(lines(finished)) == 1
-
-
-def test_a_store_that_somebody_keeps_locked_is_one_line(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "driftline.db")
-    connection.execute("CREATE TABLE theirs (x)")
-    connection.execute("BEGIN EXCLUSIVE")
-    finished = run_driftline("serve", "-c", write(tmp_path, quiet_document(tmp_path)))
-    connection.close()
+def test_a_store_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "in_the_way").write_text("a file, not a folder")
+    finished = run_driftline("serve", "-c", write(tmp_path, quiet_document(tmp_path / "in_the_way")))
     assert finished.returncode == 3
     (line,) = lines(finished)
-    assert "locked" in line
+    assert "in_the_way" in line
 
 
-def test_a_second_service_on_the_same_store_never_works_along_with_the_first(tmp_path: Path) -> None:
-    """One of the two ends, with one line that says why."""
-    with service(tmp_path / "first") as first:
-        second = Service(tmp_path / "second", {"store": {"path": str(first.store_path)}})
-        try:
-            second.launch()
-            ended = wait_until(
-                lambda: next((one for one in (first, second) if not one.process.running), None), "one of them to end"
-            )
-            assert ended.process.exit_code == 3
-            assert "Traceback" not in ended.log
-            (told,) = [line for line in ended.log.splitlines() if line.startswith("driftline: ")]
-            assert "process" in told
-            other = second if ended is first else first
-            other.process.wait_ready(lambda: other._is_ready())
-        finally:
-            second.close()
+def test_of_two_services_on_one_store_the_first_ends_and_nothing_is_scored_twice(
+    tmp_path: Path, body: TraceBodies
+) -> None:
+    shared = {"store": {"path": str(tmp_path / "driftline.db")}}
+    with service(tmp_path / "first", shared) as first, service(tmp_path / "second", shared) as second:
+        post(first, body)  # it still listens, and what it takes is in the store that both read
+        assert first.process.join(30.0) == 3
+        assert "Traceback" not in first.log
+        (told,) = [line for line in first.log.splitlines() if line.startswith("driftline: ")]
+        assert "another process took over" in told
+        second.wait_for_traces([body.trace_id])
+        assert second.stored("SELECT count(*) FROM log_decisions") == [(1,)]
+        assert second.candidates() == dict.fromkeys(second.candidates(), 1)
 
 
 # --- how it stops ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def body() -> TraceBodies:
-    return record_app(1, 71, START_NS, Settings(content="span"))[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -212,12 +217,18 @@ def test_it_stops_at_once_when_nothing_is_at_hand(tmp_path: Path) -> None:
 def test_what_was_accepted_but_not_yet_due_when_it_stopped_is_evaluated_by_the_next(
     tmp_path: Path, body: TraceBodies
 ) -> None:
-    with service(tmp_path, {"assemble": {"quiet": "4s"}}) as driftline:
-        headers = {"content-type": "application/x-protobuf"}
-        content = body.spans.SerializeToString()
-        assert httpx.post(f"{driftline.otlp_http}/v1/traces", content=content, headers=headers).status_code == 200
+    with service(tmp_path, {"assemble": {"quiet": "2s"}}) as driftline:
+        post(driftline, body)
         assert driftline.stop() == 0
         assert driftline.stored("SELECT count(*) FROM log_decisions") == [(0,)]
         driftline.start()
         driftline.wait_for_traces([body.trace_id])
         assert driftline.stored("SELECT count(*) FROM log_decisions") == [(1,)]
+
+
+def test_a_store_that_somebody_keeps_locked_is_one_line(locked_out: "subprocess.Popen[str]") -> None:
+    said, complained = locked_out.communicate(timeout=60.0)
+    assert locked_out.returncode == 3
+    assert "Traceback" not in said + complained
+    (line,) = complained.splitlines()
+    assert "locked" in line

@@ -62,9 +62,7 @@ def test_http_senders_are_told_when_to_come_back_and_what_was_accepted_is_evalua
     with service(tmp_path, overloaded(tmp_path)) as driftline:
         with httpx.Client(headers=PROTOBUF, timeout=10.0) as client, ThreadPoolExecutor(SENDERS) as pool:
             address = f"{driftline.otlp_http}/v1/traces"
-            replies = list(
-                pool.map(lambda one: client.post(address, content=one.spans.SerializeToString()), bodies)
-            )
+            replies = list(pool.map(lambda one: client.post(address, content=one.spans.SerializeToString()), bodies))
         accepted = [one.trace_id for one, reply in zip(bodies, replies, strict=True) if reply.status_code == 200]
         refused = [reply for reply in replies if reply.status_code != 200]
         for reply in refused:
@@ -80,18 +78,20 @@ def test_http_senders_are_told_when_to_come_back_and_what_was_accepted_is_evalua
 def test_grpc_senders_are_told_when_to_come_back_and_what_was_accepted_is_evaluated(
     tmp_path: Path, bodies: list[TraceBodies]
 ) -> None:
-    with service(tmp_path, overloaded(tmp_path)) as driftline:
-        with grpc.insecure_channel(driftline.addresses["otlp_grpc"]) as channel:
-            stub = trace_service_pb2_grpc.TraceServiceStub(channel)
-            calls = [(one, stub.Export.future(one.spans, timeout=20.0)) for one in bodies]
-            answers = [(one, call.exception()) for one, call in calls]
-            accepted = [one.trace_id for one, error in answers if error is None]
-            refused = [error for _, error in answers if error is not None]
-            for error in refused:
-                assert error.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
-                assert retry_seconds(error) > 0
-            assert_all_accepted_are_evaluated(driftline, accepted, len(refused), "otlp_grpc")
-            stub.Export(bodies[-1].spans, timeout=20.0)
+    with (
+        service(tmp_path, overloaded(tmp_path)) as driftline,
+        grpc.insecure_channel(driftline.addresses["otlp_grpc"]) as channel,
+    ):
+        stub: Any = trace_service_pb2_grpc.TraceServiceStub(channel)  # type: ignore[no-untyped-call]
+        calls = [(one, stub.Export.future(one.spans, timeout=20.0)) for one in bodies]
+        answers = [(one, call.exception()) for one, call in calls]
+        accepted = [one.trace_id for one, error in answers if error is None]
+        refused = [error for _, error in answers if error is not None]
+        for error in refused:
+            assert error.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+            assert retry_seconds(error) > 0
+        assert_all_accepted_are_evaluated(driftline, accepted, len(refused), "otlp_grpc")
+        stub.Export(bodies[-1].spans, timeout=20.0)
 
 
 def retry_seconds(error: Any) -> float:
