@@ -14,6 +14,7 @@ from alerts.events import EventExporter
 from collector.assemble import Assembler
 from collector.core.clock import Clock, SystemClock
 from collector.core.engine import CHANGES, DECISIONS
+from collector.core.errors import StoreError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.sample import Sampler
@@ -102,12 +103,19 @@ def monitors_in_words(config: Config) -> list[str]:
 
 
 def open_view(config: Config) -> View:
-    """The view beside the store. One that is left of a store that is gone would be wrong: it is removed."""
+    """The view beside the store. One that is left of a store that is gone would be wrong: it is removed.
+
+    Raises:
+        StoreError: there is no such folder, and none can be made, or it may not be written.
+    """
     path = view_path(config.store.path)
-    config.store.path.parent.mkdir(parents=True, exist_ok=True)
-    if not config.store.path.exists():
-        for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            leftover.unlink(missing_ok=True)
+    try:
+        config.store.path.parent.mkdir(parents=True, exist_ok=True)
+        if not config.store.path.exists():
+            for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"store.path: {config.store.path} cannot be had: {error}") from None
     return View(path)
 
 

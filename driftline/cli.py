@@ -54,7 +54,7 @@ def main() -> None:
     """The entry point: operators see one line, not a traceback."""
     try:
         refuse_strangers()
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="driftline", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)

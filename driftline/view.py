@@ -150,7 +150,7 @@ class View:
                     f"{self.path} has view version {version}, this Driftline writes {VIEW_VERSION}: delete it"
                 )
             writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the view {self.path} cannot be opened: {error}; it may be deleted, it is rebuilt"
             ) from None

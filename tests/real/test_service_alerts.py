@@ -53,7 +53,7 @@ def scene(
             "monitors": MONITORS,
             "false_pages": "1 per day",
             "alerts": {
-                "alertmanager": {"url": alertmanager.url},
+                "alertmanager": {"url": alertmanager.url, "resend": "1s"},
                 "labels": {"severity": "critical", "team": "shop"},
                 "trace_url": "https://traces.example/{trace_id}",
                 "runbook_url": "https://runbooks.example/answers",
@@ -67,7 +67,11 @@ def scene(
 
 
 def test_a_regression_becomes_one_alert_that_says_what_happened(scene: Scene) -> None:
-    (alert,) = scene.alertmanager.wait_for_alerts()
+    (change,) = [one for one in scene.driftline.api("/api/changes")["changes"] if one["paged"]]
+    # told as soon as it is found, and then again as it is better known
+    (alert,) = scene.alertmanager.wait_for_alerts(
+        lambda alerts: [one["annotations"]["summary"] for one in alerts] == [change["summary"]]
+    )
     labels = {name: alert["labels"][name] for name in ("alertname", "monitor", "metric", "direction", "service")}
     assert labels == {
         "alertname": "DriftlineChange",
@@ -79,8 +83,6 @@ def test_a_regression_becomes_one_alert_that_says_what_happened(scene: Scene) ->
     assert (alert["labels"]["severity"], alert["labels"]["team"]) == ("critical", "shop")
     assert alert["status"]["state"] == "active"
 
-    (change,) = [one for one in scene.driftline.api("/api/changes")["changes"] if one["paged"]]
-    assert alert["annotations"]["summary"] == change["summary"]
     assert alert["annotations"]["runbook_url"] == "https://runbooks.example/answers"
     assert "https://traces.example/" in alert["annotations"]["traces"]
     assert_right(change, scene.run)
