@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from collector.core.errors import UserError
+from collector.core.event_clock import EventClock
 from collector.core.telemetry import Telemetry
 from drift.base import Change, Metric, Point
-from drift.budget import Budget, EventClock, FalsePages, parse_false_pages
+from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.plan import MonitorConfig, Plan, plans
 from drift.recent import OTHER, Record, Slices

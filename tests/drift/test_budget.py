@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift.budget import Budget, EventClock, parse_false_pages
+from collector.core.event_clock import EventClock
+from drift.budget import Budget, parse_false_pages
 
 SECOND = 10**9
 HOUR = 3600 * SECOND

@@ -1,7 +1,7 @@
 """The pipeline as a whole: live equals replay, restarts change nothing, late spans correct, our events are no input."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -18,6 +18,7 @@ from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
 from driftline.service import Service
 from driftline.stages.score import END_OF_INPUT
+from tests.real.parts.process import wait_until
 
 SECOND = 1_000_000_000
 END_NS = 1_790_000_000 * SECOND
@@ -96,21 +97,11 @@ def test_live_over_real_sockets_gives_what_a_replay_gives(
         player = Player(addresses["otlp_http"], addresses["otlp_grpc"], stopped=lambda: False, wait=time.sleep)
         player.play(traffic.requests(), lambda progress: None)
         service.engine.append(SPANS, [Record(END_OF_INPUT, kind=TICK_KIND)]).result()
-        for _ in ticks():
-            if service.view.trace_count() >= len(undisturbed.sheets) and settled(service):
-                break
+        everything = len(undisturbed.sheets)
+        wait_until(lambda: service.view.trace_count() >= everything and settled(service), "all evaluated", 60)
         Outcome(service).assert_equals(undisturbed)
     finally:
         service.stop()
-
-
-def ticks() -> Iterator[None]:
-    """Turns of a loop that waits for something, until a deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.05)  # between two looks at another thread's work; nothing depends on how long
-    raise AssertionError(f"not within {DEADLINE_SECONDS} s")
 
 
 def settled(service: Service) -> bool:
