@@ -148,9 +148,11 @@ class SqliteEngine:
     # --- the contract ---
 
     def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
-        if log == SPANS:
-            self._admit(sum(len(record.value) for record in records))
         job = Append(log, records, self.now_ns())
+        if log == SPANS:
+            size = sum(len(record.value) for record in records)
+            self._admit(size)
+            job.done.add_done_callback(lambda done: self._gave_up(done, size))
         self.submit(job)
         return job.done
 
@@ -237,6 +239,11 @@ class SqliteEngine:
             self._backlog_bytes += size
         self._backlog.set(self._backlog_bytes)
 
+    def _gave_up(self, done: "Future[None]", size: int) -> None:
+        """What was not written will never be read: it is no backlog any more."""
+        if done.cancelled() or done.exception() is not None:
+            self.was_read(SPANS, size)
+
     def _unread_bytes(self, position: int) -> int:
         query = f"SELECT coalesce(sum(length(value)), 0) FROM log_{SPANS} WHERE offset >= ?"  # noqa: S608
         with closing(self.reader()) as connection:
@@ -271,6 +278,8 @@ class SqliteEngine:
 
     def _commit(self, group: list[Job]) -> None:
         began = self._clock.monotonic()
+        # Who gave up before this is left out; who gives up from now on cannot take the future from us any more.
+        group = [job for job in group if job.done.set_running_or_notify_cancel()]
         refused: list[tuple[Job, DriftlineError]] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -286,7 +295,7 @@ class SqliteEngine:
         for job, fenced in refused:
             job.done.set_exception(fenced)
         for job in group:
-            if not job.done.done():
+            if not job.done.done():  # fenced
                 job.done.set_result(None)
         with self._committed:
             self.commits += 1

@@ -44,13 +44,18 @@ class Service:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.config_path = folder / "driftline.yaml"
-        whole = _merged(self._defaults(), document or {})
-        self.store_path = Path(whole["store"]["path"])
-        self.config_path.write_text(yaml.safe_dump(whole))
+        self.store_path = folder / "driftline.db"
+        self.configure(document or {})
         self.addresses: dict[str, str] = {}
         self._starts = 0
         self._process: Process | None = None
         self._client = httpx.Client(timeout=10.0)
+
+    def configure(self, document: Document) -> None:
+        """Write another configuration, for the next start."""
+        whole = _merged(self._defaults(), document)
+        self.store_path = Path(whole["store"]["path"])
+        self.config_path.write_text(yaml.safe_dump(whole))
 
     def _defaults(self) -> dict[str, Any]:
         return {
@@ -237,6 +242,28 @@ def service(folder: Path, document: Document | None = None) -> Iterator[Service]
         yield part
     finally:
         part.close()
+
+
+_SLOW_SCORER = '''"""As slow as a scorer may be."""
+
+import time
+
+from collector.core.model import Trace
+from scorers.base import scorer
+
+
+@scorer(name="slow", needs=(), range=(0, 1))
+def slow(trace: Trace) -> float:
+    time.sleep(0.1)
+    return 1.0
+'''
+
+
+def overloaded(folder: Path) -> dict[str, Any]:
+    """What makes a service that cannot keep up: 100 ms for each trace, and room for one request that waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "slow.py").write_text(_SLOW_SCORER)
+    return {"scorers": ["latency", "./slow.py:slow"], "monitors": [], "store": {"max_backlog": "1B"}}
 
 
 def values(sheets: Iterable[Sheet], scorer: str) -> dict[str, float]:

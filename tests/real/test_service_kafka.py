@@ -8,7 +8,7 @@ import pytest
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, as_json, record_app
 from tests.real.parts.kafka import KafkaBroker
-from tests.real.service import Service, service, values
+from tests.real.service import Service, overloaded, service, values
 
 START_NS = 1_750_000_000_000_000_000
 TRACES = 60
@@ -94,21 +94,44 @@ def test_requests_in_topics_are_evaluated_poison_is_set_aside_and_a_restart_repe
 
 
 def test_offsets_are_committed_only_when_the_inbox_has_taken_what_they_stand_for(
-    tmp_path: Path, kafka: KafkaBroker, unique_name: Unique, bodies: list[TraceBodies]
+    tmp_path: Path, kafka: KafkaBroker, unique_name: Unique
 ) -> None:
-    """Killed again and again while it reads, and read on by the next one: every committed message is in a store."""
+    """It dies while the inbox has no room for what was read: that was not committed, and is read again."""
     settings = topics(kafka, unique_name, "otlp_proto")
-    # so that a killed member's partitions are free again soon
+    # a few messages at a time; and a dead member's partitions are soon free again
     settings["options"] = {"max_poll_records": 3, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
-    produce(kafka, settings["logs"], [one.events.SerializeToString() for one in bodies])
-    produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in bodies], PARTITIONS)
-    with service(tmp_path, {"kafka": settings}) as driftline:
-        driftline.wait(lambda: driftline.total("driftline_received_spans_total") > 0, "the first message")
+    # far apart, so that each makes the one before it due and the slow scorer is at work from the second on
+    far_apart = record_app(TRACES, 23, START_NS, Settings(spacing_ns=30_000_000_000, content="span"))
+    produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in far_apart], PARTITIONS)
+    with service(tmp_path, {"kafka": settings, **overloaded(tmp_path)}) as driftline:
+        driftline.wait(
+            lambda: driftline.total("driftline_rejected_requests_total", 'receiver="kafka"', 'reason="backlog"') > 0,
+            "a batch that the inbox has no room for",
+        )
         driftline.kill()
         promised = sum(kafka.committed(str(settings["group"]), str(settings["traces"])).values())
-        in_inbox = driftline.stored("SELECT count(*) FROM log_spans WHERE kind = 'traces'")[0][0]
-        evaluated = driftline.stored("SELECT count(DISTINCT key) FROM log_decisions")[0][0]
-        assert promised <= max(in_inbox, evaluated)
+        ((taken,),) = driftline.stored("SELECT count(*) FROM log_spans WHERE kind = 'traces'")
+        assert promised <= taken < TRACES
+
+        driftline.configure({"kafka": settings})
         driftline.start()
-        driftline.wait_for_traces([one.trace_id for one in bodies])
-        assert driftline.candidates() == dict.fromkeys(driftline.candidates(), TRACES)
+        driftline.wait_for_traces([one.trace_id for one in far_apart])
+        assert driftline.candidates()["latency"] == TRACES
+        assert set(revisions(driftline).values()) == {1}
+
+
+def test_poison_goes_to_a_topic_where_one_is_named(
+    tmp_path: Path, kafka: KafkaBroker, unique_name: Unique, bodies: list[TraceBodies]
+) -> None:
+    dead = kafka.create_topic(unique_name("dead"))
+    settings = {**topics(kafka, unique_name, "otlp_proto"), "dead_letter": dead}
+    produce(kafka, settings["traces"], [POISON, bodies[0].spans.SerializeToString()])
+    with service(tmp_path, {"kafka": settings}) as driftline, kafka.consumer(dead) as consumer:
+        driftline.wait_for_traces([bodies[0].trace_id])
+        polled = driftline.wait(lambda: consumer.poll(timeout_ms=200), "the dead letter")
+        ((letter,),) = polled.values()
+        assert letter.value == POISON
+        headers = dict(letter.headers)
+        assert headers["driftline.reason"] == b"malformed"
+        assert headers["driftline.topic"] == str(settings["traces"]).encode()
+        assert driftline.stored("SELECT count(*) FROM log_dead_letters") == [(0,)]

@@ -30,6 +30,8 @@ def test_every_trace_that_an_instrumented_application_sends_is_evaluated(tmp_pat
         assert driftline.candidates() == dict.fromkeys(scorers, TRACES)
         assert driftline.total("driftline_received_spans_total", f'receiver="otlp_{protocol}"') == run.spans
         assert driftline.total("driftline_rejected_spans_total") == 0
+        ((ticks,),) = driftline.stored("SELECT count(*) FROM log_spans WHERE kind = 'tick'")
+        assert ticks < TRACES / 2, "in the silence after the last span, what is due together is evaluated together"
 
 
 def assert_says_what_was_sent(sent: tuple[AppTrace, ...], sheets: dict[str, Sheet]) -> None:

@@ -12,39 +12,19 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from collector.wire.schema import RetryInfo, RpcStatus
 from tests.real.app import Settings, run_app
 from tests.real.bodies import TraceBodies, record_app
-from tests.real.service import Service, service
+from tests.real.service import Service, overloaded, service
 
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 TRACES = 60
 SENDERS = 8
 PROTOBUF = {"content-type": "application/x-protobuf"}
-SLOW_SCORER = '''"""As slow as a scorer may be."""
-
-import time
-
-from collector.core.model import Trace
-from scorers.base import scorer
-
-
-@scorer(name="slow", needs=(), range=(0, 1))
-def slow(trace: Trace) -> float:
-    time.sleep(0.1)
-    return 1.0
-'''
 
 
 @pytest.fixture(scope="module")
 def bodies() -> list[TraceBodies]:
     # far apart, so that each makes the one before it due and the slow scorer is at work from the second on
     return record_app(TRACES, 61, START_NS, Settings(spacing_ns=30 * SECOND_NS, content="span"))
-
-
-def overloaded(folder: Path) -> dict[str, Any]:
-    """What makes a service that cannot keep up: 100 ms for each trace, and room for one request that waits."""
-    folder.mkdir(exist_ok=True)
-    (folder / "slow.py").write_text(SLOW_SCORER)
-    return {"scorers": ["latency", "./slow.py:slow"], "monitors": [], "store": {"max_backlog": "1B"}}
 
 
 def assert_all_accepted_are_evaluated(driftline: Service, accepted: list[str], refused: int, receiver: str) -> None:

@@ -26,6 +26,7 @@ def with_a_late_answer() -> tuple[TraceBodies, ExportTraceServiceRequest]:
     late = ExportTraceServiceRequest()
     late.CopyFrom(one.spans)
     last = chats(one.spans)[-1]
+    last.end_time_unix_nano += 10_000_000_000  # a stream that outlives its root: the time of the trace moves, too
     one.spans.resource_spans[0].scope_spans[0].spans.remove(last)
     del late.resource_spans[0].scope_spans[0].spans[:]
     late.resource_spans[0].scope_spans[0].spans.append(last)
