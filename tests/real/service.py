@@ -85,10 +85,10 @@ class Service:
         self._process = Process("driftline", command, log_path, {"PYTHONUNBUFFERED": "1"})
         self._process.start()
 
-    def start(self) -> None:
-        """Start it and return when it takes spans."""
+    def start(self, *, ready: bool = True) -> None:
+        """Start it and return when it takes spans; with `ready=False` as soon as it listens."""
         self.launch()
-        self.process.wait_ready(self._is_ready, _READY_SECONDS)
+        self.process.wait_ready(self._is_ready if ready else self._listens, _READY_SECONDS)
 
     def stop(self) -> int | None:
         """SIGTERM; the exit code."""
@@ -99,15 +99,19 @@ class Service:
         self.process.kill()
 
     def close(self) -> None:
+        """Be gone; how it stops when it is asked to is a test's own business, by `stop`."""
         if self._process is not None:
-            self._process.stop()
+            self._process.kill()
         self._client.close()
 
-    def _is_ready(self) -> bool:
+    def _listens(self) -> bool:
         if "\nready\n" not in self.log:
             return False
         self.addresses = dict(_ADDRESS.findall(self.log))  # the old ones until then: clients try on meanwhile
-        return self._get("/readyz").status_code == 200
+        return True
+
+    def _is_ready(self) -> bool:
+        return self._listens() and self._get("/readyz").status_code == 200
 
     # --- where it is and what it says ---
 
@@ -234,11 +238,11 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(folder: Path, document: Document | None = None) -> Iterator[Service]:
-    """A service that takes spans; stopped however the block ends. `document` is laid over small defaults for tests."""
+def service(folder: Path, document: Document | None = None, *, ready: bool = True) -> Iterator[Service]:
+    """A service that takes spans; gone however the block ends. `document` is laid over small defaults for tests."""
     part = Service(folder, document)
     try:
-        part.start()
+        part.start(ready=ready)
         yield part
     finally:
         part.close()

@@ -18,7 +18,7 @@ from tests.real.service import Service, service
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 SENDERS = 6
-KILLS = 4
+KILLS = 3
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 MONITORS = [
@@ -85,7 +85,7 @@ def sheets_by_trace(driftline: Service) -> Counter[tuple[str, int]]:
 
 
 def test_what_was_acknowledged_before_a_kill_is_evaluated_once_after_it(tmp_path: Path) -> None:
-    bodies = record_app(500, 31, START_NS, Settings(spacing_ns=SECOND_NS // 2, content="span"))
+    bodies = record_app(400, 31, START_NS, Settings(spacing_ns=SECOND_NS // 2, content="span"))
     with service(tmp_path, {"monitors": MONITORS}) as driftline:
         sending = Sending(driftline, bodies)
         kill_while_it_receives(driftline, sending, SENDERS, 1, len(bodies))
@@ -111,8 +111,8 @@ def assert_watched_once(driftline: Service) -> None:
 
 def test_a_service_that_was_killed_on_the_way_knows_what_an_undisturbed_one_knows(tmp_path: Path) -> None:
     """Sent in one order, the same bytes give the same decisions, series and changes, with or without crashes."""
-    settings = Settings(spacing_ns=30 * SECOND_NS, content="span", regress_after=200)
-    bodies = record_app(320, 32, START_NS, settings)
+    settings = Settings(spacing_ns=30 * SECOND_NS, content="span", regress_after=160)
+    bodies = record_app(250, 32, START_NS, settings)
     document = {"monitors": MONITORS, "false_pages": "1 per day"}
 
     with service(tmp_path / "calm", document) as calm:

@@ -98,12 +98,12 @@ def test_offsets_are_committed_only_when_the_inbox_has_taken_what_they_stand_for
 ) -> None:
     """It dies while the inbox has no room for what was read: that was not committed, and is read again."""
     settings = topics(kafka, unique_name, "otlp_proto")
-    # a few messages at a time; and a dead member's partitions are soon free again
-    settings["options"] = {"max_poll_records": 3, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
+    # a few messages at a time; and one that comes back takes over at once from itself who died
+    settings["options"] = {"max_poll_records": 3, "group_instance_id": "worker-1"}
     # far apart, so that each makes the one before it due and the slow scorer is at work from the second on
     far_apart = record_app(TRACES, 23, START_NS, Settings(spacing_ns=30_000_000_000, content="span"))
     produce(kafka, settings["traces"], [one.spans.SerializeToString() for one in far_apart], PARTITIONS)
-    with service(tmp_path, {"kafka": settings, **overloaded(tmp_path)}) as driftline:
+    with service(tmp_path, {"kafka": settings, **overloaded(tmp_path)}, ready=False) as driftline:
         driftline.wait(
             lambda: driftline.total("driftline_rejected_requests_total", 'receiver="kafka"', 'reason="backlog"') > 0,
             "a batch that the inbox has no room for",
