@@ -25,11 +25,20 @@ def in_document(document: str, telemetry: Telemetry) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{metrics_table(telemetry)}{END}{after}"
+    return between_marks(document, BEGIN, metrics_table(telemetry), END)
+
+
+def between_marks(document: str, begin: str, content: str, end: str) -> str:
+    """The document with `content` in place of what stands between two marks.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    before, found_begin, rest = document.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the document has no {begin} ... {end}")
+    return f"{before}{begin}\n{content}{end}{after}"
 
 
 def _row(instrument: Instrument) -> str:

@@ -5,7 +5,6 @@ receivers ─> spans ─> score ─> decisions ─> view
 """
 
 import math
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -34,6 +33,8 @@ from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
 
+_TIDY_SECONDS = 60.0
+
 
 def build(config: Config, clock: Clock | None = None) -> Service:
     """A service as the configuration describes it, not yet started.
@@ -55,7 +56,7 @@ def build(config: Config, clock: Clock | None = None) -> Service:
     view = open_view(config)
     rebuild = view.empty
     engine = SqliteEngine(config.store, clock, telemetry)
-    tidy = Retention(view, config.store.retention)
+    tidy = Retention(view, config.store.retention, clock)
     stages = [
         ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
         WatchStage(engine, new_watcher, telemetry),
@@ -90,8 +91,7 @@ def units(scorers: Sequence[Scorer]) -> dict[str, str]:
 
 def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
-        ScorerFacts(scorer.name, scorer.doc, str(scorer.passing or ""), scorer.better, scorer.unit)
-        for scorer in scorers
+        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.unit) for one in scorers
     ]
 
 
@@ -122,11 +122,11 @@ def open_view(config: Config) -> View:
 class Retention:
     """Called after each batch, makes the view forget what is older than `seconds`, once a minute at most."""
 
-    def __init__(self, view: View, seconds: float) -> None:
-        self._view, self._seconds = view, seconds
-        self._next = time.monotonic() + 60
+    def __init__(self, view: View, seconds: float, clock: Clock) -> None:
+        self._view, self._seconds, self._clock = view, seconds, clock
+        self._next = clock.monotonic() + _TIDY_SECONDS
 
     def __call__(self) -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + 60
-            self._view.forget_before(time.time_ns() - round(self._seconds * 1e9))
+        if self._clock.monotonic() >= self._next:
+            self._next = self._clock.monotonic() + _TIDY_SECONDS
+            self._view.forget_before(self._clock.now_ns() - round(self._seconds * 1e9))

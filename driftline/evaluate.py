@@ -60,12 +60,13 @@ class Evaluator:
     def evaluate(self, ready: Ready) -> Evaluation:
         failed = any(item.status_code == STATUS_ERROR for item in ready.spans)
         trace_state = _trace_state(ready)
-        early = self._sampler.admit(ready.trace_id, failed, {}, trace_state)
-        if not self._sampler.needs_slices and not self._wanted(early):
-            return self._outcome(ready, Trace(ready.trace_id.hex(), error=failed), {}, early)
+        admission = self._sampler.admit(ready.trace_id, failed, {}, trace_state)
+        if not self._sampler.needs_slices and not self._wanted(admission):
+            return self._outcome(ready, Trace(ready.trace_id.hex(), error=failed), {}, admission)
         trace = self._understand(ready)
         slices = self._slices.read(trace)
-        admission = self._sampler.admit(ready.trace_id, failed, slices, trace_state) if slices else early
+        if self._sampler.needs_slices:
+            admission = self._sampler.admit(ready.trace_id, failed, slices, trace_state)
         return self._outcome(ready, trace, slices, admission)
 
     def _wanted(self, admission: Admission) -> bool:

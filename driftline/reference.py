@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from alerts.http import Address as HttpAddress
+from alerts.reference import between_marks
 from alerts.reference import in_document as with_metrics
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
@@ -71,11 +72,7 @@ def configuration_document(text: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{configuration_table()}{END}{after}"
+    return between_marks(text, BEGIN, configuration_table(), END)
 
 
 def metrics_document(text: str) -> str:

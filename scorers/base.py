@@ -101,10 +101,6 @@ class Scorer:
         return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
     @property
-    def is_async(self) -> bool:
-        return inspect.iscoroutinefunction(self.function)
-
-    @property
     def built_in(self) -> bool:
         """Ships with this package: trusted to be quick, so it runs without a thread of its own."""
         return self.function.__module__.startswith("scorers.builtin.")

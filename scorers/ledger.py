@@ -12,9 +12,6 @@ DecisionKind: TypeAlias = Literal[
 ]
 DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
 
-FAILURE_REASONS = ("exception", "timeout", "hung", "not_finite", "out_of_range", "wrong_type")
-"""Every way for a scorer to fail."""
-
 NOTHING_TO_SCORE = "nothing to score"
 
 

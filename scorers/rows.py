@@ -8,12 +8,6 @@ import orjson
 from collector.core.model import JSON, LLMCall, Message, RequestedCall, Role, ToolCall, Trace
 from scorers.base import Scorer
 
-FIELDS = (
-    "question", "contexts", "answer", "reference", "text",
-    "tools", "calls", "schema", "instance", "messages", "trajectory",
-)  # fmt: skip
-"""What a row may hold besides `id`. All else (`label`, `meta`, ...) is never shown to a scorer."""
-
 _DRAFTS = {
     "draft4": "http://json-schema.org/draft-04/schema#",
     "draft6": "http://json-schema.org/draft-06/schema#",

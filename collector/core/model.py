@@ -3,7 +3,7 @@
 Times are Unix nanoseconds, ids are lower-case hexadecimal text (binary only in slices), durations are seconds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -264,5 +264,3 @@ class Trace:
 
 Slices: TypeAlias = Mapping[str, str]
 """The low-cardinality attributes of a trace, by the names of the configuration: {"service": "shop", ...}."""
-
-Messages: TypeAlias = Sequence[Message]

@@ -295,7 +295,7 @@ class SqliteEngine:
         for job, fenced in refused:
             job.done.set_exception(fenced)
         for job in group:
-            if not job.done.done():  # fenced
+            if not job.done.done():
                 job.done.set_result(None)
         with self._committed:
             self.commits += 1

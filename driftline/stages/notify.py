@@ -36,11 +36,13 @@ class NotifyStage(Stage):
 
     def finish(self) -> None:
         self._deliverer.close(self._clock.now_ns())
-        for partition in self._partitions.values():
-            self._save(partition, None)
+        self._save_all()
 
     def _deliver(self) -> None:
         self._deliverer.run_due(self._clock.now_ns())
+        self._save_all()
+
+    def _save_all(self) -> None:
         for partition in self._partitions.values():
             self._save(partition, None)
 

@@ -117,9 +117,8 @@ class Worker:
 
     def take(self, entry: Entry) -> None:
         """Add one record, and evaluate what became ready by it."""
-        if self._recalling and entry.offset >= self._processed:
-            self._recalling = False
-            self.assembler.recalled()
+        if entry.offset >= self._processed:
+            self._end_recall()
         if not self._recalling:
             self._processed = entry.offset + 1
         self._add(entry)
@@ -155,9 +154,7 @@ class Worker:
 
         It moves as far as that time goes, so that everything that is due by then is evaluated at once.
         """
-        if self._recalling:
-            self._recalling = False
-            self.assembler.recalled()
+        self._end_recall()
         if not self._newest_when_touched_ns:
             self._newest_when_touched_ns = self.assembler.clock.now_ns
         due_ns = self.assembler.next_due_ns()
@@ -165,6 +162,12 @@ class Worker:
         if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
             return None
         return Record(str(reached_ns).encode(), kind=TICK_KIND)
+
+    def _end_recall(self) -> None:
+        """Everything that was processed before the restart was read again."""
+        if self._recalling:
+            self._recalling = False
+            self.assembler.recalled()
 
     def _add(self, entry: Entry) -> None:
         if entry.kind == TRACES_KIND:

@@ -142,6 +142,13 @@ def test_the_view_is_rebuilt_from_the_logs(tmp_path: Path, records: list[Record]
     again.stop()
 
 
+def test_scorers_are_told_to_people_with_their_passing_expression(tmp_path: Path) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    passing = {facts.name: facts.passing for facts in service.scorers}
+    assert (passing["groundedness"], passing["tokens"]) == (">= 0.5", "")
+    service.stop()
+
+
 def test_every_candidate_has_one_current_decision(undisturbed: Outcome) -> None:
     totals: dict[str, int] = {}
     for scorer, _, _, count in undisturbed.funnel:

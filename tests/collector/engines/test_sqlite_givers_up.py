@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,6 +13,7 @@ from collector.core.engine import DECISIONS, SPANS, Record
 from collector.core.errors import Overloaded, StoreError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine, StoreConfig
+from tests.real.parts.process import wait_until
 
 BIG = Record(b"x" * 200_000, kind="traces")
 SMALL = Record(b"x", kind="traces")
@@ -38,10 +38,7 @@ def locked(store: SqliteEngine) -> Iterator[None]:
 
 def wait_until_it_is_at_work(append: "Future[None]") -> None:
     """The store has taken it and waits for the lock; what comes now is of the next group."""
-    deadline = time.monotonic() + 10
-    while not append.running():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(append.running, "the store is at work", 10, every_seconds=0.001)
 
 
 def limit_pages(store: SqliteEngine, pages: int) -> None:
