@@ -182,7 +182,7 @@ def _traffic(
             pace = (0.01, 1.99)[(number // 500) % 2] if bursty else 1.0
             at += round(rng.expovariate(1 / gap_seconds) * 1e9 * pace)
         good = rng.random() < 0.9
-        yield Point("", "m", "t", "", at, float(good), good, 1.0, {"service": name, "version": str(number % 2)}, "e")
+        yield Point("m", "t", "", at, float(good), good, 1.0, {"service": name, "version": str(number % 2)}, "e")
 
 
 def budget(points: int) -> None:

@@ -56,6 +56,7 @@ class Held:
     events: dict[bytes, LogSlice] = field(default_factory=dict)  # by their bytes: sent twice, kept once
     revision: int = -1  # the last one that was evaluated
     closed_at_ns: int = 0  # event time of that evaluation
+    scored: int = 0  # what `Assembler.scored` was told
     fresh: bool = True  # holds something that was not evaluated yet
     scheduled_ns: int | None = None  # the due time of its entry in the heap
 
@@ -70,9 +71,10 @@ class Ready:
     events: list[LogSlice]
     incomplete: bool
     event_ns: int  # the end of its last span
+    scored: int = 0  # what `Assembler.scored` was told of earlier revisions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Memory:
     """What must outlive a restart about an evaluated trace; the spans themselves are read from the log again."""
 
@@ -80,6 +82,7 @@ class Memory:
     last_offset: int
     closed_at_ns: int
     forgotten: bool
+    scored: int = 0
 
 
 class Assembler:
@@ -185,6 +188,14 @@ class Assembler:
             if held.fresh:
                 yield self._close(held, incomplete=not held.has_root)
 
+    def scored(self, ready: Ready, bits: int) -> None:
+        """Remember of a trace that was just taken, as bits that mean nothing here, which scorers it has scores of."""
+        if bits != ready.scored:
+            self._memories[ready.trace_id].scored = bits
+            held = self._held.get(ready.trace_id)
+            if held is not None:
+                held.scored = bits
+
     def next_due_ns(self) -> int | None:
         """The event time at which `ready` will next have something, as the clock must reach it."""
         return self._due[0][0] + self._lateness_ns if self._due else None
@@ -233,6 +244,7 @@ class Assembler:
             self._bytes += held.size_bytes
             if memory is not None:
                 held.revision, held.closed_at_ns = memory.revision, memory.closed_at_ns
+                held.scored = memory.scored
         held.last_offset = offset  # of whatever was seen of it, also what is not kept
         return held
 
@@ -276,10 +288,11 @@ class Assembler:
             list(held.events.values()),
             incomplete,
             held.last_end_ns,
+            held.scored,
         )
 
     def _remember(self, held: Held, forgotten: bool) -> None:
-        memory = Memory(held.revision, held.last_offset, held.closed_at_ns, forgotten)
+        memory = Memory(held.revision, held.last_offset, held.closed_at_ns, forgotten, held.scored)
         self._put_memory(held.trace_id, memory)
         if forgotten:
             heappush(self._forgotten, (memory.last_offset, held.trace_id))

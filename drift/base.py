@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from collector.core.component import load
 from collector.core.errors import UserError
-from drift.codec import decode_change, decode_estimate, decode_point, encode_change, encode_point
+from drift.codec import decode_change, decode_estimate, decode_points, encode_change, encode_points
 from drift.model import Carrier, Change, Detection, Direction, Estimate, Metric, Point, Shift
 
 __all__ = [
@@ -22,11 +22,11 @@ __all__ = [
     "Shift",
     "decode_change",
     "decode_estimate",
-    "decode_point",
+    "decode_points",
     "detector",
     "detector_factory",
     "encode_change",
-    "encode_point",
+    "encode_points",
 ]
 
 DETECTORS = "driftline.detectors"

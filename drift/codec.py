@@ -4,7 +4,7 @@ Decoding is strict: a wrong type, a missing or an unknown field is a `ValueError
 number would be worse than a missing one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import isfinite
 from typing import Any, cast
@@ -15,17 +15,36 @@ from drift.model import Carrier, Change, Estimate, Point
 
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
+_CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS = (
+    frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier)
+)
 
 
-def encode_point(point: Point) -> bytes:
-    """JSON of a point.
+def encode_points(points: Sequence[Point]) -> bytes:
+    """JSON of the points of one evaluation: what they share (trace, time, slices) stands there once.
 
     Raises:
-        ValueError: a number that is not finite, which JSON cannot hold.
+        ValueError: a number that is not finite, which JSON cannot hold; or no point.
     """
-    if not (isfinite(point.value) and isfinite(point.probability)):
-        raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
-    return _dumps(point)
+    if not points:
+        raise ValueError("no points")
+    rows = []
+    for point in points:
+        if not (isfinite(point.value) and isfinite(point.probability)):
+            raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
+        rows.append(
+            (
+                point.metric,
+                point.span_id,
+                point.value,
+                point.passed,
+                point.probability,
+                point.evaluator_id,
+                point.corrects,
+            )
+        )
+    first = points[0]
+    return _dumps({"trace_id": first.trace_id, "at_ns": first.at_ns, "slices": first.slices, "points": rows})
 
 
 def encode_change(change: Change) -> bytes:
@@ -33,43 +52,58 @@ def encode_change(change: Change) -> bytes:
     return _dumps(change)
 
 
-def decode_point(data: bytes) -> Point:
-    """The point that `encode_point` wrote.
+def decode_points(data: bytes) -> list[Point]:
+    """The points that `encode_points` wrote; they share one dictionary of slices.
 
     Raises:
         ValueError: not such JSON; names the field.
     """
-    raw = _object(data, Point)
-    if len(data) <= _LONGEST_TEXT and _is_plain(raw):
-        return Point(**raw)
-    for name in ("score_id", "metric", "trace_id", "span_id", "evaluator_id"):
-        _text(raw, name)
+    raw = _object(data, _POINT_FIELDS, "points")
+    _text(raw, "trace_id")
     _integer(raw, "at_ns")
-    raw.setdefault("revision", 0)
-    _integer(raw, "revision")
+    _texts(raw, "slices")
+    if type(raw["points"]) is not list:
+        raise ValueError("points must be a list")
+    trace_id, at_ns, slices = raw["trace_id"], raw["at_ns"], raw["slices"]
+    points: list[Point] = []
+    for row in raw["points"]:
+        if type(row) is not list or len(row) != len(_ROW):
+            raise ValueError(f"a point is {row!r:.80}; it must be a list of {', '.join(_ROW)}")
+        if not _is_plain(row):
+            row = _checked_row(row)
+        metric, span_id, value, passed, probability, evaluator_id, corrects = row
+        points.append(
+            Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator_id, corrects)
+        )
+    return points
+
+
+_POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "points"})
+_ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
+
+
+def _is_plain(row: list[Any]) -> bool:
+    """Whether all is as we write it ourselves, told quickly; if not, the checks one by one say what is wrong."""
+    metric, span_id, value, passed, probability, evaluator_id, corrects = row
+    return (
+        type(value) is type(probability) is float
+        and type(metric) is type(span_id) is type(evaluator_id) is str
+        and len(metric) + len(span_id) + len(evaluator_id) <= _LONGEST_TEXT
+        and (passed is None or type(passed) is bool)
+        and type(corrects) is bool
+    )
+
+
+def _checked_row(row: list[Any]) -> list[Any]:
+    raw = dict(zip(_ROW, row, strict=True))
+    for name in ("metric", "span_id", "evaluator_id"):
+        _text(raw, name)
     _number(raw, "value")
     _number(raw, "probability")
-    if raw["passed"] not in (True, False, None) or type(raw["passed"]) in (int, float):
-        raise ValueError(f"passed is {raw['passed']!r:.80}; it must be true, false or null")
-    _texts(raw, "slices")
-    return Point(**raw)
-
-
-def _is_plain(raw: Mapping[str, Any]) -> bool:
-    """Whether all is as we write it ourselves, told quickly; if not, the checks one by one say what is wrong."""
-    return (
-        "revision" in raw
-        and type(raw["value"]) is float
-        and type(raw["probability"]) is float
-        and type(raw["at_ns"]) is type(raw["revision"]) is int
-        and raw["at_ns"] >= 0 <= raw["revision"]
-        and type(raw["score_id"]) is type(raw["metric"]) is type(raw["trace_id"]) is str
-        and type(raw["span_id"]) is type(raw["evaluator_id"]) is str
-        and (raw["passed"] is None or type(raw["passed"]) is bool)
-        and type(raw["slices"]) is dict
-        and len(raw["slices"]) <= _MOST_SLICES
-        and all(type(value) is str for value in raw["slices"].values())
-    )
+    if raw["passed"] is not None:
+        _truth(raw, "passed")
+    _truth(raw, "corrects")
+    return list(raw.values())
 
 
 def decode_change(data: bytes) -> Change:
@@ -78,7 +112,7 @@ def decode_change(data: bytes) -> Change:
     Raises:
         ValueError: not such JSON; names the field.
     """
-    raw = _object(data, Change)
+    raw = _object(data, _CHANGE_FIELDS, "Change")
     for name in ("id", "monitor", "metric", "detector", "reason", "related"):
         _text(raw, name)
     for name in ("detected_ns", "onset_ns", "onset_low_ns", "onset_high_ns", "sequence"):
@@ -88,8 +122,7 @@ def decode_change(data: bytes) -> Change:
     _one_of(raw, "status", ("active", "resolved"))
     _one_of(raw, "statistic", ("mean", "pass_rate"))
     _one_of(raw, "direction", ("down", "up"))
-    if type(raw["paged"]) is not bool:
-        raise ValueError(f"paged is {raw['paged']!r:.80}; it must be true or false")
+    _truth(raw, "paged")
     if raw["resolved_ns"] is not None:
         _integer(raw, "resolved_ns")
     _texts(raw, "slice")
@@ -106,14 +139,14 @@ def decode_change(data: bytes) -> Change:
 
 def decode_estimate(raw: object, name: str) -> Estimate:
     """The estimate in an object that JSON gave; ValueError if it is none."""
-    checked = _fields(raw, Estimate, name)
+    checked = _fields(raw, _ESTIMATE_FIELDS, name)
     for key in ("value", "lower", "upper", "n"):
         _number(checked, key)
     return Estimate(**checked)
 
 
 def _carrier(raw: object) -> Carrier:
-    checked = _fields(raw, Carrier, "carriers")
+    checked = _fields(raw, _CARRIER_FIELDS, "carriers")
     _text(checked, "attribute")
     _text(checked, "value")
     for key in ("share", "mix", "within", "traffic"):
@@ -121,8 +154,7 @@ def _carrier(raw: object) -> Carrier:
     for key in ("before", "after"):
         if checked[key] is not None:
             _number(checked, key)
-    if type(checked["is_new"]) is not bool:
-        raise ValueError(f"is_new is {checked['is_new']!r:.80}; it must be true or false")
+    _truth(checked, "is_new")
     return Carrier(**checked)
 
 
@@ -133,29 +165,27 @@ def _dumps(value: object) -> bytes:
         raise ValueError(f"cannot be written as JSON: {error}") from error
 
 
-def _object(data: bytes, kind: type[Any]) -> dict[str, Any]:
+def _object(data: bytes, names: frozenset[str], what: str) -> dict[str, Any]:
     try:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from error
-    return _fields(raw, kind, kind.__name__)
+    return _fields(raw, names, what)
 
 
-_KNOWN: dict[type[Any], tuple[frozenset[str], frozenset[str]]] = {}
-
-
-def _fields(raw: object, kind: type[Any], name: str) -> dict[str, Any]:
-    """`raw` as the arguments of `kind`: an object with all of its fields and no others."""
+def _fields(raw: object, names: frozenset[str], what: str) -> dict[str, Any]:
+    """`raw` as an object with all of these fields and no others."""
     if type(raw) is not dict:
-        raise ValueError(f"{name} must be an object, not {type(raw).__name__}")
-    if kind not in _KNOWN:
-        every = frozenset(item.name for item in fields(kind))
-        _KNOWN[kind] = every, every - {"revision"}
-    known, needed = _KNOWN[kind]
-    if not needed <= raw.keys() <= known:
-        wrong = sorted((needed - raw.keys()) | (raw.keys() - known))
-        raise ValueError(f"{name}: missing or unknown fields: {', '.join(map(str, wrong))[:200]}")
+        raise ValueError(f"{what} must be an object, not {type(raw).__name__}")
+    if raw.keys() != names:
+        wrong = sorted(names ^ raw.keys())
+        raise ValueError(f"{what}: missing or unknown fields: {', '.join(map(str, wrong))[:200]}")
     return cast("dict[str, Any]", raw)
+
+
+def _truth(raw: Mapping[str, Any], name: str) -> None:
+    if type(raw[name]) is not bool:
+        raise ValueError(f"{name} is {raw[name]!r:.80}; it must be true or false")
 
 
 def _text(raw: Mapping[str, Any], name: str) -> None:

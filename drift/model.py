@@ -21,10 +21,9 @@ class Point:
     """One score as the watchers see it.
 
     `value` is in the metric's declared unit, `probability` that of having been sampled, over everything between the
-    application and the scorer, in (0, 1]; `revision` counts how often late spans changed the trace's score.
+    application and the scorer, in (0, 1]; `corrects` says that late spans changed a score which was told before.
     """
 
-    score_id: str
     metric: str
     trace_id: str
     span_id: str
@@ -34,7 +33,7 @@ class Point:
     probability: float
     slices: dict[str, str]
     evaluator_id: str
-    revision: int = 0
+    corrects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Everything runs on event time and on the order of the points: the same points in
 with the same ids, wherever the watcher was stopped and restored in between.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
@@ -12,7 +13,7 @@ import orjson
 
 from collector.core.errors import UserError
 from collector.core.event_clock import EventClock
-from collector.core.telemetry import Telemetry
+from collector.core.telemetry import Labels, Telemetry
 from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
@@ -127,6 +128,7 @@ class Watcher:
         self._revised = telemetry.counter(
             "driftline_revised_points", "Scores that superseded an earlier one, too late for detectors", ("metric",)
         )
+        self._outcomes: Counter[Labels] = Counter()  # since the last `take_state`
         self._interned: dict[Slices, Slices] = {}
         self._touched: dict[str, Series] = {}
         self._deleted: set[str] = set()
@@ -136,10 +138,10 @@ class Watcher:
     def update(self, point: Point) -> list[Change]:
         """Take the next score; returns what there is to tell of changes: opened, better known, or ended.
 
-        A revised score is counted but not watched: its first form was, and counting it twice would break the budget.
+        A corrected score is counted but not watched: its first form was, and counting it twice would break the budget.
         """
         outcome, changes = self._watch(point)
-        self._points.add(1, point.metric, outcome)
+        self._outcomes[point.metric, outcome] += 1
         if self._pending:
             changes, self._pending = self._pending + changes, []
         return changes
@@ -147,8 +149,7 @@ class Watcher:
     def _watch(self, point: Point) -> tuple[str, list[Change]]:
         if not (0 <= point.at_ns < _LATEST_NS and 0.0 < point.probability <= 1.0 and -inf < point.value < inf):
             return "invalid", []
-        if point.revision > 0:
-            self._revised.add(1, point.metric)
+        if point.corrects:
             return "revised", []
         self._budget.earn(self._clock.advance(point.at_ns))
         self._taken += 1
@@ -227,7 +228,10 @@ class Watcher:
         return [series.describe(self._clock.now_ns) for series in found]
 
     def take_state(self) -> dict[str, bytes | None]:
-        """What changed since the last call, to be stored with the offset; None: delete. Sets the gauges too."""
+        """What changed since the last call, to be stored with the offset; None: delete. Sets the metrics too."""
+        self._points.add_all(self._outcomes)
+        self._revised.add_all({key[:1]: count for key, count in self._outcomes.items() if key[1] == "revised"})
+        self._outcomes.clear()
         self._gauges.show(self._touched.values(), self._clock.now_ns)
         self._gauges.spent(self._budget.spent)
         for monitor in self._monitors.values():

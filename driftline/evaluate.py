@@ -1,8 +1,8 @@
 """A ready trace in; what is known of it, the decision on every scorer, and the points for the watchers out."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Sequence
 
 from alerts.events import EventExporter
 from collector.assemble import Ready
@@ -14,24 +14,31 @@ from collector.normalise import normalise
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.wire.decode import decode_log, decode_span
-from drift.base import Point, encode_point
+from drift.base import Point, encode_points
 from driftline.records import sheet
-from scorers.ledger import Decision, score_id
+from scorers.ledger import Decision
+from scorers.results import Tally
 from scorers.runner import Runner
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The outcome for one revision of one trace."""
+class Batch:
+    """What came of a number of evaluations, to be committed together.
 
-    trace: Trace
-    revision: int
-    slices: Slices
-    decisions: Sequence[Decision]
-    sheet: Record
-    points: Sequence[Record]
+    The traces themselves are let go at once, unless events are to be sent of them: a thousand of them would take tens
+    of megabytes, and the garbage collector would walk through them again and again.
+    """
+
+    def __init__(self, results: Tally) -> None:
+        self.sheets: list[Record] = []
+        self.points: list[Record] = []
+        self.results = results
+        self.outcomes: Counter[tuple[str, ...]] = Counter()
+        self.events: list[tuple[Trace, Sequence[Decision], int]] = []
+
+    def __len__(self) -> int:
+        return len(self.sheets)
 
 
 class Evaluator:
@@ -57,41 +64,49 @@ class Evaluator:
         )
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
 
-    def evaluate(self, ready: Ready) -> Evaluation:
+    def batch(self) -> Batch:
+        """An empty one."""
+        return Batch(self._runner.tally())
+
+    def evaluate(self, ready: Ready, batch: Batch, told: Container[str] = ()) -> Sequence[Decision]:
+        """Evaluate a revision of a trace, into `batch`; `told` are the scorers that gave a score to an earlier one."""
         failed = any(item.status_code == STATUS_ERROR for item in ready.spans)
         trace_state = _trace_state(ready)
         admission = self._sampler.admit(ready.trace_id, failed, {}, trace_state)
         if not self._sampler.needs_slices and not self._wanted(admission):
-            return self._outcome(ready, Trace(ready.trace_id.hex(), error=failed), {}, admission)
+            return self._put(batch, ready, Trace(ready.trace_id.hex(), error=failed), {}, admission, told)
         trace = self._understand(ready)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._sampler.admit(ready.trace_id, failed, slices, trace_state)
-        return self._outcome(ready, trace, slices, admission)
+        return self._put(batch, ready, trace, slices, admission, told)
+
+    def record(self, batch: Batch) -> None:
+        """Tell metrics and events of evaluations that were committed."""
+        for trace, decisions, revision in batch.events:
+            assert self._events is not None
+            self._events.emit(trace, decisions, revision)
+        self._runner.record(batch.results)
+        self._outcomes.add_all(batch.outcomes)
 
     def _wanted(self, admission: Admission) -> bool:
         return any(admission.includes(scorer.rate) for scorer in self._runner.scorers)
 
-    def record(self, done: Evaluation) -> None:
-        """Tell metrics and events of an evaluation that was committed. A revision corrects; it is no further trace."""
-        if self._events is not None:
-            self._events.emit(done.trace, done.decisions, done.revision)
-        if done.revision:
-            self._outcomes.add(1, "revised")
-            return
-        self._runner.record(done.trace, done.decisions)
-        outcome = "incomplete" if done.trace.incomplete else "evaluated"
-        self._outcomes.add(1, outcome if done.slices else "not_sampled")
-
-    def _outcome(self, ready: Ready, trace: Trace, slices: Slices, admission: Admission) -> Evaluation:
+    def _put(
+        self, batch: Batch, ready: Ready, trace: Trace, slices: Slices, admission: Admission, told: Container[str]
+    ) -> Sequence[Decision]:
         decisions = self._runner.evaluate(trace, admission)
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
-        points = [
-            _point(trace, ready, decision, slices)
-            for decision in decisions
-            if decision.score is not None and decision.score.value is not None
-        ]
-        return Evaluation(trace, ready.revision, slices, decisions, Record(record, key=ready.trace_id), points)
+        batch.sheets.append(Record(record, key=ready.trace_id))
+        points = _points(trace, ready, decisions, slices, told)
+        if points is not None:
+            batch.points.append(points)
+        if self._events is not None:
+            batch.events.append((trace, decisions, ready.revision))
+        if not ready.revision:  # a revision corrects; it is no further trace
+            batch.results.add(trace, decisions)
+        batch.outcomes[(_outcome(ready, trace, slices),)] += 1
+        return decisions
 
     def _understand(self, ready: Ready) -> Trace:
         trace_id = ready.trace_id.hex()
@@ -130,21 +145,32 @@ def _trace_state(ready: Ready) -> str:
     return next((item.trace_state for item in ready.spans if item.trace_state), "")
 
 
-def _point(trace: Trace, ready: Ready, decision: Decision, slices: Slices) -> Record:
-    assert decision.score is not None
-    assert decision.score.value is not None
-    point = Point(
-        score_id=score_id(trace.trace_id, decision.span_id, decision.scorer, ready.revision),
-        metric=decision.scorer,
-        trace_id=trace.trace_id,
-        span_id=decision.span_id or "",
-        at_ns=ready.event_ns,
-        value=decision.score.value,
-        passed=decision.score.passed,
-        probability=decision.probability,
-        slices=dict(slices),
-        evaluator_id=decision.evaluator_id,
-        revision=ready.revision,
-    )
-    key = f"{decision.scorer}\0{slices.get('service', '')}".encode()
-    return Record(encode_point(point), key=key)
+def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:
+    if ready.revision:
+        return "revised"
+    if not slices:
+        return "not_sampled"
+    return "incomplete" if trace.incomplete else "evaluated"
+
+
+def _points(
+    trace: Trace, ready: Ready, decisions: Sequence[Decision], slices: Slices, told: Container[str]
+) -> Record | None:
+    shared = dict(slices)
+    points = [
+        Point(
+            decision.scorer,
+            trace.trace_id,
+            decision.span_id or "",
+            ready.event_ns,
+            score.value,
+            score.passed,
+            decision.probability,
+            shared,
+            decision.evaluator_id,
+            decision.scorer in told,
+        )
+        for decision in decisions
+        if (score := decision.score) is not None and score.value is not None
+    ]
+    return Record(encode_points(points), key=slices.get("service", "").encode()) if points else None

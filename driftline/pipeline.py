@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine, Entry, Partition, Subscription, Transaction
-from collector.core.errors import Fenced, StoreError
+from collector.core.errors import Fenced, Lost, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that time has come for a waiting trace
+_GATHER_SECONDS = 0.1  # after a small batch: what comes meanwhile shares the next commit
 _RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
-_RECORDS_PER_POLL = {SPANS: 256, SCORES: 4096, DECISIONS: 1024, CHANGES: 64}
+_RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, DECISIONS: 1024, CHANGES: 64}
 
 
 class Stage(ABC):
@@ -74,14 +75,27 @@ class Stage(ABC):
 
     def _run(self) -> None:
         try:
-            self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
             while not self._stopping.is_set():
-                self._turn(self._subscription.poll(_POLL_SECONDS, _RECORDS_PER_POLL[self._log]))
+                self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
+                try:
+                    self._work(self._subscription)
+                except Lost as error:
+                    self._retries.add(1, self.name)
+                    _log.warning("%s begins again: %s", self.name, error)
+                    self._subscription.close()
             self.finish()
         except Exception as error:
             if not isinstance(error, Fenced):
                 _log.exception("stage %s failed", self.name)
             self.failure = error
+
+    def _work(self, subscription: Subscription) -> None:
+        most = _RECORDS_PER_POLL[self._log]
+        while not self._stopping.is_set():
+            batches = subscription.poll(_POLL_SECONDS, most)
+            self._turn(batches)
+            if batches and sum(len(entries) for _, entries in batches) < most / 2:
+                self._stopping.wait(_GATHER_SECONDS)
 
     def _turn(self, batches: Sequence[tuple[int, Sequence[Entry]]]) -> None:
         self._heartbeat.add(1, self.name)

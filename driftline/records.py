@@ -1,4 +1,8 @@
-"""What goes into the `decisions` log: one sheet for each revision of a trace, with the decision on every scorer."""
+"""What goes into the `decisions` log: one sheet for each revision of a trace, with the decision on every scorer.
+
+A sheet is written for every trace and read by few, so its decisions are rows without field names, and say of
+probability and rule only what the trace's own do not. `read_sheet` gives it back in full.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +11,7 @@ import orjson
 
 from collector.core.model import Slices, Trace
 from collector.sample import Admission
-from scorers.ledger import Decision, decision_to_json
+from scorers.ledger import Decision, decision_to_row, row_to_json
 
 Sheet = dict[str, Any]
 
@@ -16,6 +20,7 @@ def sheet(
     trace: Trace, revision: int, event_ns: int, slices: Slices, admission: Admission, decisions: Sequence[Decision]
 ) -> bytes:
     """The record of one evaluation. Holds no prompts, contexts or answers."""
+    probability, rule = admission.probability(), admission.rule
     return orjson.dumps(
         {
             "trace_id": trace.trace_id,
@@ -38,13 +43,16 @@ def sheet(
             },
             "unit": admission.unit,
             "rate": admission.rate,
-            "rate_rule": admission.rule,
+            "rate_rule": rule,
             "upstream": admission.upstream,
-            "decisions": [decision_to_json(decision) for decision in decisions],
+            "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )
 
 
 def read_sheet(value: bytes) -> Sheet:
+    """A sheet with its `decisions` as `scorers.ledger.decision_to_json` gives them."""
     loaded: Sheet = orjson.loads(value)
+    probability, rule = loaded["rate"] * loaded["upstream"], loaded["rate_rule"]
+    loaded["decisions"] = [row_to_json(row, probability, rule) for row in loaded.pop("rows")]
     return loaded

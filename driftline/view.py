@@ -4,6 +4,7 @@ It holds the current sheet of every trace, its scores, the counts of all decisio
 written together with the offset it came from, so that a record is counted once however often it is read.
 """
 
+import re
 import sqlite3
 import threading
 from collections import Counter
@@ -19,20 +20,30 @@ from collector.core.errors import StoreError
 from collector.engines.sqlite_rows import insert_rows
 from driftline.records import Sheet, read_sheet
 
-VIEW_VERSION = 1
+VIEW_VERSION = 2
+_PAGE_BYTES = 16384  # several sheets a page
+_IDS_PER_QUERY = 500
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
+# Rows stand in the order they come in, and indexes of small keys lead to them: a batch writes few pages.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (log TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS traces (trace_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, event_ns INTEGER NOT NULL,
-    service TEXT NOT NULL, sheet BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, event_ns INTEGER NOT NULL,
+    sheet BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS traces_by_time ON traces (event_ns);
-CREATE TABLE IF NOT EXISTS scores (scorer TEXT NOT NULL, event_ns INTEGER NOT NULL, trace_id TEXT NOT NULL,
-    span_id TEXT NOT NULL, value REAL NOT NULL, passed INTEGER, PRIMARY KEY (scorer, event_ns, trace_id, span_id)
+CREATE TABLE IF NOT EXISTS scorers (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS scores (scorer INTEGER NOT NULL, event_ns INTEGER NOT NULL, trace INTEGER NOT NULL,
+    span_id TEXT NOT NULL, value REAL NOT NULL, passed INTEGER, PRIMARY KEY (scorer, event_ns, trace, span_id)
     ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS funnel (scorer TEXT NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL,
     count INTEGER NOT NULL, PRIMARY KEY (scorer, decision, reason)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT NULL, change BLOB NOT NULL)
     WITHOUT ROWID;
 """
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """The files that SQLite keeps beside one in write-ahead mode."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
 def view_path(store: Path) -> Path:
@@ -66,18 +77,20 @@ class View:
 
     def add_sheets(self, entries: Sequence[Entry]) -> None:
         with self._batch(DECISIONS, entries) as fresh:
-            sheets = [(read_sheet(entry.value), entry.value) for entry in fresh]
-            replaced = self._sheets({new["trace_id"] for new, _ in sheets})
+            current: dict[bytes, tuple[Sheet, bytes]] = {}
             counts: Counter[tuple[str, str, str]] = Counter()
-            current: dict[str, tuple[Sheet, bytes]] = {}
-            for new, value in sheets:
-                trace_id = new["trace_id"]
-                old = current[trace_id][0] if trace_id in current else replaced.get(trace_id)
-                _count(counts, old, -1)
+            for entry in fresh:
+                new = orjson.loads(entry.value)
+                trace_id = bytes.fromhex(new["trace_id"])
+                if trace_id in current:
+                    _count(counts, current[trace_id][0], -1)
                 _count(counts, new, 1)
-                current[trace_id] = new, value
-            self._retract_scores(replaced.values())
-            self._put_sheets(current)
+                current[trace_id] = new, entry.value
+            known = self._known(current)
+            for number, old in known.values():
+                _count(counts, old, -1)
+                self._retract_scores(number, old)
+            self._put_sheets(current, {trace_id: number for trace_id, (number, _) in known.items()})
             self._add_to_funnel(counts)
 
     def add_changes(self, entries: Sequence[Entry]) -> None:
@@ -92,8 +105,10 @@ class View:
     def forget_before(self, event_ns: int) -> None:
         """Retention: drop traces, scores and changes that are older. The funnel keeps counting them."""
         with self._lock:
-            for table, column in (("traces", "event_ns"), ("scores", "event_ns"), ("changes", "detected_ns")):
-                self._writer.execute(f"DELETE FROM {table} WHERE {column} < ?", (event_ns,))  # noqa: S608
+            for scorer in self._scorer_ids().values():
+                self._writer.execute("DELETE FROM scores WHERE scorer = ? AND event_ns < ?", (scorer, event_ns))
+            self._writer.execute("DELETE FROM traces WHERE event_ns < ?", (event_ns,))
+            self._writer.execute("DELETE FROM changes WHERE detected_ns < ?", (event_ns,))
 
     def close(self) -> None:
         self._writer.close()
@@ -101,8 +116,10 @@ class View:
     # --- out ---
 
     def sheet(self, trace_id: str) -> Sheet | None:
-        """The current sheet of a trace."""
-        rows = self._rows("SELECT sheet FROM traces WHERE trace_id = ?", trace_id)
+        """The current sheet of a trace; none for what is no trace id."""
+        if not _HEX.fullmatch(trace_id):
+            return None
+        rows = self._rows("SELECT sheet FROM traces WHERE trace_id = ?", bytes.fromhex(trace_id))
         return read_sheet(rows[0][0]) if rows else None
 
     def recent(self, limit: int) -> list[Sheet]:
@@ -116,8 +133,10 @@ class View:
     def scores(self, scorer: str, since_ns: int, limit: int) -> list[dict[str, Any]]:
         """The newest scores of a scorer."""
         rows = self._rows(
-            "SELECT event_ns, trace_id, span_id, value, passed FROM scores WHERE scorer = ? AND event_ns >= ? "
-            "ORDER BY event_ns DESC LIMIT ?",
+            "SELECT scores.event_ns, lower(hex(traces.trace_id)), span_id, value, passed "
+            "FROM scores JOIN traces ON traces.id = trace "
+            "WHERE scorer = (SELECT id FROM scorers WHERE name = ?) AND scores.event_ns >= ? "
+            "ORDER BY scores.event_ns DESC LIMIT ?",
             *(scorer, since_ns, limit),
         )
         names = ("event_ns", "trace_id", "span_id", "value", "passed")
@@ -139,16 +158,13 @@ class View:
 
     def _create(self) -> sqlite3.Connection:
         try:
-            self.path.touch(mode=0o600, exist_ok=True)
-            writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-            writer.execute("PRAGMA journal_mode = WAL")
-            # NORMAL can lose the newest batches in a power cut; the logs still have them, and so does `progress`.
-            writer.execute("PRAGMA synchronous = NORMAL")
+            writer = self._connect()
             (version,) = writer.execute("PRAGMA user_version").fetchone()
             if version not in (0, VIEW_VERSION):
-                raise StoreError(
-                    f"{self.path} has view version {version}, this Driftline writes {VIEW_VERSION}: delete it"
-                )
+                writer.close()
+                for old in (self.path, *beside(self.path)):  # the logs have all that it had
+                    old.unlink(missing_ok=True)
+                writer = self._connect()
             writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
@@ -156,37 +172,64 @@ class View:
             ) from None
         return writer
 
+    def _connect(self) -> sqlite3.Connection:
+        self.path.touch(mode=0o600, exist_ok=True)
+        writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        writer.execute("PRAGMA journal_mode = WAL")
+        # NORMAL can lose the newest batches in a power cut; the logs still have them, and so does `progress`.
+        writer.execute("PRAGMA synchronous = NORMAL")
+        return writer
+
     def _batch(self, log: str, entries: Sequence[Entry]) -> "_Batch":
         return _Batch(self._writer, self._lock, log, entries)
 
-    def _sheets(self, trace_ids: set[str]) -> dict[str, Sheet]:
-        query = "SELECT trace_id, sheet FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))"
-        rows = self._writer.execute(query, (orjson.dumps(list(trace_ids)).decode(),))
-        return {trace_id: read_sheet(value) for trace_id, value in rows}
+    def _known(self, trace_ids: Iterable[bytes]) -> dict[bytes, tuple[int, Sheet]]:
+        """Of those traces that are here already: the number of the row, and the sheet that is to be replaced."""
+        known: dict[bytes, tuple[int, Sheet]] = {}
+        wanted = list(trace_ids)
+        for first in range(0, len(wanted), _IDS_PER_QUERY):
+            some = wanted[first : first + _IDS_PER_QUERY]
+            places = ", ".join("?" * len(some))
+            query = f"SELECT trace_id, id, sheet FROM traces WHERE trace_id IN ({places})"  # noqa: S608
+            for trace_id, number, sheet in self._writer.execute(query, some):
+                known[trace_id] = number, orjson.loads(sheet)
+        return known
 
-    def _retract_scores(self, old: Iterable[Sheet]) -> None:
+    def _retract_scores(self, number: int, old: Sheet) -> None:
         self._writer.executemany(
-            "DELETE FROM scores WHERE scorer = ? AND event_ns = ? AND trace_id = ?",
-            [
-                (decision["scorer"], sheet["event_ns"], sheet["trace_id"])
-                for sheet in old
-                for decision in sheet["decisions"]
-            ],
+            "DELETE FROM scores WHERE scorer = (SELECT id FROM scorers WHERE name = ?) AND event_ns = ? AND trace = ?",
+            [(row[0], old["event_ns"], number) for row in old["rows"]],
         )
 
-    def _put_sheets(self, current: Mapping[str, tuple[Sheet, bytes]]) -> None:
-        sheets = [
-            (trace_id, new["revision"], new["event_ns"], new["slices"].get("service", ""), value)
-            for trace_id, (new, value) in current.items()
-        ]
+    def _put_sheets(self, current: Mapping[bytes, tuple[Sheet, bytes]], numbers: dict[bytes, int]) -> None:
+        (highest,) = self._writer.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+        scorers = self._scorer_ids()
+        sheets: list[tuple[int, bytes, int, bytes]] = []
+        scores: list[tuple[int, int, int, str, float, bool | None]] = []
+        for trace_id, (new, value) in current.items():
+            number = numbers.get(trace_id)
+            if number is None:
+                highest += 1
+                number = highest
+            event_ns = new["event_ns"]
+            sheets.append((number, trace_id, event_ns, value))
+            for name, _, _, _, told, rest in new["rows"]:
+                if told is not None and told[0] is not None:
+                    scorer = scorers.get(name) or self._new_scorer(name, scorers)
+                    span_id = rest.get("span_id", "") if rest is not None else ""
+                    scores.append((scorer, event_ns, number, span_id, told[0], told[1]))
         insert_rows(self._writer, "INSERT OR REPLACE INTO traces", sheets)
-        scores = [
-            (d["scorer"], new["event_ns"], trace_id, d.get("span_id", ""), score["value"], score["passed"])
-            for trace_id, (new, _) in current.items()
-            for d in new["decisions"]
-            if (score := d.get("score")) is not None and score["value"] is not None
-        ]
         insert_rows(self._writer, "INSERT OR REPLACE INTO scores", scores)
+
+    def _scorer_ids(self) -> dict[str, int]:
+        return dict(self._writer.execute("SELECT name, id FROM scorers"))
+
+    def _new_scorer(self, name: str, known: dict[str, int]) -> int:
+        number = self._writer.execute("INSERT INTO scorers (name) VALUES (?)", (name,)).lastrowid
+        assert number is not None
+        known[name] = number
+        return number
 
     def _add_to_funnel(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         self._writer.executemany(
@@ -204,9 +247,9 @@ class View:
             return list(cursor)
 
 
-def _count(counts: Counter[tuple[str, str, str]], sheet: Sheet | None, by: int) -> None:
-    for decision in sheet["decisions"] if sheet is not None else ():
-        counts[decision["scorer"], decision["decision"], decision["reason"]] += by
+def _count(counts: Counter[tuple[str, str, str]], sheet: Sheet, by: int) -> None:
+    for scorer, _, decision, reason, _, _ in sheet["rows"]:
+        counts[scorer, decision, reason] += by
 
 
 class _Batch:

@@ -41,7 +41,7 @@ class Evidence:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
 class Score:
     """What a scorer says of a trace, or of the operation `span_id`.
 
@@ -92,7 +92,7 @@ class Scorer:
 
     def __call__(self, trace: Trace, **options: Any) -> Outcome | Awaitable[Outcome]:
         if not options:
-            return self.function(trace, **self.options)
+            return self.function(trace, **self.options) if self.options else self.function(trace)
         return self.function(trace, **{**self.options, **options})
 
     @property

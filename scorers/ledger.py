@@ -1,7 +1,7 @@
 """The ledger's words: what happened to each candidate (trace, scorer), with its reason and inclusion probability."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -61,6 +61,43 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
         record["detail"] = decision.detail
     if decision.score is not None:
         record["score"] = _score_to_json(decision.score)
+    return record
+
+
+Row: TypeAlias = Sequence[Any]
+"""A decision without field names: scorer, evaluator id, decision, reason, score, rest. The score is a list of value,
+passed, label, explanation, evidence, or None; the rest a dictionary of what is not as usual, or None."""
+
+
+def decision_to_row(decision: Decision, probability: float, rule: str) -> Row:
+    """A decision as a row; `probability` and `rule` are the usual ones, which need not be told."""
+    rest: dict[str, Any] = {}
+    if decision.probability != probability:
+        rest["probability"] = decision.probability
+    if decision.rule != rule:
+        rest["rule"] = decision.rule
+    if decision.span_id is not None:
+        rest["span_id"] = decision.span_id
+    if decision.detail:
+        rest["detail"] = decision.detail
+    score = decision.score
+    told = None
+    if score is not None:
+        evidence = [evidence_to_json(item) for item in score.evidence] if score.evidence else None
+        told = (score.value, score.passed, score.label, score.explanation, evidence)
+    return decision.scorer, decision.evaluator_id, decision.decision, decision.reason, told, rest or None
+
+
+def row_to_json(row: Row, probability: float, rule: str) -> dict[str, Any]:
+    """What `decision_to_json` gives of the decision that `decision_to_row` made a row."""
+    scorer, evaluator_id, kind, reason, told, rest = row
+    record = {"scorer": scorer, "evaluator_id": evaluator_id, "decision": kind, "reason": reason}
+    record |= {"probability": probability, "rule": rule, **(rest or {})}
+    if told is not None:
+        value, passed, label, explanation, evidence = told
+        more = {"label": label, "explanation": explanation, "evidence": evidence, "span_id": record.get("span_id")}
+        record["score"] = {"value": value, "passed": passed}
+        record["score"] |= {name: told for name, told in more.items() if told is not None}
     return record
 
 

@@ -67,23 +67,20 @@ def _checked(scorer: Scorer, score: Score) -> Score:
         raise BadOutcome("wrong_type", f"passed is {type(score.passed).__name__}; allowed are True, False, None")
     if value is None and score.label is None:
         raise BadOutcome("wrong_type", "a score with neither value nor label")
-    label = _plain(score.label, "label", _LONGEST_LABEL)
+    label = None if score.label is None else _plain(score.label, "label", _LONGEST_LABEL)
+    explanation = None if score.explanation is None else _plain(score.explanation, "explanation", _LONGEST_TEXT)
     passed = score.passed
     if passed is None and scorer.passing is not None:
         passed = scorer.passing.judge(value, label)
-    return Score(
-        value,
-        passed,
-        label,
-        _plain(score.explanation, "explanation", _LONGEST_TEXT),
-        _evidence(score.evidence),
-        _plain(score.span_id, "span_id", 64),
-    )
+    span_id = None if score.span_id is None else _plain(score.span_id, "span_id", 64)
+    return Score(value, passed, label, explanation, _evidence(score.evidence) if score.evidence else (), span_id)
 
 
 def _number(scorer: Scorer, value: object) -> float | None:
     if value is None:
         return None
+    if type(value) is float and scorer.range[0] <= value <= scorer.range[1] and value - value == 0:
+        return value  # nearly always
     if not isinstance(value, int | float):
         raise BadOutcome("wrong_type", f"value is {type(value).__name__}; a number is needed")
     try:
@@ -99,8 +96,6 @@ def _number(scorer: Scorer, value: object) -> float | None:
 
 
 def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    if not given:
-        return ()
     if not isinstance(given, Sequence) or not all(isinstance(item, Evidence) for item in given):
         raise BadOutcome("wrong_type", "evidence is not a list of Evidence")
     kept = given[:_MOST_EVIDENCE]
@@ -110,13 +105,11 @@ def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
     if not any(item.text for item in kept):
         return tuple(kept)
-    return tuple(replace(item, text=_plain(item.text, "evidence.text", _LONGEST_TEXT) or "") for item in kept)
+    return tuple(replace(item, text=_plain(item.text, "evidence.text", _LONGEST_TEXT)) for item in kept)
 
 
-def _plain(text: object, name: str, longest: int) -> str | None:
+def _plain(text: object, name: str, longest: int) -> str:
     """Bounded, and without lone surrogates: they cannot be stored as UTF-8."""
-    if text is None:
-        return None
     if not isinstance(text, str):
         raise BadOutcome("wrong_type", f"{name} is {type(text).__name__}; a text is needed")
     cut = text if len(text) <= longest else text[: longest - 1] + "…"

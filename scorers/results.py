@@ -1,9 +1,10 @@
 """The metrics of scoring."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 from collector.core.model import Trace
-from collector.core.telemetry import Exemplar, Telemetry
+from collector.core.telemetry import Exemplar, Labels, Telemetry
 from scorers.base import Score
 from scorers.ledger import Decision
 
@@ -67,29 +68,55 @@ class Results:
             fold=("scorer",),
         )
 
-    def ran(self, scorer: str, seconds: float, suspended: bool) -> None:
-        self._seconds.observe(seconds, scorer)
-        if suspended:
-            self._suspended.set(1, scorer)
+    def ran(self, seconds: Mapping[str, Sequence[float]], suspended: Collection[str] = ()) -> None:
+        """Note how long runs of scorers took, and which are called no more."""
+        for name, values in seconds.items():
+            self._seconds.observe_all(values, name)
+        for name in suspended:
+            self._suspended.set(1, name)
 
-    def record(self, trace: Trace, decisions: Sequence[Decision]) -> None:
+    def tally(self) -> "Tally":
+        """An empty one."""
+        return Tally(self._ratios)
+
+    def record(self, tally: "Tally") -> None:
+        """Count what became of traces: many at once, since a count by itself costs more than what it counts."""
+        self._decisions.add_all(tally.decisions)
+        self._evaluations.add_all(tally.evaluations)
+        self._valid.add_all(tally.valid)
+        self._good.add_all(tally.good)
+        for labels, seen in tally.ratios.items():
+            self._ratio.observe_all([exemplar.value for exemplar in seen], *labels, exemplars=seen)
+
+
+class Tally:
+    """What the decisions on several traces add to each instrument."""
+
+    def __init__(self, ratios: Collection[str]) -> None:
+        self._names = ratios
+        self.decisions: defaultdict[Labels, float] = defaultdict(float)
+        self.evaluations: defaultdict[Labels, float] = defaultdict(float)
+        self.valid: defaultdict[Labels, float] = defaultdict(float)
+        self.good: defaultdict[Labels, float] = defaultdict(float)
+        self.ratios: defaultdict[Labels, list[Exemplar]] = defaultdict(list)
+
+    def add(self, trace: Trace, decisions: Sequence[Decision]) -> None:
         service = trace.service
         for decision in decisions:
-            self._decisions.add(1, decision.scorer, decision.decision, decision.reason)
+            self.decisions[decision.scorer, decision.decision, decision.reason] += 1
             if decision.score is not None:
                 self._scored(trace, service, decision, decision.score)
             elif decision.decision == "failed":
-                self._evaluations.add(1, decision.scorer, "error")
+                self.evaluations[decision.scorer, "error"] += 1
 
     def _scored(self, trace: Trace, service: str, decision: Decision, score: Score) -> None:
-        name = decision.scorer
-        outcome = "unjudged" if score.passed is None else "passed" if score.passed else "not_passed"
-        self._evaluations.add(1, name, outcome)
-        if score.passed is not None and decision.probability > 0:
+        name, passed = decision.scorer, score.passed
+        self.evaluations[name, "unjudged" if passed is None else "passed" if passed else "not_passed"] += 1
+        if passed is not None and decision.probability > 0:
             weight = 1 / decision.probability
-            self._valid.add(weight, name, service)
-            self._good.add(weight if score.passed else 0, name, service)
-        if name in self._ratios and score.value is not None and 0 <= score.value <= 1:
-            span_id = score.span_id or trace.root_span_id or ""
-            exemplar = Exemplar(trace.trace_id, span_id, score.value, trace.end_ns)
-            self._ratio.observe(score.value, name, service, exemplar=exemplar)
+            self.valid[name, service] += weight
+            self.good[name, service] += weight if passed else 0
+        value = score.value
+        if name in self._names and value is not None and 0 <= value <= 1:
+            exemplar = Exemplar(trace.trace_id, score.span_id or trace.root_span_id or "", value, trace.end_ns)
+            self.ratios[name, service].append(exemplar)

@@ -6,9 +6,10 @@ committed, so that a replay after a crash does not count twice.
 
 import os
 import traceback
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -24,7 +25,7 @@ from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
 from scorers.needs import missing_need
 from scorers.outcome import BadOutcome, scores_of
-from scorers.results import Results
+from scorers.results import Results, Tally
 
 GROUP = "driftline.scorers"
 
@@ -103,56 +104,72 @@ class Runner:
         self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
+        self._seconds: defaultdict[str, list[float]] = defaultdict(list)
 
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
-        return [decision for at, one in enumerate(self.scorers) for decision in self._decide(at, one, trace, admission)]
+        decisions: list[Decision] = []
+        sampled: dict[float, tuple[bool, float]] = {}  # by the scorer's rate, which most have in common
+        began = self._clock.monotonic()
+        for at, one in enumerate(self.scorers):
+            rate = one.rate
+            if rate not in sampled:
+                sampled[rate] = admission.includes(rate), admission.probability(rate)
+            included, probability = sampled[rate]
+            rule = admission.rule if rate == 1 else f"scorers[{at}].rate"
+            scores: Sequence[Score | None] = (None,)
+            if not included:
+                kind, reason, detail = _NOT_SAMPLED
+            elif (missing := missing_need(one.needs, trace)) is not None:
+                kind, reason, detail = "filtered", f"needs:{missing}", ""
+            else:
+                (kind, reason, detail), scores = self._run(one, trace)
+                ended = self._clock.monotonic()
+                self._seconds[one.name].append(ended - began)
+                began = ended
+            for score in scores:
+                span_id = None if score is None else score.span_id
+                decisions.append(
+                    Decision(one.name, one.evaluator_id, kind, reason, probability, rule, score, span_id, detail)
+                )
+        return decisions
 
-    def record(self, trace: Trace, decisions: Sequence[Decision]) -> None:
-        """Count committed decisions in the metrics."""
-        self._results.record(trace, decisions)
+    def tally(self) -> Tally:
+        """An empty one, to add traces and their decisions to."""
+        return self._results.tally()
+
+    def record(self, tally: Tally) -> None:
+        """Count committed decisions in the metrics, and how long the runs took since the last call."""
+        self._results.record(tally)
+        self._results.ran(self._seconds, [name for name, one in self._isolated.items() if one.suspended])
+        self._seconds.clear()
 
     def close(self) -> None:
         """Let the threads of scorers end. Safe to call twice."""
         for isolated in self._isolated.values():
             isolated.close()
 
-    def _decide(self, at: int, one: Scorer, trace: Trace, admission: Admission) -> list[Decision]:
-        rule = admission.rule if one.rate == 1 else f"scorers[{at}].rate"
-        probability = admission.probability(one.rate)
-
-        def decided(kind: DecisionKind, reason: str, detail: str = "", score: Score | None = None) -> Decision:
-            span_id = None if score is None else score.span_id
-            return Decision(one.name, one.evaluator_id, kind, reason, probability, rule, score, span_id, detail)
-
-        if not admission.includes(one.rate):
-            return [decided("not_sampled", "rate")]
-        missing = missing_need(one.needs, trace)
-        if missing is not None:
-            return [decided("filtered", f"needs:{missing}")]
-        try:
-            scores = scores_of(one, self._run(one, trace))
-        except BadOutcome as error:
-            return [decided("failed", error.reason, str(error))]
-        except TimedOut:
-            return [decided("failed", "timeout", f"no result within {one.timeout_seconds:g} s")]
-        except Suspended:
-            return [decided("failed", "hung", "suspended: it hung too often in this process")]
-        except Raised as error:
-            return [decided("failed", "exception", _where(error.__cause__ or error))]
-        except Exception as error:  # a built-in's defect must not stop the others
-            return [decided("failed", "exception", _where(error))]
-        if not scores:
-            return [decided("filtered", NOTHING_TO_SCORE)]
-        return [decided("scored", "ok", score=score) for score in scores]
-
-    def _run(self, one: Scorer, trace: Trace) -> object:
+    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score | None]]:
         isolated = self._isolated.get(one.name)
-        began = self._clock.monotonic()
         try:
-            return one(trace) if isolated is None else isolated.call(lambda: one(trace))
-        finally:
-            self._results.ran(one.name, self._clock.monotonic() - began, isolated is not None and isolated.suspended)
+            scores = scores_of(one, one(trace) if isolated is None else isolated.call(lambda: one(trace)))
+        except BadOutcome as error:
+            return ("failed", error.reason, str(error)), (None,)
+        except TimedOut:
+            return ("failed", "timeout", f"no result within {one.timeout_seconds:g} s"), (None,)
+        except Suspended:
+            return ("failed", "hung", "suspended: it hung too often in this process"), (None,)
+        except Raised as error:
+            return ("failed", "exception", _where(error.__cause__ or error)), (None,)
+        except Exception as error:  # a built-in's defect must not stop the others
+            return ("failed", "exception", _where(error)), (None,)
+        return (_SCORED, scores) if scores else (_NOTHING, (None,))
+
+
+_Verdict: TypeAlias = tuple[DecisionKind, str, str]  # decision, reason, detail
+_SCORED: _Verdict = ("scored", "ok", "")
+_NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
+_NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
 
 
 def _where(error: BaseException) -> str:

@@ -129,15 +129,21 @@ class Text:
 
 
 def read(text: str) -> Text:
-    """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters."""
-    if len(text) > LIMIT_CHARACTERS:
-        return _read_clipped(text[:LIMIT_CHARACTERS])
-    return _read_passage(text) if len(text) <= _PASSAGE_CHARACTERS else _read(text)
+    """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters; kept while its trace is scored."""
+    return _read(text) if len(text) <= LIMIT_CHARACTERS else _read_clipped(text[:LIMIT_CHARACTERS])
+
+
+def read_passage(text: str) -> Text:
+    """The same for a passage of a knowledge base: other traces will retrieve it too, so it is kept longer."""
+    return _read_passage(text) if len(text) <= _PASSAGE_CHARACTERS else read(text)
 
 
 def clipped_note(*texts: Text) -> str:
     """What to add to an explanation when a text was longer than is read, else nothing."""
-    return f" (only the first {LIMIT_CHARACTERS} characters were read)" if any(text.clipped for text in texts) else ""
+    for text in texts:
+        if text.clipped:
+            return f" (only the first {LIMIT_CHARACTERS} characters were read)"
+    return ""
 
 
 @lru_cache(maxsize=_CACHED_PASSAGES)

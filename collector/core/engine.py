@@ -39,11 +39,12 @@ TICK_KIND = "tick"  # value: decimal nanoseconds; event time has come at least t
 
 @dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
 class Record:
-    """Something to append. Records of equal `key` land in the same partition, in order."""
+    """Something to append. It lands in `partition`, or in the one that its key belongs to; there, in order."""
 
     value: bytes
     key: bytes = b""
     kind: str = ""
+    partition: int | None = None
 
 
 @dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
@@ -73,7 +74,8 @@ class Transaction(Protocol):
         """Make it all durable, or none of it.
 
         Raises:
-            Fenced: the partition has a newer owner.
+            Fenced: the partition has a newer owner, and this process has nothing left to do.
+            Lost: the partition has a newer owner; whatever else this process owns must be asked for again.
             StoreError: the store could not be written; the same commit may be tried again.
         """
         ...
@@ -116,6 +118,10 @@ class Subscription(Protocol):
 
 
 class Engine(Protocol):
+    def partitions(self, log: str) -> int:
+        """How many partitions a log has; it may grow, and never shrinks."""
+        ...
+
     def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
         """Append in order; the future is done when the records are durable.
 

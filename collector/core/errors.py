@@ -3,7 +3,8 @@
 DriftlineError
   Rejected        these bytes will never be accepted; says why, for the sender and for a counter
   Overloaded      not now; says when to try again
-  Fenced          somebody else owns this partition now; stop working on it
+  Lost            a partition went to another worker; ask for partitions again
+  Fenced          somebody else owns everything here now; stop working
   StoreError      the log or state could not be written or read
   UserError       a person must change something: configuration, arguments, a plug-in
 """
@@ -32,6 +33,10 @@ class Overloaded(DriftlineError):
         super().__init__(message)
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+
+
+class Lost(DriftlineError):
+    """A partition went to another owner, as it does when workers come and go; this one may ask for partitions again."""
 
 
 class Fenced(DriftlineError):

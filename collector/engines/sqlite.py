@@ -21,9 +21,10 @@ from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite_jobs import Append, Claim, Job, SqliteTransaction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PARTITION = 0
 _JOBS_PER_COMMIT = 512  # bounds how long the first of a group waits for the last
+_PAGE_BYTES = 16384  # requests are long: fewer pages each
 _READ_BYTES = 8 * 2**20  # bounds what one poll brings into memory
 _HOUSEKEEPING_SECONDS = 1.0
 _ROWS_PER_TRIM = 20_000  # keeps a trim under 50 ms, so that appends do not wait for it
@@ -79,10 +80,10 @@ class SqliteSubscription:
         if not self._assigned:
             self._assigned = True
             self._listener.assigned(self._partition)
-        seen = self._engine.commits
+        seen = self._engine.appends[self._log]
         entries = self._read(max_records)
         if not entries and timeout_seconds > 0:
-            self._engine.wait_for_commit(seen, timeout_seconds)
+            self._engine.wait_for_append(self._log, seen, timeout_seconds)
             entries = self._read(max_records)
         return [(_PARTITION, entries)] if entries else []
 
@@ -127,7 +128,7 @@ class SqliteEngine:
         self._clock = clock
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._committed = threading.Condition()
-        self.commits = 0
+        self.appends = dict.fromkeys(LOGS, 0)  # group commits that appended to each log
         self._closed = False
         self._full = False
         self._backlog_bytes = 0
@@ -146,6 +147,9 @@ class SqliteEngine:
         self._thread.start()
 
     # --- the contract ---
+
+    def partitions(self, log: str) -> int:
+        return 1
 
     def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
         job = Append(log, records, self.now_ns())
@@ -188,9 +192,9 @@ class SqliteEngine:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def wait_for_commit(self, seen: int, timeout_seconds: float) -> None:
+    def wait_for_append(self, log: str, seen: int, timeout_seconds: float) -> None:
         with self._committed:
-            self._committed.wait_for(lambda: self.commits != seen or self._closed, timeout_seconds)
+            self._committed.wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
 
     def was_read(self, log: str, size: int) -> None:
         if log == SPANS:
@@ -204,6 +208,7 @@ class SqliteEngine:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch(mode=0o600, exist_ok=True)
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -298,7 +303,8 @@ class SqliteEngine:
             if not job.done.done():
                 job.done.set_result(None)
         with self._committed:
-            self.commits += 1
+            for log in {log for job in group for log in job.logs}:
+                self.appends[log] += 1
             self._committed.notify_all()
         self._commit_seconds.observe(self._clock.monotonic() - began)
 

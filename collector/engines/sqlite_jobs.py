@@ -2,7 +2,7 @@
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 
 from collector.core.engine import Record
@@ -16,6 +16,11 @@ class Job(ABC):
     def __init__(self) -> None:
         self.done: Future[None] = Future()
 
+    @property
+    def logs(self) -> Collection[str]:
+        """The logs that it appends to."""
+        return ()
+
     @abstractmethod
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write, inside the group's transaction. Fenced: nothing was written."""
@@ -25,6 +30,10 @@ class Append(Job):
     def __init__(self, log: str, records: Sequence[Record], at_ns: int) -> None:
         super().__init__()
         self.log, self.records, self.at_ns = log, records, at_ns
+
+    @property
+    def logs(self) -> Collection[str]:
+        return (self.log,)
 
     def apply(self, connection: sqlite3.Connection) -> None:
         _insert(connection, self.log, self.records, self.at_ns)
@@ -39,6 +48,10 @@ class SqliteTransaction(Job):
         self._outputs: list[tuple[str, list[Record]]] = []
         self._state: dict[str, bytes | None] = {}
         self._offset: int | None = None
+
+    @property
+    def logs(self) -> Collection[str]:
+        return {log for log, records in self._outputs if records}
 
     def append(self, log: str, records: Iterable[Record]) -> None:
         self._outputs.append((log, list(records)))

@@ -23,8 +23,9 @@ from collector.core.errors import Rejected
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
 from collector.wire.split import split_logs, split_traces
-from driftline.evaluate import Evaluation, Evaluator
+from driftline.evaluate import Evaluator
 from driftline.pipeline import Stage
+from scorers.ledger import Decision
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -76,7 +77,7 @@ class ScoreStage(Stage):
                 worker.take(entry)
             except Rejected as error:
                 self._unreadable.add(1, error.reason)
-            if len(worker.evaluations) >= _EVALUATIONS_PER_COMMIT:
+            if len(worker.batch) >= _EVALUATIONS_PER_COMMIT:
                 self._finish(worker)
         self._finish(worker)
 
@@ -87,10 +88,9 @@ class ScoreStage(Stage):
                 self._engine.append(SPANS, [tick]).result()
 
     def _finish(self, worker: "Worker") -> None:
-        done, sampled_out = worker.evaluations, worker.sampled_out
+        done, sampled_out = worker.batch, worker.sampled_out
         if self.commit(worker.transaction()):
-            for evaluation in done:
-                self._evaluator.record(evaluation)
+            self._evaluator.record(done)
             if sampled_out:
                 self._sampled_out.add(sampled_out, "sample.rate")
             worker.assembler.publish()
@@ -101,7 +101,7 @@ class Worker:
 
     def __init__(self, partition: Partition, assembler: Assembler, sampler: Sampler, evaluator: Evaluator) -> None:
         self.assembler = assembler
-        self.evaluations: list[Evaluation] = []
+        self.batch = evaluator.batch()
         self.sampled_out = 0
         self._partition, self._sampler, self._evaluator = partition, sampler, evaluator
         state = partition.state()
@@ -109,10 +109,12 @@ class Worker:
         self._recalling = False
         self._touched = 0.0
         self._newest_when_touched_ns = 0
+        self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
         if _POSITION in state:
             position = orjson.loads(state[_POSITION])
             self._processed = position["processed"]
             self._recalling = self._processed > partition.committed
+            self._bits = {name: 1 << at for at, name in enumerate(position.get("scorers", ()))}
             assembler.restore(_memories(state.items()), position["clock"])
 
     def take(self, entry: Entry) -> None:
@@ -130,16 +132,20 @@ class Worker:
     def transaction(self) -> Transaction:
         """Everything since the last one. The offset is that of the oldest record which something held still needs."""
         transaction = self._partition.transaction()
-        done, self.evaluations, self.sampled_out = self.evaluations, [], 0
-        transaction.append(DECISIONS, [evaluation.sheet for evaluation in done])
-        transaction.append(SCORES, [point for evaluation in done for point in evaluation.points])
+        done, self.batch, self.sampled_out = self.batch, self._evaluator.batch(), 0
+        transaction.append(DECISIONS, done.sheets)
+        transaction.append(SCORES, done.points)
         low = self.assembler.low_watermark()
         for trace_id, memory in self.assembler.take_memories().items():
             if memory is None:
                 transaction.delete(_MEMORY + trace_id.hex())
             else:
                 transaction.put(_MEMORY + trace_id.hex(), _memory_to_bytes(memory))
-        position = {"processed": self._processed, "clock": self.assembler.clock.to_json()}
+        position = {
+            "processed": self._processed,
+            "clock": self.assembler.clock.to_json(),
+            "scorers": list(self._bits),
+        }
         transaction.put(_POSITION, orjson.dumps(position))
         transaction.offset(min(low, self._processed))
         return transaction
@@ -185,16 +191,34 @@ class Worker:
             self.assembler.add_tick(entry.offset, int(entry.value))
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
-        self.evaluations.extend(self._evaluator.evaluate(item) for item in ready)
+        for item in ready:
+            told = [name for name, bit in self._bits.items() if item.scored & bit] if item.scored else ()
+            decisions = self._evaluator.evaluate(item, self.batch, told)
+            self.assembler.scored(item, item.scored | self._scored(decisions))
+
+    def _scored(self, decisions: Sequence[Decision]) -> int:
+        """The scorers that gave a score, as bits."""
+        bits = 0
+        for decision in decisions:
+            if decision.score is not None and decision.score.value is not None:
+                bits |= self._bits.setdefault(decision.scorer, 1 << len(self._bits))
+        return bits
 
 
 def _memory_to_bytes(memory: Memory) -> bytes:
-    return orjson.dumps([memory.revision, memory.last_offset, memory.closed_at_ns, memory.forgotten])
+    return orjson.dumps(
+        [memory.revision, memory.last_offset, memory.closed_at_ns, memory.forgotten, str(memory.scored)]
+    )
 
 
 def _memories(state: Iterable[tuple[str, bytes]]) -> dict[bytes, Memory]:
     return {
-        bytes.fromhex(key.removeprefix(_MEMORY)): Memory(*orjson.loads(value))
+        bytes.fromhex(key.removeprefix(_MEMORY)): _memory_from_bytes(value)
         for key, value in state
         if key.startswith(_MEMORY)
     }
+
+
+def _memory_from_bytes(value: bytes) -> Memory:
+    revision, last_offset, closed_at_ns, forgotten, *scored = orjson.loads(value)
+    return Memory(revision, last_offset, closed_at_ns, forgotten, int(scored[0]) if scored else 0)

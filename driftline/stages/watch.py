@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from collector.core.engine import CHANGES, SCORES, Engine, Entry, Partition, Record
 from collector.core.telemetry import Telemetry
-from drift.base import Change, decode_point, encode_change
+from drift.base import Change, decode_points, encode_change
 from drift.monitor import Watcher
 from drift.series import SeriesStatus
 from driftline.pipeline import Stage, put_state
@@ -16,7 +16,9 @@ class WatchStage(Stage):
         self._new_watcher = watcher
         self._owned: dict[int, tuple[Partition, Watcher]] = {}
         self.series: list[SeriesStatus] = []  # as of the last commit, for other threads to read
-        self._unreadable = telemetry.counter("driftline_unreadable_points", "Scores that could not be read, left out.")
+        self._unreadable = telemetry.counter(
+            "driftline_unreadable_points", "Records of scores that could not be read, left out."
+        )
 
     def assigned(self, partition: Partition) -> None:
         watcher = self._new_watcher()
@@ -39,8 +41,8 @@ class WatchStage(Stage):
 
     def _update(self, watcher: Watcher, entry: Entry) -> Sequence[Change]:
         try:
-            point = decode_point(entry.value)
+            points = decode_points(entry.value)
         except ValueError:
             self._unreadable.add()
             return ()
-        return watcher.update(point)
+        return [change for point in points for change in watcher.update(point)]

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
-from scorers.text import STOP_WORDS, Sentence, Text, clipped_note, read, stem
+from scorers.text import STOP_WORDS, Sentence, Text, clipped_note, read, read_passage, stem
 
 _MOST_ANSWER_SENTENCES = 200
 _MOST_CONTEXT_SENTENCES = 2_000
@@ -33,12 +33,17 @@ _HALF_SHARE = 0.5
 _SUPPORTED = 0.6
 """Share of a sentence's idf mass that its two best context sentences must hold; less makes it evidence."""
 
+_UNIT = 2**32
+
 _NAME_PATTERN = re.compile(r"(?<=[\w,;:] )[A-Z][\w’'-]+")
+_CONTRACTED = "are ca could dare did does do had has have is might must need ought sha should was were wo would ai"
 _NEGATIONS = frozenset(
     {"not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "cannot", "without"}
+    | {f"{verb}n't" for verb in _CONTRACTED.split()}
     | {"kein", "keine", "nicht", "nie", "pas", "jamais", "aucun", "nunca", "ningún", "sin"}
 )
 _SPEAKER_WORDS = frozenset({"i", "i'm", "i've", "i'd", "i'll", "me", "my", "mine", "myself", "yes", "no"})
+_COUNTED = STOP_WORDS | _SPEAKER_WORDS
 
 
 @scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="1")
@@ -69,7 +74,7 @@ def groundedness(trace: Trace) -> Score | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Finding:
     start: int
     end: int
@@ -82,56 +87,78 @@ class _Known:
     """The sentences of all contexts. Each text brings its own index, made once however often the text is retrieved."""
 
     def __init__(self, contexts: Sequence[Text]) -> None:
-        self.sentences: list[Sentence] = []
-        self._texts: list[tuple[int, Text]] = []  # with the number of its first sentence
+        self.size = 0  # sentences
+        self.contexts: list[tuple[int, Text]] = []  # with the number of its first sentence
         for text in contexts:
-            if len(self.sentences) >= _MOST_CONTEXT_SENTENCES:
+            if self.size >= _MOST_CONTEXT_SENTENCES:
                 break
-            self._texts.append((len(self.sentences), text))
-            self.sentences += text.sentences
-        self.says_anything = any(text.vocabulary for _, text in self._texts)
-        self._places: dict[str, list[int]] = {}
-        self.missing_weight = self._weight(0)
+            self.contexts.append((self.size, text))
+            self.size += len(text.sentences)
+        self.says_anything = any(text.vocabulary for _, text in self.contexts)
+        self._by_frequency = _Weights(self.size)
 
-    def where(self, term: str) -> list[int]:
-        """The sentences that hold a term, by number."""
-        places = self._places.get(term)
-        if places is None:
-            places = [first + at for first, text in self._texts for at in text.where.get(term, ())]
-            self._places[term] = places
-        return places
+    def lacks(self, words: Set[str]) -> Set[str]:
+        """The words that no context has."""
+        for _, text in self.contexts:
+            words = words - text.vocabulary  # not `-=`, which would walk through the vocabulary
+        return words
 
-    def has_word(self, word: str) -> bool:
-        return any(word in text.vocabulary for _, text in self._texts)
+    def support(self, terms: frozenset[str]) -> "_Support":
+        """What the context sentences hold of an answer sentence's terms."""
+        held: dict[int, list[str]] = {}  # the shared terms by sentence
+        frequency: dict[str, int] = {}
+        for first, text in self.contexts:
+            where = text.where
+            for term in terms & where.keys():
+                places = where[term]
+                frequency[term] = frequency.get(term, 0) + len(places)
+                for at in places:
+                    held.setdefault(first + at, []).append(term)
+        weights = {term: self._by_frequency[count] for term, count in frequency.items()}
+        missing = terms - weights.keys()
+        total = sum(weights.values()) + len(missing) * self._by_frequency[0]
+        covered, best = _heaviest(held, weights)
+        if best is not None and len(held[best]) < len(weights):
+            second, _ = _heaviest(held, weights | dict.fromkeys(held[best], 0))
+            covered += second
+        return _Support(covered / total if total else 1.0, missing, None if best is None else self._sentence(best))
 
-    def _weight(self, frequency: int) -> float:
-        return math.log1p((len(self.sentences) + 1) / (frequency + 1)) / math.log(len(self.sentences) + 2)
+    def _sentence(self, number: int) -> Sentence:
+        first, text = next((first, text) for first, text in reversed(self.contexts) if first <= number)
+        return text.sentences[number - first]
 
-    def weights(self, terms: Iterable[str]) -> dict[str, float]:
-        """Inverse sentence frequency: about 1 for a term that is nowhere, towards 0 for one that is everywhere."""
-        return {
-            term: self._weight(len(places)) if (places := self.where(term)) else self.missing_weight for term in terms
-        }
 
-    def best_two(self, weights: dict[str, float]) -> tuple[float, int | None]:
-        """The mass that the best pair of sentences covers (greedily chosen), and the best sentence."""
-        first, best = self._best(weights, weights)
-        if best is None:
-            return 0.0, None
-        rest = [term for term in weights if term not in self.sentences[best].terms]
-        second, _ = self._best(weights, rest)
-        return first + second, best
+class _Weights(dict[int, int]):
+    """Inverse sentence frequency: about 1 for a term that is nowhere, towards 0 for one that is everywhere.
 
-    def _best(self, weights: dict[str, float], terms: Iterable[str]) -> tuple[float, int | None]:
-        mass: dict[int, float] = defaultdict(float)
-        for term in terms:
-            weight = weights[term]
-            for at in self.where(term):
-                mass[at] += weight
-        if not mass:
-            return 0.0, None
-        best = max(mass, key=mass.__getitem__)
-        return mass[best], best
+    In whole parts of `_UNIT`, so that a sum does not depend on the order of its parts.
+    """
+
+    def __init__(self, sentences: int) -> None:
+        super().__init__()
+        self._sentences = sentences
+
+    def __missing__(self, frequency: int) -> int:
+        weight = math.log1p((self._sentences + 1) / (frequency + 1)) / math.log(self._sentences + 2)
+        self[frequency] = found = round(weight * _UNIT)
+        return found
+
+
+@dataclass(slots=True)
+class _Support:
+    share: float  # of the idf mass, that the best pair of sentences holds (greedily chosen)
+    missing: frozenset[str]  # terms that are nowhere
+    best: Sentence | None
+
+
+def _heaviest(held: Mapping[int, Sequence[str]], weights: Mapping[str, int]) -> tuple[int, int | None]:
+    """The greatest mass of one sentence's terms, and the first sentence that has it."""
+    most, best = 0, None
+    for at, terms in held.items():
+        mass = sum(map(weights.__getitem__, terms))
+        if mass > most or (mass == most and best is not None and at < best):
+            most, best = mass, at
+    return most, best
 
 
 def _read_contexts(contexts: Sequence[str]) -> list[Text]:
@@ -139,31 +166,28 @@ def _read_contexts(contexts: Sequence[str]) -> list[Text]:
     for context in contexts:
         if read_so_far >= _MOST_CONTEXT_CHARACTERS:
             break
-        text = read(context)
+        text = read_passage(context)
         read_so_far += len(text.text)
         texts.append(text)
     return texts
 
 
 def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
-    weights = known.weights(sentence.terms)
-    total = sum(weights.values())
-    covered, best = known.best_two(weights)
-    missing = [term for term in sentence.terms if not known.where(term)]
-    numbers = sum(not known.where(number) for number in sentence.numbers)
-    names = _missing_names(answer[sentence.start : sentence.end], set(missing))
-    support = covered / total if total else 1.0
-    negated = best is not None and support > _SUPPORTED and _negated(sentence) != _negated(known.sentences[best])
-    strange = {word for word in sentence.words if not known.has_word(word)}
+    found = known.support(sentence.terms)
+    numbers = len(sentence.numbers & found.missing)
+    names = _missing_names(answer[sentence.start : sentence.end], found.missing)
+    negated = found.best is not None and found.share > _SUPPORTED and _negated(sentence) != _negated(found.best)
+    strange = known.lacks(_COUNTED.intersection(sentence.words))
     burden = (
-        len(missing)
+        len(found.missing)
         + _NUMBER * numbers
         + _NAME * names
         + _NEGATION * negated
-        + _FUNCTION_WORD * sum(word in STOP_WORDS for word in strange)
-        + _SPEAKER * sum(word in _SPEAKER_WORDS for word in strange)
+        + _FUNCTION_WORD * len(strange & STOP_WORDS)
+        + _SPEAKER * len(strange & _SPEAKER_WORDS)
     )
-    return _Finding(sentence.start, sentence.end, len(sentence.terms), burden, _fault(numbers, names, negated, support))
+    fault = _fault(numbers, names, negated, found.share)
+    return _Finding(sentence.start, sentence.end, len(sentence.terms), burden, fault)
 
 
 def _fault(numbers: int, names: int, negated: bool, support: float) -> str:
@@ -176,14 +200,14 @@ def _fault(numbers: int, names: int, negated: bool, support: float) -> str:
     return "unsupported" if support < _SUPPORTED else ""
 
 
-def _missing_names(sentence: str, missing: set[str]) -> int:
+def _missing_names(sentence: str, missing: frozenset[str]) -> int:
     if not missing:
         return 0
     return len({stem(name.lower()) for name in _NAME_PATTERN.findall(sentence)} & missing)
 
 
 def _negated(sentence: Sentence) -> bool:
-    return any(word in _NEGATIONS or word.endswith("n't") for word in sentence.words)
+    return not _NEGATIONS.isdisjoint(sentence.words)
 
 
 _FAULTS = {
@@ -195,8 +219,9 @@ _FAULTS = {
 
 
 def _explain(findings: Sequence[_Finding]) -> str:
-    faults = Counter(finding.fault for finding in findings if finding.fault)
-    if not faults:
+    faulty = [finding.fault for finding in findings if finding.fault]
+    if not faulty:
         return f"all {len(findings)} sentences are supported"
+    faults = Counter(faulty)
     kinds = ", ".join(f"{count} {_FAULTS[fault]}" for fault, count in faults.most_common())
-    return f"{faults.total()} of {len(findings)} sentences are not in the contexts: {kinds}"
+    return f"{len(faulty)} of {len(findings)} sentences are not in the contexts: {kinds}"

@@ -15,7 +15,7 @@ import orjson
 from collector.core.model import JSON, Trace
 from scorers.base import Evidence, Score, scorer
 from scorers.patterns import PatternSet
-from scorers.text import clipped_note, read
+from scorers.text import clipped_note, read, read_passage
 
 _MOST_PIECES = 200
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
@@ -102,7 +102,7 @@ def context_injection(trace: Trace) -> Score:
     pieces = [(f"context {at}", text) for at, text in enumerate(trace.contexts)]
     pieces += [(f"tool result {at}", _as_text(run.result)) for at, run in enumerate(trace.tool_executions)]
     for name, text in pieces[:_MOST_PIECES]:
-        piece = read(text)
+        piece = read_passage(text)
         clipped = clipped or piece.clipped
         value, evidence = piece.once(_judged_document)
         if value > worst:

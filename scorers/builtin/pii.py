@@ -50,6 +50,7 @@ _NOT_PHONE_BEFORE = re.compile(
 _DATE = re.compile(
     r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}([./-])\d{1,2}\2\d{1,2}(?: .*)?|\(?(?:1\d|20)\d\d ?[-/–] ?(?:1\d\d\d|20\d\d|\d\d)\)?"
 )
+_DIGIT = re.compile("[0-9]")
 _TRAILING = ".,;:!?)]}'\""
 # What every format has a part of that holds neither `@` nor `:` nor five hyphens: an IP address, seven digits that only
 # separators part, or an IBAN's beginning. In ASCII; elsewhere letters may have cases that are not.
@@ -106,7 +107,7 @@ def _may_hold_any(text: str) -> bool:
     """A cheap necessary condition: most answers hold nothing of the kind, and a few small numbers."""
     if "@" in text or "://" in text:
         return True
-    if not any(map(str.isdigit, text)):
+    if _DIGIT.search(text) is None:
         return False
     if not text.isascii() or ":" in text or text.count("-") >= 5:
         return True

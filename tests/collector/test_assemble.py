@@ -84,6 +84,23 @@ def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
     assert (revised.revision, len(revised.spans)) == (1, 2)
 
 
+def test_what_was_told_of_the_scores_comes_back_with_the_next_revision_also_after_a_restart() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 2, root=True)])
+    under.add_tick(1, T0 + 10 * SECOND)
+    for ready in under.ready():
+        under.scored(ready, 5)
+    memories = {key: memory for key, memory in under.take_memories().items() if memory is not None}
+    again = assembler()
+    again.restore(memories, under.clock.to_json())
+    again.add_spans(0, [span(1, 1, 0, 2, root=True)])
+    again.recalled()
+    for one in (under, again):
+        one.add_spans(2, [span(1, 2, 3, 4)])
+        one.add_tick(3, T0 + 20 * SECOND)
+        assert [(ready.revision, ready.scored) for ready in one.ready()] == [(1, 5)]
+
+
 def test_a_late_log_record_revises_too() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 1, 0, 1, root=True)])

@@ -1,7 +1,7 @@
 """Points and changes as JSON: round trips, and strict decoding."""
 
 from contextlib import suppress
-from dataclasses import asdict
+from typing import Any
 
 import orjson
 import pytest
@@ -15,19 +15,17 @@ from drift.base import (
     Estimate,
     Point,
     decode_change,
-    decode_point,
+    decode_points,
     detector,
     encode_change,
-    encode_point,
+    encode_points,
 )
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 number = st.floats(allow_nan=False, allow_infinity=False)
 moment = st.integers(0, 2**62)
-points = st.builds(
-    Point, text, text, text, text, moment, number, st.sampled_from([True, False, None]), number,
-    st.dictionaries(text, text, max_size=5), text, st.integers(0, 1000),
-)  # fmt: skip
+heads = st.tuples(text, moment, st.dictionaries(text, text, max_size=5))
+rows = st.tuples(text, text, number, st.sampled_from([True, False, None]), number, text, st.booleans())
 estimates = st.builds(Estimate, number, number, number, number)
 carriers = st.builds(
     Carrier, text, text, number, st.none() | number, st.none() | number, st.booleans(), number, number, number
@@ -39,13 +37,24 @@ changes = st.builds(
     st.lists(text, max_size=3), st.booleans(), st.none() | moment, st.integers(0, 99), text, text, number,
 )  # fmt: skip
 
-POINT = Point("s", "m", "t", "", 5, 0.5, True, 1.0, {"service": "shop"}, "e", 0)
+POINT = Point("m", "t", "", 5, 0.5, True, 1.0, {"service": "shop"}, "e", False)
+ROW = ["m", "", 0.5, True, 1.0, "e", False]
+HEAD = {"trace_id": "t", "at_ns": 5, "slices": {"service": "shop"}, "points": [ROW]}
 
 
 @settings(deadline=None)
-@given(points)
-def test_a_point_survives_json(point: Point) -> None:
-    assert decode_point(encode_point(point)) == point
+@given(heads, st.lists(rows, min_size=1, max_size=4))
+def test_the_points_of_an_evaluation_survive_json(head: Any, told: list[Any]) -> None:
+    trace_id, at_ns, slices = head
+    points = [
+        Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator, corrects)
+        for metric, span_id, value, passed, probability, evaluator, corrects in told
+    ]
+    assert decode_points(encode_points(points)) == points
+
+
+def test_a_point_is_written_as_documented() -> None:
+    assert orjson.loads(encode_points([POINT])) == HEAD
 
 
 @settings(deadline=None)
@@ -57,36 +66,53 @@ def test_a_change_survives_json(change: Change) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("value", None), ("value", "1"), ("value", True), ("at_ns", 1.5), ("at_ns", -1), ("at_ns", True), ("passed", 1),
-        ("passed", "yes"), ("metric", None), ("metric", "x" * 5000), ("slices", []), ("slices", {"a": 1}),
-        ("slices", {str(i): "" for i in range(100)}), ("revision", "0"), ("revision", False), ("probability", []),
+        ("trace_id", None), ("at_ns", 1.5), ("at_ns", -1), ("at_ns", True), ("slices", []), ("slices", {"a": 1}),
+        ("slices", {str(i): "" for i in range(100)}), ("points", {}), ("points", [[]]), ("points", ["mmmmmmm"]),
         ("unknown_field", 1),
     ],
 )  # fmt: skip
+def test_a_wrong_field_of_points_is_named(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match="a point is" if field == "points" and value else field):
+        decode_points(orjson.dumps({**HEAD, field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("value", None), ("value", "1"), ("value", True), ("passed", 1), ("passed", "yes"), ("metric", None),
+        ("metric", "x" * 5000), ("span_id", 7), ("corrects", 0), ("corrects", None), ("probability", []),
+        ("evaluator_id", None),
+    ],
+)  # fmt: skip
 def test_a_wrong_field_of_a_point_is_named(field: str, value: object) -> None:
+    names = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
+    row = [value if name == field else known for name, known in zip(names, ROW, strict=True)]
     with pytest.raises(ValueError, match=field):
-        decode_point(orjson.dumps({**asdict(POINT), field: value}))
+        decode_points(orjson.dumps({**HEAD, "points": [row]}))
+
+
+def test_whole_numbers_are_numbers() -> None:
+    (point,) = decode_points(orjson.dumps({**HEAD, "points": [["m", "", 1, True, 1, "e", False]]}))
+    assert (type(point.value), point.value, type(point.probability)) == (float, 1.0, float)
 
 
 def test_a_missing_field_is_named() -> None:
-    raw = asdict(POINT)
-    del raw["trace_id"]
     with pytest.raises(ValueError, match="trace_id"):
-        decode_point(orjson.dumps(raw))
+        decode_points(orjson.dumps({name: value for name, value in HEAD.items() if name != "trace_id"}))
 
 
 def test_numbers_that_json_cannot_hold_are_not_written() -> None:
     for value in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="finite"):
-            encode_point(Point("s", "m", "t", "", 5, value, True, 1.0, {}, "e"))
+            encode_points([Point("m", "t", "", 5, value, True, 1.0, {}, "e")])
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 255))
 def test_any_bytes_are_read_or_refused(noise: bytes, at: int, byte: int) -> None:
-    good = encode_point(POINT)
+    good = encode_points([POINT])
     for data in (noise, good[:at] + bytes([byte]) + good[at + 1 :], good[:at]):
-        for decode in (decode_point, decode_change):
+        for decode in (decode_points, decode_change):
             with suppress(ValueError):
                 decode(data)
 

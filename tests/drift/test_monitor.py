@@ -41,9 +41,7 @@ def traffic(
             at += round(rng.expovariate(1 / gap_seconds) * SECOND) + 1
             good = rng.random() < rate
             named = {"service": "shop", **slices}
-            yield Point(
-                f"s{number}", metric, f"{seed:016x}{number:016x}", "", at, float(good), good, 1.0, named, "e", 0
-            )
+            yield Point(metric, f"{seed:016x}{number:016x}", "", at, float(good), good, 1.0, named, "e")
             number += 1
 
 
@@ -163,7 +161,7 @@ def test_null_streams_stay_within_the_budget() -> None:
         at += round(rng.expovariate(1 / 5) * SECOND)
         good = rng.random() < 0.9
         slices = {"service": f"s{rng.randrange(10)}"}
-        changes = watch.update(Point("", "grounded", f"{number}", "", at, float(good), good, 1.0, slices, "e"))
+        changes = watch.update(Point("grounded", f"{number}", "", at, float(good), good, 1.0, slices, "e"))
         pages += sum(change.sequence == 0 and change.paged for change in changes)
     allowed = 0.25 * (at - START) / (3600 * SECOND)
     assert 20 < allowed < 35
@@ -274,6 +272,7 @@ def test_a_point_out_of_range_is_counted_and_harms_nothing(wrong: dict[str, Any]
     watch = watcher(telemetry=telemetry)
     point = next(traffic([(1, 1.0)]))
     assert watch.update(replace(point, **wrong)) == []
+    watch.take_state()
     points = telemetry.counter("driftline_points", "", ("metric", "outcome"))
     assert points.values() == {("grounded", "invalid"): 1}
     assert watch.status() == []
@@ -285,8 +284,9 @@ def test_revised_scores_are_counted_but_not_watched() -> None:
     points = list(traffic([(500, 0.9)]))
     feed(watch, points)
     before = watch.status()
-    assert feed(watch, [replace(point, revision=1, value=0.0, passed=False) for point in points]) == []
+    assert feed(watch, [replace(point, corrects=True, value=0.0, passed=False) for point in points]) == []
     assert watch.status() == before
+    watch.take_state()
     assert telemetry.counter("driftline_revised_points", "", ("metric",)).total() == 500
 
 
@@ -295,6 +295,7 @@ def test_a_point_without_a_verdict_is_no_failure() -> None:
     watch = watcher({"watch": "tokens"}, telemetry=telemetry)
     feed(watch, [replace(point, passed=None, metric="tokens") for point in traffic([(50, 0.0)])])
     assert watch.status() == []
+    watch.take_state()
     assert telemetry.counter("driftline_points", "", ("metric", "outcome")).values() == {("tokens", "no_verdict"): 50}
 
 

@@ -197,6 +197,49 @@ def test_a_late_span_supersedes_the_scores_and_counts_as_a_correction(tmp_path: 
     service.stop()
 
 
+def content(trace: int, at_ns: int) -> Record:
+    """The prompt and the answer of a chat, as log records that trail its span."""
+    request = ExportLogsServiceRequest()
+    logs = request.resource_logs.add().scope_logs.add()
+    for name, said in (("gen_ai.user.message", "How late is it?"), ("gen_ai.choice", "I cannot help with that.")):
+        record = logs.log_records.add()
+        record.trace_id, record.span_id = trace.to_bytes(16, "big"), (1).to_bytes(8, "big")
+        record.time_unix_nano, record.event_name = at_ns, name
+        body = record.body.kvlist_value.values.add()
+        body.key, body.value.string_value = "content", said
+    return Record(request.SerializeToString(), kind=EVENTS_KIND)
+
+
+def genai_chat(trace: int, at_ns: int) -> Record:
+    request = ExportTraceServiceRequest.FromString(chat(trace, 1, at_ns, root=True).value)
+    attribute = request.resource_spans[0].scope_spans[0].spans[0].attributes.add()
+    attribute.key, attribute.value.string_value = "gen_ai.operation.name", "chat"
+    return Record(request.SerializeToString(), kind=TRACES_KIND)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_first_score_that_comes_with_a_revision_is_watched_and_a_corrected_one_is_not(
+    tmp_path: Path, restart: bool
+) -> None:
+    monitors = [{"watch": name, "by": ["service"]} for name in ("refusal", "error")]
+    service = build(offline(configuration(tmp_path, monitors=monitors), tmp_path))
+    feed(service, [genai_chat(1, END_NS), chat(2, 1, END_NS + 60 * SECOND, root=True)])
+    before = service.telemetry.counter("driftline_points", "", ("metric", "outcome")).values()
+    assert before[("error", "watched")] == 1
+    assert ("refusal", "watched") not in before
+    if restart:
+        service.stop()
+        service = build(offline(configuration(tmp_path, monitors=monitors), tmp_path))
+    feed(service, [content(1, END_NS)])
+    feed(service, [chat(1, 2, END_NS, root=False)])
+    points = service.telemetry.counter("driftline_points", "", ("metric", "outcome")).values()
+    assert points[("refusal", "watched")] == 1
+    assert points[("refusal", "revised")] == 1
+    assert points[("error", "revised")] == 2
+    assert points.get(("error", "watched"), 0) == (0 if restart else 1)
+    service.stop()
+
+
 def test_evaluation_results_that_come_back_to_us_do_not_revise(tmp_path: Path) -> None:
     service = build(offline(configuration(tmp_path), tmp_path))
     feed(service, [chat(1, 1, END_NS, root=True), chat(2, 1, END_NS + 60 * SECOND, root=True)])

@@ -1,5 +1,6 @@
 """The view: counts each record once, replaces what a revision replaces, forgets what is old, knows a wrong file."""
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -11,21 +12,22 @@ from collector.core.errors import StoreError
 from driftline.view import View, view_path
 
 
-def decision(scorer: str, kind: str = "scored", reason: str = "ok", value: float | None = 0.5) -> dict[str, object]:
-    record: dict[str, object] = {"scorer": scorer, "decision": kind, "reason": reason}
-    if kind == "scored":
-        record["score"] = {"value": value, "passed": True}
-    return record
+def decision(scorer: str, kind: str = "scored", reason: str = "ok", value: float | None = 0.5) -> list[object]:
+    score = [value, True, None, None, None] if kind == "scored" else None
+    return [scorer, "e", kind, reason, score, None]
 
 
-def sheet(trace: int, revision: int = 0, event_ns: int = 1000, *decisions: dict[str, object]) -> bytes:
+def sheet(trace: int, revision: int = 0, event_ns: int = 1000, *decisions: list[object]) -> bytes:
     return orjson.dumps(
         {
             "trace_id": f"{trace:032x}",
             "revision": revision,
             "event_ns": event_ns,
             "slices": {"service": "shop"},
-            "decisions": decisions or [decision("groundedness"), decision("refusal", "filtered", "needs:answer")],
+            "rate": 1.0,
+            "upstream": 1.0,
+            "rate_rule": "sample.rate",
+            "rows": decisions or [decision("groundedness"), decision("refusal", "filtered", "needs:answer")],
         }
     )
 
@@ -131,3 +133,17 @@ def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:
 
 def test_the_view_lies_beside_its_store() -> None:
     assert view_path(Path("/var/lib/driftline.db")) == Path("/var/lib/driftline.view.db")
+
+
+def test_a_view_of_another_version_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    view = View(path)
+    view.add_sheets(entries(sheet(1)))
+    view.close()
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA user_version = 1")
+    other.close()
+    again = View(path)
+    assert again.empty
+    assert again.trace_count() == 0
+    again.close()

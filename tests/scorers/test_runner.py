@@ -121,7 +121,9 @@ def test_evaluation_counts_nothing_until_it_is_recorded() -> None:
     decisions = runner.evaluate(TRACE, Admission(0.1, 0.25, 1.0, "sample.rate"))
     values = {name: instrument for instrument in telemetry.instruments() if (name := instrument.name)}
     assert values["driftline_evaluations"].values() == {}  # type: ignore[attr-defined]
-    runner.record(TRACE, decisions)
+    tally = runner.tally()
+    tally.add(TRACE, decisions)
+    runner.record(tally)
     assert values["driftline_evaluations"].values() == {("one", "passed"): 1}  # type: ignore[attr-defined]
     assert values["driftline_decisions"].values() == {("one", "scored", "ok"): 1}  # type: ignore[attr-defined]
     assert values["driftline_valid"].values() == {("one", "shop"): 4}  # type: ignore[attr-defined]
@@ -138,7 +140,9 @@ def test_evaluation_counts_nothing_until_it_is_recorded() -> None:
 def test_seconds_are_not_a_ratio() -> None:
     telemetry = Telemetry()
     runner = Runner([scorer(name="one", unit="seconds")(lambda trace: 0.7)], telemetry)
-    runner.record(TRACE, runner.evaluate(TRACE, EVERYTHING))
+    tally = runner.tally()
+    tally.add(TRACE, runner.evaluate(TRACE, EVERYTHING))
+    runner.record(tally)
     ratio = telemetry.histogram("driftline_score_ratio", "", ("scorer", "service"), buckets=(), unit="ratio")
     assert ratio.values() == {}
     runner.close()

@@ -6,11 +6,11 @@ import pytest
 
 from collector.core import errors
 from collector.core.clock import FakeClock, SystemClock
-from collector.core.errors import DriftlineError, Fenced, Overloaded, Rejected, StoreError, UserError
+from collector.core.errors import DriftlineError, Fenced, Lost, Overloaded, Rejected, StoreError, UserError
 
 
 def test_all_of_ours_have_one_base_and_are_no_kind_of_each_other() -> None:
-    ours = [Rejected, Overloaded, Fenced, StoreError, UserError]
+    ours = [Rejected, Overloaded, Lost, Fenced, StoreError, UserError]
     assert all(one.__bases__ == (DriftlineError,) for one in ours)
     assert {name for name in vars(errors) if not name.startswith("_")} == {one.__name__ for one in ours} | {
         "DriftlineError"

@@ -160,3 +160,25 @@ def test_threads_lose_no_counts_and_make_no_second_instrument() -> None:
     assert counter.values() == {("x",): THREADS * EACH / 2, ("y",): THREADS * EACH / 2}
     assert histogram.values()[()].counts == [0, THREADS * EACH]
     assert histogram.values()[()].sum == 2 * THREADS * EACH
+
+
+def test_many_at_once_is_the_same_as_one_by_one() -> None:
+    telemetry = Telemetry()
+    one, many = (telemetry.counter(name, "", ["a"]) for name in ("one", "many"))
+    for label in ("x", "y", "x"):
+        one.add(2, label)
+    many.add_all({("x",): 4, ("y",): 2})
+    assert one.values() == many.values()
+    single, batch = (telemetry.histogram(name, "", ["a"], buckets=(1, 2)) for name in ("single", "batch"))
+    exemplars = [Exemplar("t", f"{number}", float(number), 0) for number in range(4)]
+    for exemplar in exemplars:
+        single.observe(exemplar.value, "x", exemplar=exemplar)
+    batch.observe_all([exemplar.value for exemplar in exemplars], "x", exemplars=exemplars)
+    assert single.values() == batch.values()
+
+
+def test_many_at_once_fold_past_the_limit_too() -> None:
+    telemetry = Telemetry(limit=1)
+    counter = telemetry.counter("c", "", ["a"], fold=["a"])
+    counter.add_all({("x",): 1, ("y",): 2, ("z",): 3})
+    assert counter.values() == {("x",): 1, (OTHER,): 5}
