@@ -52,7 +52,7 @@ def pasted(messages: Sequence[Message]) -> Pasted:
     >>> pasted([Message("user", "Context:\\n[a] Tea is hot.\\n[b] Ice is cold.\\n\\nQuestion: Is tea hot?")])
     Pasted(passages=('[a] Tea is hot.', '[b] Ice is cold.'), question='Is tea hot?')
     """
-    last_user = next((message for message in reversed(messages) if message.role == "user" and message.text), None)
+    last_user = _last_user(messages)
     sources = [message for message in messages if message.role == "system" and message.text]
     if last_user is not None:
         sources.append(last_user)
@@ -68,13 +68,34 @@ def pasted(messages: Sequence[Message]) -> Pasted:
     return Pasted(tuple(dict.fromkeys(passages)), question)
 
 
+def asked_below(messages: Sequence[Message]) -> str | None:
+    """The question of `pasted`, without looking for the passages."""
+    last_user = _last_user(messages)
+    said = (last_user.text or "")[:_LONGEST] if last_user is not None else ""
+    return None if _block(said) is None else _question(said)
+
+
+def _last_user(messages: Sequence[Message]) -> Message | None:
+    return next((message for message in reversed(messages) if message.role == "user" and message.text), None)
+
+
+def _first(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
+    """What `pattern.search` finds, for a pattern that begins with a line: far quicker, as prompts have few lines."""
+    start = 0
+    while (found := pattern.match(said, start)) is None:
+        start = said.find("\n", start) + 1
+        if not start:
+            return None
+    return found
+
+
 def _block(said: str) -> str | None:
-    tag = _TAG.search(said)
+    tag = _TAG.search(said) if "<" in said else None
     if tag:
         closing = said.find(f"</{tag[1]}>", tag.end())
         if closing >= 0:
             return said[tag.end() : closing]
-    heading = _HEADING.search(said)
+    heading = _first(_HEADING, said)
     if heading is None:
         return None
     rest = said[heading.end() :]
@@ -83,14 +104,20 @@ def _block(said: str) -> str | None:
         inside = rest.lstrip("\n")[ruler.end() :]
         end = _RULER.search(inside)
         return inside[: end.start()] if end else inside
-    question = _QUESTION.search(rest)
+    question = _first(_QUESTION, rest)
     return rest[: question.start()] if question else rest
 
 
 def _question(said: str) -> str | None:
-    found = None
-    for heading in _QUESTION.finditer(said):
-        found = said[heading.end() :]
+    """What stands under the last heading of a question."""
+    found, start = None, 0
+    while True:
+        heading = _QUESTION.match(said, start)
+        if heading is not None:
+            found = said[heading.end() :]
+        start = said.find("\n", heading.end() if heading is not None else start) + 1
+        if not start:
+            break
     if found is None:
         return None
     return found.strip().split("\n\n", 1)[0].strip() or None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from collector.contexts import Pasted, pasted
+from collector.contexts import Pasted, asked_below, pasted
 from collector.core.model import JSON, LLMCall, Message, Retrieval, Trace
 from collector.dialects.mapping import first
 from collector.dialects.messages import read_turns
@@ -73,7 +73,7 @@ def _question(calls: Sequence[LLMCall], outermost: Seen | None, answering: LLMCa
         if call is not None:
             said = last_said(call.input_messages)
             if said:
-                return pasted(call.input_messages).question or said
+                return asked_below(call.input_messages) or said
     return None
 
 

@@ -29,7 +29,7 @@ def scores_of(scorer: Scorer, returned: object) -> list[Score]:
     """
     if returned is None:
         return []
-    if isinstance(returned, Score | float):  # nearly always; the check below is slow
+    if isinstance(returned, (Score, float)):  # nearly always; the check below is slow
         return [_checked(scorer, _as_score(scorer, returned))]
     if isinstance(returned, Sequence) and not isinstance(returned, str | bytes):
         return _several(scorer, returned)

@@ -7,6 +7,8 @@ _TEXTS = ("page_content", "pageContent", "content", "text", "chunk", "passage", 
 _IDS = ("id", "doc_id", "document_id", "docId", "documentId", "id_", "node_id", "chunk_id", "doc_uri")
 _SCORES = ("score", "relevance_score", "relevanceScore", "similarity", "similarity_score", "rerank_score")
 _WRAPPERS = ("kwargs", "node", "document", "data")  # serialised constructors, LlamaIndex nodes with score
+_WRAPPER_KEYS = frozenset(_WRAPPERS)
+_NO_METADATA: dict[str, JSON] = {}
 
 
 def read_documents(value: JSON) -> list[Document] | None:
@@ -37,27 +39,39 @@ def read_document(value: JSON) -> Document | None:
         return Document(value) if value and not (value[0] == "<" and value[-1] == ">") else None  # no `repr`
     if not isinstance(value, dict):
         return None
-    inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
-    if inner is not None:
-        value = {**inner, **{key: item for key, item in value.items() if key in _SCORES}}
-    metadata = mapping(value.get("metadata")) or mapping(value.get("meta"))
-    said = next((found for key in _TEXTS if (found := text(value.get(key)))), None)
+    if not _WRAPPER_KEYS.isdisjoint(value):
+        value = _unwrapped(value)
+    metadata = _NO_METADATA
+    if "metadata" in value or "meta" in value:
+        metadata = mapping(value.get("metadata")) or mapping(value.get("meta"))
+    said = next((found for key in _TEXTS if key in value and (found := text(value[key]))), None)
     identity = _first_word(value, _IDS) or _first_word(metadata, _IDS)
     if said is None and identity is None:
         return None
     return Document(said, identity, _score(value, metadata))
 
 
+def _unwrapped(value: dict[str, JSON]) -> dict[str, JSON]:
+    inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
+    return value if inner is None else {**inner, **{key: item for key, item in value.items() if key in _SCORES}}
+
+
 def _first_word(value: dict[str, JSON], keys: tuple[str, ...]) -> str | None:
-    return next((found for key in keys if (found := word(value.get(key))) is not None), None)
+    for key in keys:
+        if key in value:
+            found = word(value[key])
+            if found is not None:
+                return found
+    return None
 
 
 def _score(value: dict[str, JSON], metadata: dict[str, JSON]) -> float | None:
     for place in (value, metadata):
         for key in _SCORES:
-            score = real(place.get(key))
-            if score is not None:
-                return score
+            if key in place:
+                score = real(place[key])
+                if score is not None:
+                    return score
     for key, item in metadata.items():
         if key.endswith("score"):
             score = real(item)

@@ -146,10 +146,13 @@ def first_turns(view: View, readers: TurnReaders) -> list[Turn]:
 
 
 def _fill(operation: Operation, view: View, table: Mapping[str, Sources], fields: Mapping[str, Any]) -> None:
+    attributes = view.attributes
     for name, sources in table.items():
-        value = first(view, sources, fields[name])
-        if value is not None:
-            setattr(operation, name, value)
+        for source in sources:  # as in `first`, without a call for each of a dozen fields
+            value = attributes.get(source) if isinstance(source, str) else source(view)
+            if value is not None and (value := fields[name](value)) is not None:
+                setattr(operation, name, value)
+                break
 
 
 def _times(view: View, dialect: Dialect) -> dict[str, Any]:

@@ -86,8 +86,14 @@ def _message(value: dict[str, JSON], role: Role) -> Iterator[Turn]:
 _ASSISTANT_ITEMS = frozenset({"function_call", "reasoning", "tool_use", "custom_tool_call", "output_text"})
 
 
+_PLAIN_KEYS = frozenset({"role", "parts", "content", "finish_reason"})
+
+
 def _extras(turn: Turn, value: dict[str, JSON]) -> None:
     """What stands beside the content."""
+    if value.keys() <= _PLAIN_KEYS:  # nearly always
+        turn.finish = finish_reason(value.get("finish_reason"))
+        return
     for key in ("tool_calls", "toolCalls"):
         calls = parsed(value.get(key))
         if isinstance(calls, list):

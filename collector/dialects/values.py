@@ -91,7 +91,7 @@ def word(value: JSON) -> str | None:
         return value or None
     if isinstance(value, list):
         return word(value[0]) if value else None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return None
 
@@ -102,6 +102,8 @@ def count(value: JSON) -> int | None:
     >>> count(3), count("12"), count(4.0), count(-1), count(True)
     (3, 12, 4, None, None)
     """
+    if type(value) is int:  # nearly always
+        return value if value >= 0 else None
     number = real(value)
     if number is None or number < 0 or number != int(number):
         return None
@@ -114,7 +116,7 @@ def real(value: JSON) -> float | None:
     >>> real("0.912"), real("nan"), real([1])
     (0.912, None, None)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = float(value)

@@ -60,18 +60,26 @@ def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT) -> Span:
         start_ns=part.start_ns,
         end_ns=part.end_ns,
         attributes=reader.attributes(message.attributes),
-        events=[
-            SpanEvent(event.name, event.time_unix_nano, reader.attributes(event.attributes))
-            for event in message.events[: limits.events]
-        ],
-        links=[(link.trace_id.hex(), link.span_id.hex()) for link in message.links[: limits.events]],
+        events=_events(message.events, reader, limits) if message.events else [],
+        links=_links(message.links, limits) if message.links else [],
         status_code=part.status_code,
-        status_message=message.status.message,
+        status_message=message.status.message if message.HasField("status") else "",
         scope_name=scope_name,
         scope_version=scope_version,
         resource=_resource(part.origin.resource, limits),
         truncated=reader.truncated,
     )
+
+
+def _events(events: Any, reader: "_Reader", limits: DecodeLimits) -> list[SpanEvent]:
+    return [
+        SpanEvent(event.name, event.time_unix_nano, reader.attributes(event.attributes))
+        for event in events[: limits.events]
+    ]
+
+
+def _links(links: Any, limits: DecodeLimits) -> list[tuple[str, str]]:
+    return [(link.trace_id.hex(), link.span_id.hex()) for link in links[: limits.events]]
 
 
 def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT) -> LogEvent:

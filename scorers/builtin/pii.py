@@ -53,8 +53,10 @@ _DATE = re.compile(
 _DIGIT = re.compile("[0-9]")
 _TRAILING = ".,;:!?)]}'\""
 # What every format has a part of that holds neither `@` nor `:` nor five hyphens: an IP address, seven digits that only
-# separators part, or an IBAN's beginning. In ASCII; elsewhere letters may have cases that are not.
-_NUMERIC_PART = re.compile(r"\d(?:\.\d|(?:[ ./()-]{0,4}\d){6})|(?<=[A-Za-z]{2})\d\d")
+# separators part, or an IBAN's beginning. In ASCII; elsewhere letters may have cases that are not. Each begins with a
+# digit, so that the search skips all else.
+_NUMBER_PART = re.compile(r"[0-9](?:\.[0-9]|(?:[ ./()-]{0,4}[0-9]){6})")
+_CHECK_DIGITS = re.compile(r"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})")
 
 
 @scorer(name="pii", needs=("answer",), range=(0, 1), passing="== 0", better="lower", version="1")
@@ -111,7 +113,7 @@ def _may_hold_any(text: str) -> bool:
         return False
     if not text.isascii() or ":" in text or text.count("-") >= 5:
         return True
-    return _NUMERIC_PART.search(text) is not None
+    return _NUMBER_PART.search(text) is not None or _CHECK_DIGITS.search(text) is not None
 
 
 def _overlaps(span: Span, others: Iterable[Span]) -> bool:

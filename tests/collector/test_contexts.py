@@ -1,8 +1,11 @@
 """The narrow heuristic that finds pasted passages in prompts."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from collector.contexts import Pasted, pasted
+from collector import contexts
+from collector.contexts import Pasted, asked_below, pasted
 from collector.core.model import Message
 
 
@@ -63,3 +66,37 @@ def test_without_a_heading_there_is_no_context(said: str) -> None:
 
 def test_a_huge_prompt_is_searched_only_so_far() -> None:
     assert pasted(user("x" * 500_000 + "\nContext:\nTea.")).passages == ()
+
+
+PIECES = st.sampled_from(
+    [
+        "Context:",
+        "Question:",
+        "## Question: ",
+        "query : ",
+        "context",
+        "tea",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        ".",
+        "-----",
+        "[a] ",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_line_by_line_finds_what_the_plain_search_finds(said: str) -> None:
+    for pattern in (contexts._HEADING, contexts._QUESTION):
+        found, plain = contexts._first(pattern, said), pattern.search(said)
+        assert (found and found.span()) == (plain and plain.span())
+    every = list(contexts._QUESTION.finditer(said))
+    below = said[every[-1].end() :].strip().split("\n\n", 1)[0].strip() if every else ""
+    assert contexts._question(said) == (below or None)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_the_question_alone_is_that_of_the_whole(said: str) -> None:
+    assert asked_below(user(said)) == pasted(user(said)).question
