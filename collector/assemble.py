@@ -189,12 +189,12 @@ class Assembler:
                 yield self._close(held, incomplete=not held.has_root)
 
     def scored(self, ready: Ready, bits: int) -> None:
-        """Remember of a trace that was just taken, as bits that mean nothing here, which scorers it has scores of."""
-        if bits != ready.scored:
-            self._memories[ready.trace_id].scored = bits
-            held = self._held.get(ready.trace_id)
-            if held is not None:
-                held.scored = bits
+        """Remember of a trace that was taken, as bits that mean nothing here, which scorers it has scores of."""
+        memory, held = self._memories.get(ready.trace_id), self._held.get(ready.trace_id)
+        if memory is not None:  # it is gone if the trace was let go and no record of it will be read again
+            memory.scored = bits
+        if held is not None:
+            held.scored = bits
 
     def next_due_ns(self) -> int | None:
         """The event time at which `ready` will next have something, as the clock must reach it."""

@@ -68,18 +68,31 @@ class Evaluator:
         """An empty one."""
         return Batch(self._runner.tally())
 
-    def evaluate(self, ready: Ready, batch: Batch, told: Container[str] = ()) -> Sequence[Decision]:
-        """Evaluate a revision of a trace, into `batch`; `told` are the scorers that gave a score to an earlier one."""
+    def evaluate(self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch) -> list[list[Decision]]:
+        """Evaluate revisions of traces, into `batch`.
+
+        Args:
+            items: each with the scorers that gave a score to an earlier revision.
+            batch: where to put what comes of them.
+        """
+        admitted = [self._admit(ready) for ready, _ in items]
+        found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
+        for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
+            self._put(batch, ready, trace, slices, admission, decisions, told)
+        return found
+
+    def _admit(self, ready: Ready) -> tuple[Trace, Slices, Admission]:
+        """The sampling decision, and as much of the trace as it leaves to be scored."""
         failed = any(item.status_code == STATUS_ERROR for item in ready.spans)
         trace_state = _trace_state(ready)
         admission = self._sampler.admit(ready.trace_id, failed, {}, trace_state)
         if not self._sampler.needs_slices and not self._wanted(admission):
-            return self._put(batch, ready, Trace(ready.trace_id.hex(), error=failed), {}, admission, told)
+            return Trace(ready.trace_id.hex(), error=failed), {}, admission
         trace = self._understand(ready)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._sampler.admit(ready.trace_id, failed, slices, trace_state)
-        return self._put(batch, ready, trace, slices, admission, told)
+        return trace, slices, admission
 
     def record(self, batch: Batch) -> None:
         """Tell metrics and events of evaluations that were committed."""
@@ -93,9 +106,15 @@ class Evaluator:
         return any(admission.includes(scorer.rate) for scorer in self._runner.scorers)
 
     def _put(
-        self, batch: Batch, ready: Ready, trace: Trace, slices: Slices, admission: Admission, told: Container[str]
-    ) -> Sequence[Decision]:
-        decisions = self._runner.evaluate(trace, admission)
+        self,
+        batch: Batch,
+        ready: Ready,
+        trace: Trace,
+        slices: Slices,
+        admission: Admission,
+        decisions: Sequence[Decision],
+        told: Container[str],
+    ) -> None:
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
         points = _points(trace, ready, decisions, slices, told)
@@ -106,7 +125,6 @@ class Evaluator:
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
-        return decisions
 
     def _understand(self, ready: Ready) -> Trace:
         trace_id = ready.trace_id.hex()

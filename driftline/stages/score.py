@@ -36,6 +36,7 @@ are about a trace, not part of it, and would revise it for ever."""
 
 _POSITION = "position"
 _MEMORY = "trace:"
+_TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
 _EVALUATIONS_PER_COMMIT = 1000  # bounds what a crash makes us do again, and how far metrics lag behind a backlog
 
 
@@ -191,10 +192,15 @@ class Worker:
             self.assembler.add_tick(entry.offset, int(entry.value))
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
-        for item in ready:
-            told = [name for name, bit in self._bits.items() if item.scored & bit] if item.scored else ()
-            decisions = self._evaluator.evaluate(item, self.batch, told)
-            self.assembler.scored(item, item.scored | self._scored(decisions))
+        items = [(item, self._told(item)) for item in ready]
+        for first in range(0, len(items), _TRACES_AT_ONCE):
+            some = items[first : first + _TRACES_AT_ONCE]
+            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch), strict=True):
+                self.assembler.scored(item, item.scored | self._scored(decisions))
+
+    def _told(self, ready: Ready) -> Sequence[str]:
+        """The scorers that gave a score to an earlier revision."""
+        return [name for name, bit in self._bits.items() if ready.scored & bit] if ready.scored else ()
 
     def _scored(self, decisions: Sequence[Decision]) -> int:
         """The scorers that gave a score, as bits."""
