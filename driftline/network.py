@@ -12,6 +12,7 @@ from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import address_text
 from collector.receivers.otlp_grpc import GrpcReceiver
 from collector.receivers.otlp_http import HttpReceiver
+from collector.wire.route import route
 from driftline.config import ListenConfig, split_address
 from driftline.web.server import Web
 from driftline.web.source import Source
@@ -53,12 +54,17 @@ class Network:
 
     async def inbox(self, kind: str, body: bytes) -> None:
         """Done when the request is durable."""
-        await asyncio.wrap_future(self._engine.append(SPANS, [Record(body, kind=kind)]))
+        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body)))
 
     def inbox_batch(self, requests: Sequence[tuple[str, bytes]]) -> None:
         """Returns when the requests are durable."""
-        records = [Record(body, kind=kind) for kind, body in requests]
+        records = [record for kind, body in requests for record in self._records(kind, body)]
         self._engine.append(SPANS, records).result(_APPEND_SECONDS)
+
+    def _records(self, kind: str, body: bytes) -> list[Record]:
+        """A request as records of the inbox: where that has partitions, all of a trace goes to one of them."""
+        routed = route(kind, body, self._engine.partitions(SPANS))
+        return [Record(part, kind=kind, partition=number) for number, part in routed]
 
     def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
         """Keep a message that can never be accepted, for somebody to look at."""

@@ -168,7 +168,7 @@ class Worker:
         reached_ns = self._newest_when_touched_ns + round((monotonic - self._touched) * 1e9)
         if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
             return None
-        return Record(str(reached_ns).encode(), kind=TICK_KIND)
+        return Record(str(reached_ns).encode(), kind=TICK_KIND, partition=self._partition.number)
 
     def _end_recall(self) -> None:
         """Everything that was processed before the restart was read again."""

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from collector.core.model import Trace
@@ -98,3 +102,26 @@ def test_known_to_be_wrong_a_false_relation_of_known_words_passes() -> None:
 
 def test_known_to_be_wrong_a_free_paraphrase_loses() -> None:
     assert value("Construction finished before the second world war started.") < 0.75
+
+
+_TIES = """
+from collector.core.model import Trace
+from scorers.builtin.groundedness import groundedness
+contexts = ["The red boat is not old. The green boat is old.", "A blue boat was sold. No boat was bought in May."]
+answers = ["The boat is old and blue.", "A red boat was not bought.", "The green one was sold in May, not the blue."]
+print([groundedness(Trace("t", answer=answer, contexts=contexts)) for answer in answers])
+"""
+
+
+def test_a_score_does_not_depend_on_the_order_of_sets_in_a_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _TIES],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(6)
+    }
+    assert len(told) == 1
