@@ -1,7 +1,7 @@
 """The metrics of scoring."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from collector.core.model import Trace
 from collector.core.telemetry import Exemplar, Labels, Telemetry
@@ -68,12 +68,12 @@ class Results:
             fold=("scorer",),
         )
 
-    def ran(self, seconds: Mapping[str, Sequence[float]], suspended: Collection[str] = ()) -> None:
-        """Note how long runs of scorers took, and which are called no more."""
-        for name, values in seconds.items():
-            self._seconds.observe_all(values, name)
-        for name in suspended:
-            self._suspended.set(1, name)
+    def ran(self, scorer: str, seconds: Sequence[float], suspended: bool) -> None:
+        """Note how long runs of a scorer took, and whether it is called no more."""
+        if seconds:
+            self._seconds.observe_all(seconds, scorer)
+        if suspended:
+            self._suspended.set(1, scorer)
 
     def tally(self) -> "Tally":
         """An empty one."""
