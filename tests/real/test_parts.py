@@ -83,7 +83,8 @@ def test_kafka_remembers_a_groups_offsets(kafka: KafkaBroker, unique_name: Uniqu
     with kafka.producer() as producer:
         producer.send(topic, b"one").get(timeout=30)
     with kafka.consumer(topic, group_id=group, enable_auto_commit=False) as consumer:
-        wait_until(lambda: consumer.poll(timeout_ms=200), "a record", every_seconds=0)
+        # the first group makes the broker create its topic of offsets, which takes long on a busy machine
+        wait_until(lambda: consumer.poll(timeout_ms=200), "a record", deadline_seconds=120, every_seconds=0)
         consumer.commit()
     assert kafka.committed(group, topic) == {0: 1}
 
