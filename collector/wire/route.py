@@ -4,18 +4,14 @@ What spans share (resource, scope) is repeated in each part; the spans themselve
 """
 
 import zlib
-from collections.abc import Iterator
-from typing import Any
-
-from google.protobuf.message import DecodeError
 
 from collector.core.engine import TRACES_KIND
-from collector.wire.schema import Group, LogHead, Request, SpanHead
+from collector.core.model import Origin
+from collector.wire.schema import Group, LogHead, LogHeads, Request, SpanHead, SpanHeads
+from collector.wire.split import heads, scopes
 
 MAX_PART_BYTES = 512 * 1024
 """A part is closed once it is as long; only a single span or record can make one longer."""
-
-_NO_TRACE = b""
 
 
 def partition_of(trace_id: bytes, partitions: int) -> int:
@@ -33,61 +29,39 @@ def route(kind: str, body: bytes, partitions: int) -> list[tuple[int, bytes]]:
     """
     if partitions == 1:
         return [(0, body)]
-    head_view = SpanHead if kind == TRACES_KIND else LogHead
+    views = (SpanHeads, SpanHead) if kind == TRACES_KIND else (LogHeads, LogHead)
     parts: dict[int, _Part] = {}
     done: list[tuple[int, bytes]] = []
-    for place, group, scope, raw in _items(body):
-        trace_id = _trace_id(head_view, raw)
-        if trace_id == _NO_TRACE:
-            continue
-        number = partition_of(trace_id, partitions)
-        part = parts.setdefault(number, _Part())
-        part.add(place, group, scope, raw)
-        if part.size >= MAX_PART_BYTES:
-            done.append((number, parts.pop(number).request()))
+    for origin, raws, scope in scopes(body):
+        for raw, head in zip(raws, heads(scope, raws, *views), strict=True):
+            if not head.trace_id:  # of no trace, or no message at all
+                continue
+            number = partition_of(head.trace_id, partitions)
+            part = parts.setdefault(number, _Part())
+            part.add(origin, raw)
+            if part.size >= MAX_PART_BYTES:
+                done.append((number, parts.pop(number).request()))
     return done + [(number, part.request()) for number, part in parts.items()]
 
 
-def _items(body: bytes) -> Iterator[tuple[tuple[int, int], Any, Any, bytes]]:
-    """Each span or record with the place of its scope, its resource group and its scope."""
-    for group_number, group_bytes in enumerate(Request.FromString(body).groups):
-        group = Group.FromString(group_bytes)
-        for scope_number, scope_bytes in enumerate(group.items):
-            scope = Group.FromString(scope_bytes)
-            for raw in scope.items:
-                yield (group_number, scope_number), group, scope, raw
-
-
-def _trace_id(view: Any, raw: bytes) -> bytes:
-    try:
-        trace_id: bytes = view.FromString(raw).trace_id
-    except DecodeError:  # counted when the request was accepted
-        return _NO_TRACE
-    return trace_id
-
-
 class _Part:
-    """What goes to one partition: the spans by scope, the scopes by resource, all in their order."""
+    """What goes to one partition, in its order: runs of spans that share their origin."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._scopes: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
+        self._runs: list[tuple[Origin, list[bytes]]] = []
 
-    def add(self, place: tuple[int, int], group: Any, scope: Any, raw: bytes) -> None:
-        known = self._scopes.get(place)
-        if known is None:
-            known = self._scopes[place] = group, scope, []
-            self.size += sum(map(len, group.head)) + sum(map(len, scope.head))
-        known[2].append(raw)
+    def add(self, origin: Origin, raw: bytes) -> None:
+        if not self._runs or self._runs[-1][0] != origin:
+            self._runs.append((origin, []))
+            self.size += len(origin.resource) + len(origin.scope)
+        self._runs[-1][1].append(raw)
         self.size += len(raw)
 
     def request(self) -> bytes:
-        request, groups = Request(), dict[int, Any]()
-        for (number, _), (group, scope, raws) in self._scopes.items():
-            if number not in groups:
-                groups[number] = Group(head=group.head, schema_url=group.schema_url)
-            part = Group(head=scope.head, items=raws, schema_url=scope.schema_url)
-            groups[number].items.append(part.SerializeToString())
-        request.groups.extend(group.SerializeToString() for group in groups.values())
+        request = Request()
+        for origin, raws in self._runs:
+            scope = Group(head=[origin.scope], items=raws, schema_url=origin.schema_url.encode())
+            request.groups.append(Group(head=[origin.resource], items=[scope.SerializeToString()]).SerializeToString())
         body: bytes = request.SerializeToString()
         return body

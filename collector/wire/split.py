@@ -63,8 +63,8 @@ def split_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> SplitSpan
     """
     result = SplitSpans()
     slices, faults = result.slices, _Faults(result.rejected, "span")
-    for origin, raws, scope in _scopes(body):
-        for raw, head in zip(raws, _heads(scope, raws, SpanHeads, SpanHead), strict=True):
+    for origin, raws, scope in scopes(body):
+        for raw, head in zip(raws, heads(scope, raws, SpanHeads, SpanHead), strict=True):
             trace_id, span_id, parent_id = head.trace_id, head.span_id, head.parent_id
             start_ns, end_ns = head.start_ns, head.end_ns
             if not _is_span(trace_id, span_id, parent_id, start_ns, end_ns) or len(raw) > max_span_bytes:
@@ -97,8 +97,8 @@ def split_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> SplitLogs
     """
     result = SplitLogs()
     faults = _Faults(result.rejected, "log record")
-    for origin, raws, scope in _scopes(body):
-        for raw, head in zip(raws, _heads(scope, raws, LogHeads, LogHead), strict=True):
+    for origin, raws, scope in scopes(body):
+        for raw, head in zip(raws, heads(scope, raws, LogHeads, LogHead), strict=True):
             fault = _log_fault(head, len(raw), max_record_bytes)
             if fault == "no_trace":
                 result.without_trace += 1
@@ -119,10 +119,10 @@ def tally_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> Tally:
     """
     tally = Tally()
     faults = _Faults(tally.rejected, "span")
-    for _, raws, scope in _scopes(body):
+    for _, raws, scope in scopes(body):
         before = len(tally.rejected)
         small = len(scope) <= max_span_bytes
-        for number, head in enumerate(_heads(scope, raws, SpanHeads, SpanHead)):
+        for number, head in enumerate(heads(scope, raws, SpanHeads, SpanHead)):
             size = 0 if small else len(raws[number])
             fine = _is_span(head.trace_id, head.span_id, head.parent_id, head.start_ns, head.end_ns)
             if not fine or size > max_span_bytes:
@@ -144,7 +144,7 @@ def tally_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> Tally:
 # --- the shape of a request ---
 
 
-def _scopes(body: bytes) -> Iterator[tuple[Origin, Any, bytes]]:
+def scopes(body: bytes) -> Iterator[tuple[Origin, Any, bytes]]:
     """Of each ScopeSpans or ScopeLogs: what its items share, their bytes, and its own bytes."""
     seen = 0
     groups = _parse(Request, body, "the request").groups
@@ -185,7 +185,7 @@ def _shared_origin(resource: bytes, scope: bytes, schema_url: bytes) -> Origin:
     return Origin(resource, scope, schema_url.decode("utf-8", "replace"))
 
 
-def _heads(scope_bytes: bytes, raws: Any, all_view: Any, one_view: Any) -> Any:
+def heads(scope_bytes: bytes, raws: Any, all_view: Any, one_view: Any) -> Any:
     """The header view of each item: in one go, or one by one if one of them cannot be parsed (`_BROKEN`)."""
     try:
         return all_view.FromString(scope_bytes).items
