@@ -71,7 +71,7 @@ class Ready:
     events: list[LogSlice]
     incomplete: bool
     event_ns: int  # the end of its last span
-    scored: int = 0  # what `Assembler.scored` was told of earlier revisions
+    scored: int  # what `Assembler.scored` was told of earlier revisions
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Memory:
     last_offset: int
     closed_at_ns: int
     forgotten: bool
-    scored: int = 0
+    scored: int  # what `Assembler.scored` was told
 
 
 class Assembler:

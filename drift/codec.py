@@ -7,6 +7,7 @@ number would be worse than a missing one.
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import isfinite
+from operator import attrgetter
 from typing import Any, cast
 
 import orjson
@@ -15,6 +16,9 @@ from drift.model import Carrier, Change, Estimate, Point
 
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
+_POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "points"})
+_ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
+_row_of = attrgetter(*_ROW)
 _CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS = (
     frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier)
 )
@@ -32,17 +36,7 @@ def encode_points(points: Sequence[Point]) -> bytes:
     for point in points:
         if not (isfinite(point.value) and isfinite(point.probability)):
             raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
-        rows.append(
-            (
-                point.metric,
-                point.span_id,
-                point.value,
-                point.passed,
-                point.probability,
-                point.evaluator_id,
-                point.corrects,
-            )
-        )
+        rows.append(_row_of(point))
     first = points[0]
     return _dumps({"trace_id": first.trace_id, "at_ns": first.at_ns, "slices": first.slices, "points": rows})
 
@@ -76,10 +70,6 @@ def decode_points(data: bytes) -> list[Point]:
             Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator_id, corrects)
         )
     return points
-
-
-_POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "points"})
-_ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
 
 
 def _is_plain(row: list[Any]) -> bool:

@@ -28,7 +28,7 @@ from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
-from driftline.view import View, beside, view_path
+from driftline.view import View, remove_view, view_path
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
@@ -112,8 +112,7 @@ def open_view(config: Config) -> View:
     try:
         config.store.path.parent.mkdir(parents=True, exist_ok=True)
         if not config.store.path.exists():
-            for leftover in (path, *beside(path)):
-                leftover.unlink(missing_ok=True)
+            remove_view(path)
     except OSError as error:
         raise StoreError(f"store.path: {config.store.path} cannot be had: {error}") from None
     return View(path)

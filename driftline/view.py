@@ -41,9 +41,10 @@ CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT
 """
 
 
-def beside(path: Path) -> tuple[Path, Path]:
-    """The files that SQLite keeps beside one in write-ahead mode."""
-    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+def remove_view(path: Path) -> None:
+    """Remove a view with the files that SQLite keeps beside it, as far as they are there."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def view_path(store: Path) -> Path:
@@ -162,8 +163,7 @@ class View:
             (version,) = writer.execute("PRAGMA user_version").fetchone()
             if version not in (0, VIEW_VERSION):
                 writer.close()
-                for old in (self.path, *beside(self.path)):  # the logs have all that it had
-                    old.unlink(missing_ok=True)
+                remove_view(self.path)  # the logs have all that it had
                 writer = self._connect()
             writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
         except (sqlite3.Error, OSError) as error:

@@ -47,26 +47,14 @@ def score_id(trace_id: str, span_id: str | None, scorer: str, revision: int) -> 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:
     """A plain dictionary, without what is empty."""
-    record: dict[str, Any] = {
-        "scorer": decision.scorer,
-        "evaluator_id": decision.evaluator_id,
-        "decision": decision.decision,
-        "reason": decision.reason,
-        "probability": decision.probability,
-        "rule": decision.rule,
-    }
-    if decision.span_id is not None:
-        record["span_id"] = decision.span_id
-    if decision.detail:
-        record["detail"] = decision.detail
-    if decision.score is not None:
-        record["score"] = _score_to_json(decision.score)
-    return record
+    return row_to_json(
+        decision_to_row(decision, decision.probability, decision.rule), decision.probability, decision.rule
+    )
 
 
 Row: TypeAlias = Sequence[Any]
 """A decision without field names: scorer, evaluator id, decision, reason, score, rest. The score is a list of value,
-passed, label, explanation, evidence, or None; the rest a dictionary of what is not as usual, or None."""
+passed, label, explanation, evidence, span id, or None; the rest a dictionary of what is not as usual, or None."""
 
 
 def decision_to_row(decision: Decision, probability: float, rule: str) -> Row:
@@ -84,7 +72,7 @@ def decision_to_row(decision: Decision, probability: float, rule: str) -> Row:
     told = None
     if score is not None:
         evidence = [evidence_to_json(item) for item in score.evidence] if score.evidence else None
-        told = (score.value, score.passed, score.label, score.explanation, evidence)
+        told = (score.value, score.passed, score.label, score.explanation, evidence, score.span_id)
     return decision.scorer, decision.evaluator_id, decision.decision, decision.reason, told, rest or None
 
 
@@ -94,10 +82,10 @@ def row_to_json(row: Row, probability: float, rule: str) -> dict[str, Any]:
     record = {"scorer": scorer, "evaluator_id": evaluator_id, "decision": kind, "reason": reason}
     record |= {"probability": probability, "rule": rule, **(rest or {})}
     if told is not None:
-        value, passed, label, explanation, evidence = told
-        more = {"label": label, "explanation": explanation, "evidence": evidence, "span_id": record.get("span_id")}
+        value, passed, label, explanation, evidence, span_id = told
+        more = {"label": label, "explanation": explanation, "span_id": span_id, "evidence": evidence}
         record["score"] = {"value": value, "passed": passed}
-        record["score"] |= {name: told for name, told in more.items() if told is not None}
+        record["score"] |= {name: known for name, known in more.items() if known is not None}
     return record
 
 
@@ -127,16 +115,6 @@ def decision_from_json(record: Mapping[str, Any]) -> Decision:
         raise ValueError(f"a decision without {error.args[0]!r}") from None
     except (TypeError, AttributeError) as error:
         raise ValueError(f"not a decision: {error}") from None
-
-
-def _score_to_json(score: Score) -> dict[str, Any]:
-    record: dict[str, Any] = {"value": score.value, "passed": score.passed}
-    for name in ("label", "explanation", "span_id"):
-        if getattr(score, name) is not None:
-            record[name] = getattr(score, name)
-    if score.evidence:
-        record["evidence"] = [evidence_to_json(item) for item in score.evidence]
-    return record
 
 
 def evidence_to_json(item: Evidence) -> dict[str, Any]:

@@ -105,7 +105,10 @@ def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
     if not any(item.text for item in kept):
         return tuple(kept)
-    return tuple(replace(item, text=_plain(item.text, "evidence.text", _LONGEST_TEXT)) for item in kept)
+    return tuple(
+        replace(item, text="" if item.text is None else _plain(item.text, "evidence.text", _LONGEST_TEXT))
+        for item in kept
+    )
 
 
 def _plain(text: object, name: str, longest: int) -> str:

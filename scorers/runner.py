@@ -125,7 +125,7 @@ class Runner:
         self, one: Scorer, trace: Trace, admission: Admission, rule: str, seconds: list[float]
     ) -> list[Decision]:
         """The decisions on one candidate; how long the run took is added to `seconds`."""
-        scores: Sequence[Score | None] = (None,)
+        scores: Sequence[Score] = ()
         if not admission.includes(one.rate):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := missing_need(one.needs, trace)) is not None:
@@ -135,7 +135,9 @@ class Runner:
             (kind, reason, detail), scores = self._run(one, trace)
             seconds.append(self._clock.monotonic() - began)
         about = (one.name, one.evaluator_id, kind, reason, admission.probability(one.rate), rule)
-        return [Decision(*about, score, None if score is None else score.span_id, detail) for score in scores]
+        if not scores:
+            return [Decision(*about, detail=detail)]
+        return [Decision(*about, score, score.span_id, detail) for score in scores]
 
     def tally(self) -> Tally:
         """An empty one, to add traces and their decisions to."""
@@ -150,21 +152,21 @@ class Runner:
         for isolated in self._isolated.values():
             isolated.close()
 
-    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score | None]]:
+    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score]]:
         isolated = self._isolated.get(one.name)
         try:
             scores = scores_of(one, one(trace) if isolated is None else isolated.call(lambda: one(trace)))
         except BadOutcome as error:
-            return ("failed", error.reason, str(error)), (None,)
+            return ("failed", error.reason, str(error)), ()
         except TimedOut:
-            return ("failed", "timeout", f"no result within {one.timeout_seconds:g} s"), (None,)
+            return ("failed", "timeout", f"no result within {one.timeout_seconds:g} s"), ()
         except Suspended:
-            return ("failed", "hung", "suspended: it hung too often in this process"), (None,)
+            return ("failed", "hung", "suspended: it hung too often in this process"), ()
         except Raised as error:
-            return ("failed", "exception", _where(error.__cause__ or error)), (None,)
+            return ("failed", "exception", _where(error.__cause__ or error)), ()
         except Exception as error:  # a built-in's defect must not stop the others
-            return ("failed", "exception", _where(error)), (None,)
-        return (_SCORED, scores) if scores else (_NOTHING, (None,))
+            return ("failed", "exception", _where(error)), ()
+        return _SCORED if scores else _NOTHING, scores
 
 
 _Verdict: TypeAlias = tuple[DecisionKind, str, str]  # decision, reason, detail

@@ -55,9 +55,7 @@ class Counter(Instrument):
         self._values: dict[Labels, float] = {}
 
     def add(self, amount: float = 1, *labels: str) -> None:
-        with self._lock:
-            key = labels if labels in self._values else self._key(self._values, labels)
-            self._values[key] = self._values.get(key, 0) + amount
+        self.add_all({labels: amount})
 
     def add_all(self, amounts: Mapping[Labels, float]) -> None:
         """Many label sets at once, at the cost of one lock."""

@@ -115,7 +115,7 @@ class Worker:
             position = orjson.loads(state[_POSITION])
             self._processed = position["processed"]
             self._recalling = self._processed > partition.committed
-            self._bits = {name: 1 << at for at, name in enumerate(position.get("scorers", ()))}
+            self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
             assembler.restore(_memories(state.items()), position["clock"])
 
     def take(self, entry: Entry) -> None:
@@ -226,5 +226,5 @@ def _memories(state: Iterable[tuple[str, bytes]]) -> dict[bytes, Memory]:
 
 
 def _memory_from_bytes(value: bytes) -> Memory:
-    revision, last_offset, closed_at_ns, forgotten, *scored = orjson.loads(value)
-    return Memory(revision, last_offset, closed_at_ns, forgotten, int(scored[0]) if scored else 0)
+    revision, last_offset, closed_at_ns, forgotten, scored = orjson.loads(value)
+    return Memory(revision, last_offset, closed_at_ns, forgotten, int(scored))

@@ -13,7 +13,7 @@ from driftline.view import View, view_path
 
 
 def decision(scorer: str, kind: str = "scored", reason: str = "ok", value: float | None = 0.5) -> list[object]:
-    score = [value, True, None, None, None] if kind == "scored" else None
+    score = [value, True, None, None, None, None] if kind == "scored" else None
     return [scorer, "e", kind, reason, score, None]
 
 

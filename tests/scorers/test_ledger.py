@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorers.base import Evidence, Score
-from scorers.ledger import DECISION_KINDS, Decision, decision_from_json, decision_to_json, score_id
+from scorers.ledger import (
+    DECISION_KINDS,
+    Decision,
+    decision_from_json,
+    decision_to_json,
+    decision_to_row,
+    row_to_json,
+    score_id,
+)
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,6 +43,12 @@ decisions = st.builds(
 @given(decisions)
 def test_a_decision_survives_being_stored(decision: Decision) -> None:
     assert decision_from_json(orjson.loads(orjson.dumps(decision_to_json(decision)))) == decision
+
+
+@given(decisions, st.floats(0, 1), texts)
+def test_a_row_says_the_same_whatever_is_usual(decision: Decision, probability: float, rule: str) -> None:
+    row = orjson.loads(orjson.dumps(decision_to_row(decision, probability, rule)))
+    assert decision_from_json(row_to_json(row, probability, rule)) == decision
 
 
 def test_a_score_of_zero_is_kept_as_zero() -> None:
