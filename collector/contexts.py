@@ -68,18 +68,20 @@ def pasted(messages: Sequence[Message]) -> Pasted:
     return Pasted(tuple(dict.fromkeys(passages)), question)
 
 
-def asked_below(messages: Sequence[Message]) -> str | None:
-    """The question of `pasted`, without looking for the passages."""
-    last_user = _last_user(messages)
-    said = (last_user.text or "")[:_LONGEST] if last_user is not None else ""
-    return None if _block(said) is None else _question(said)
+def asked_below(said: str) -> str | None:
+    """The question of `pasted` for a last user message with this text, without looking for the passages."""
+    said = said[:_LONGEST]
+    question = _question(said)
+    if question is None or (_tagged(said) is None and _first_line(_HEADING, said) is None):
+        return None
+    return question
 
 
 def _last_user(messages: Sequence[Message]) -> Message | None:
     return next((message for message in reversed(messages) if message.role == "user" and message.text), None)
 
 
-def _first(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
+def _first_line(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
     """What `pattern.search` finds, for a pattern that begins with a line: far quicker, as prompts have few lines."""
     start = 0
     while (found := pattern.match(said, start)) is None:
@@ -90,12 +92,10 @@ def _first(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
 
 
 def _block(said: str) -> str | None:
-    tag = _TAG.search(said) if "<" in said else None
-    if tag:
-        closing = said.find(f"</{tag[1]}>", tag.end())
-        if closing >= 0:
-            return said[tag.end() : closing]
-    heading = _first(_HEADING, said)
+    tagged = _tagged(said)
+    if tagged is not None:
+        return tagged
+    heading = _first_line(_HEADING, said)
     if heading is None:
         return None
     rest = said[heading.end() :]
@@ -104,23 +104,26 @@ def _block(said: str) -> str | None:
         inside = rest.lstrip("\n")[ruler.end() :]
         end = _RULER.search(inside)
         return inside[: end.start()] if end else inside
-    question = _first(_QUESTION, rest)
+    question = _first_line(_QUESTION, rest)
     return rest[: question.start()] if question else rest
+
+
+def _tagged(said: str) -> str | None:
+    tag = _TAG.search(said) if "<" in said else None
+    closing = said.find(f"</{tag[1]}>", tag.end()) if tag else -1
+    return said[tag.end() : closing] if tag and closing >= 0 else None
 
 
 def _question(said: str) -> str | None:
     """What stands under the last heading of a question."""
-    found, start = None, 0
-    while True:
+    colon = said.rfind(":")
+    while colon >= 0:  # such a heading has a colon: no other line can be one
+        start = said.rfind("\n", 0, colon) + 1
         heading = _QUESTION.match(said, start)
         if heading is not None:
-            found = said[heading.end() :]
-        start = said.find("\n", heading.end() if heading is not None else start) + 1
-        if not start:
-            break
-    if found is None:
-        return None
-    return found.strip().split("\n\n", 1)[0].strip() or None
+            return said[heading.end() :].strip().split("\n\n", 1)[0].strip() or None
+        colon = said.rfind(":", 0, start)
+    return None
 
 
 def _split(block: str) -> list[str]:

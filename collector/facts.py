@@ -1,8 +1,8 @@
 """What any span of a trace may say about the whole: session, user, prompt."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from collector.core.model import JSON, Trace
+from collector.core.model import LogEvent, Span, Trace
 from collector.dialects.values import word
 
 _SESSION = (
@@ -57,13 +57,16 @@ _FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _REDACTED = "[Scrubbed due to"
 _RANKS = {key: (name, rank) for name, keys in _FACTS for rank, key in enumerate(keys)}
-_KEYS = _RANKS.keys()
+_KEYS = frozenset(_RANKS)
 
 
-def read_facts(trace: Trace, attribute_sets: Iterable[Mapping[str, JSON]]) -> None:
+def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
     """Fill in the trace's facts: the most telling attribute wins, then the earliest span."""
     best: dict[str, tuple[int, str]] = {}
-    for attributes in attribute_sets:
+    for one in told:
+        attributes = one.attributes
+        if _KEYS.isdisjoint(attributes):
+            continue  # most spans
         for key in _KEYS & attributes.keys():
             name, rank = _RANKS[key]
             if name not in best or rank < best[name][0]:

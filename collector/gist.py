@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from collector.contexts import Pasted, asked_below, pasted
+from collector.contexts import asked_below, pasted
 from collector.core.model import JSON, LLMCall, Message, Retrieval, Trace
 from collector.dialects.mapping import first
 from collector.dialects.messages import read_turns
@@ -15,22 +15,23 @@ _ANSWERED = ("answer", "output", "response", "result", "text", "content", "final
 
 def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
     """Fill in question, answer and contexts. `seen` is in order of start; the trace has its operations."""
-    calls = [one.operation for one in seen if _speaks(one)]
-    main = [call for call in calls if isinstance(call, LLMCall)]
+    main = _main(seen)
     outermost = next((one for one in seen if one.above is None and one.kind in ("step", "agent")), None)
     answering = _answering(main, outermost)
     trace.contexts = _retrieved(trace.retrievals)
-    shown = Pasted((), None)
     if answering is not None and not trace.contexts:
-        shown = _shown(seen, answering)
-        trace.contexts = list(shown.passages)
+        trace.contexts = list(_shown(seen, answering))
     trace.answer = _answer(answering, outermost)
     trace.question = _question(main, outermost, answering)
 
 
-def _speaks(one: Seen) -> bool:
-    """A model call of the application's own line, not one that a tool makes for itself."""
-    return one.kind == "llm" and not one.dropped and not within(one, "tool")
+def _main(seen: Sequence[Seen]) -> list[LLMCall]:
+    """The model calls of the application's own line, not those that a tool makes for itself."""
+    return [
+        call
+        for one in seen
+        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool")
+    ]
 
 
 def _answering(calls: Sequence[LLMCall], outermost: Seen | None) -> LLMCall | None:
@@ -39,8 +40,8 @@ def _answering(calls: Sequence[LLMCall], outermost: Seen | None) -> LLMCall | No
     The one that the outermost step returns, if it tells; else the last with text that does not ask for tools.
     """
     speaking = [call for call in calls if call.output_text or call.refusal]
-    if not speaking:
-        return None
+    if len(speaking) < 2:
+        return speaking[0] if speaking else None
     speaking.sort(key=lambda call: call.end_ns)
     returned = _returned(outermost)
     if returned is not None:
@@ -55,7 +56,7 @@ def _returned(outermost: Seen | None) -> str | None:
     if outermost is None:
         return None
     value = first(outermost.view, outermost.dialect.step_output, parsed)
-    return said_in(value, _ANSWERED, "assistant")
+    return None if value is None else said_in(value, _ANSWERED, "assistant")
 
 
 def _answer(answering: LLMCall | None, outermost: Seen | None) -> str | None:
@@ -66,19 +67,23 @@ def _answer(answering: LLMCall | None, outermost: Seen | None) -> str | None:
 
 def _question(calls: Sequence[LLMCall], outermost: Seen | None, answering: LLMCall | None) -> str | None:
     if outermost is not None:
-        asked = said_in(first(outermost.view, outermost.dialect.step_input, parsed), _ASKED, "user")
+        value = first(outermost.view, outermost.dialect.step_input, parsed)
+        asked = None if value is None else said_in(value, _ASKED, "user")
         if asked:
             return asked
-    for call in [*calls[:1], answering]:
+    for call in (calls[0] if calls else None, answering):
         if call is not None:
             said = last_said(call.input_messages)
             if said:
-                return asked_below(call.input_messages) or said
+                return asked_below(said) or said
     return None
 
 
 def last_said(messages: Sequence[Message]) -> str | None:
-    return next((message.text for message in reversed(messages) if message.role == "user" and message.text), None)
+    for message in reversed(messages):
+        if message.role == "user" and message.text:
+            return message.text
+    return None
 
 
 def said_in(value: JSON, keys: tuple[str, ...], role: str) -> str | None:
@@ -98,11 +103,11 @@ def said_in(value: JSON, keys: tuple[str, ...], role: str) -> str | None:
         return _last_text(value.get("messages", value), role)
     for key in keys:
         inner = value.get(key)
-        if isinstance(inner, str | dict | list) and inner:
+        if isinstance(inner, (str, dict, list)) and inner:
             return said_in(inner, keys, role) if not isinstance(inner, str) else said_in_text(inner)
     positional = value.get("args")
     if isinstance(positional, list) and positional:
-        return said_in(positional[0], keys, role) if isinstance(positional[0], str | dict) else None
+        return said_in(positional[0], keys, role) if isinstance(positional[0], (str, dict)) else None
     if isinstance(value.get("kwargs"), dict):
         return said_in(value["kwargs"], keys, role)
     return text(value.get("content"))
@@ -124,17 +129,18 @@ def _last_text(value: JSON, role: str) -> str | None:
 
 
 def _retrieved(retrievals: Sequence[Retrieval]) -> list[str]:
-    return list(dict.fromkeys(doc.text for found in retrievals for doc in found.documents if doc.text))
+    texts = [doc.text for found in retrievals for doc in found.documents if doc.text]
+    return list(dict.fromkeys(texts))
 
 
-def _shown(seen: Sequence[Seen], answering: LLMCall) -> Pasted:
+def _shown(seen: Sequence[Seen], answering: LLMCall) -> Sequence[str]:
     """What the prompt shows. A prompt variable called context is told apart by the library itself."""
-    shown = pasted(answering.input_messages)
-    if shown.passages:
+    shown = pasted(answering.input_messages).passages
+    if shown:
         return shown
     for one in seen:
         if one.operation is answering:
             variable = text(one.view.attributes.get("gen_ai.prompt.variable.context"))
             if variable:
-                return pasted([Message("user", "Context:\n" + variable)])
+                return pasted([Message("user", "Context:\n" + variable)]).passages
     return shown

@@ -18,6 +18,7 @@ _SHARED_FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name not in _OWN_FIELDS)
     for kind in (LLMCall, ToolCall, Retrieval, Embedding, AgentStep)
 }
+_NESTING: tuple[Kind, ...] = ("tool", "retrieval")
 _USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
 
@@ -27,14 +28,18 @@ def merge(seen: Sequence[Seen]) -> None:
     `seen` is in order of start.
     """
     for one in seen:
-        if one.kind == "llm" and _says_nothing(one):
+        if one.kind == "llm" and not one.dialect.certain and _says_nothing(one):
             one.dropped = True
-    _merge_wrappers(seen, "llm")
-    _merge_same_answer(seen)
-    _merge_side_by_side(seen)
-    _merge_wrappers(seen, "embedding")
-    _merge_nested(seen, "tool")
-    _merge_nested(seen, "retrieval")
+    kinds = [one.kind for one in seen]
+    if kinds.count("llm") > 1:  # most traces have one call of a model, and nothing to merge
+        _merge_wrappers(seen, "llm")
+        _merge_same_answer(seen)
+        _merge_side_by_side(seen)
+    if kinds.count("embedding") > 1:
+        _merge_wrappers(seen, "embedding")
+    for kind in _NESTING:
+        if kinds.count(kind) > 1:
+            _merge_nested(seen, kind)
 
 
 # --- one of these calls --------------------------------------------------------------------------------------------
@@ -56,8 +61,7 @@ def _call(one: Seen) -> LLMCall:
 def _says_nothing(one: Seen) -> bool:
     """A span that calls itself a model call but shows no sign of one: a preparing step of some frameworks."""
     call = _call(one)
-    signs = call.error or call.response_id or call.finish_reason or has_content(call) or _has_usage(call)
-    return not signs and not one.dialect.certain
+    return not (call.error or call.response_id or call.finish_reason or has_content(call) or _has_usage(call))
 
 
 # --- merging two ---------------------------------------------------------------------------------------------------

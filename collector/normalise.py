@@ -6,9 +6,9 @@ Nothing raises: what cannot be read is left out.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from collector.core.model import (
+    STATUS_ERROR,
     AgentStep,
     Embedding,
     LLMCall,
@@ -27,56 +27,59 @@ from collector.merge import merge
 from collector.seen import Seen, link, understand
 from collector.toolruns import complete_history, complete_runs
 
-_Kind = TypeVar("_Kind", bound=Operation)
-
 
 def normalise(trace_id: str, spans: Sequence[Span], events: Sequence[LogEvent] = ()) -> Trace:
     """The trace that these spans and events make up."""
     ordered = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns, span.span_id))
     joined = events_by_span(events) if events else {}
-    found = (understand(span, joined.get(span.span_id, NO_EVENTS)) for span in ordered)
+    found = [understand(span, joined.get(span.span_id, NO_EVENTS)) for span in ordered]
     seen = [one for one in found if one is not None]
     link(ordered, seen)
     merge(seen)
     inherit(seen)
     trace = _frame(trace_id, ordered)
     _take_operations(trace, seen)
-    trace.error = any(span.failed for span in ordered) or any(step.error for step in _operations(seen))
+    trace.error = trace.error or STATUS_ERROR in [span.status_code for span in ordered]
     trace.dialects = sorted({one.dialect.name for one in seen})
-    read_facts(trace, [*(span.attributes for span in ordered), *(event.attributes for event in events)])
+    read_facts(trace, (*ordered, *events))
     summarise(trace, seen)
     return trace
 
 
 def _frame(trace_id: str, spans: Sequence[Span]) -> Trace:
     """The trace without its content. A root is a span without a parent, or whose parent is not here."""
-    trace = Trace(trace_id, span_count=len(spans))
     if not spans:
-        return trace
-    known = {span.span_id for span in spans}
-    root = next((span for span in spans if span.parent_id is None), None)
-    outermost = root or next((span for span in spans if span.parent_id not in known), spans[0])
-    trace.start_ns = spans[0].start_ns
-    trace.end_ns = max(span.end_ns for span in spans)
-    trace.name = outermost.name or None
-    trace.root_span_id = root.span_id if root is not None else None
-    trace.resource = outermost.resource
-    return trace
+        return Trace(trace_id)
+    outermost = root = next((span for span in spans if span.parent_id is None), None)
+    if outermost is None:
+        known = {span.span_id for span in spans}
+        outermost = next((span for span in spans if span.parent_id not in known), spans[0])
+    return Trace(
+        trace_id,
+        start_ns=spans[0].start_ns,
+        end_ns=max([span.end_ns for span in spans]),
+        name=outermost.name or None,
+        resource=outermost.resource,
+        span_count=len(spans),
+        root_span_id=root.span_id if root is not None else None,
+    )
 
 
-def _operations(seen: Sequence[Seen]) -> list[Operation]:
-    return [one.operation for one in seen if one.operation is not None and not one.dropped]
+_LISTS: dict[type[Operation], str] = {
+    LLMCall: "llm_calls",
+    ToolCall: "tool_executions",
+    Retrieval: "retrievals",
+    Embedding: "embeddings",
+    AgentStep: "agent_steps",
+}
 
 
 def _take_operations(trace: Trace, seen: Sequence[Seen]) -> None:
-    steps = _operations(seen)
-    trace.llm_calls = _only(steps, LLMCall)
+    for one in seen:
+        step = one.operation
+        if step is not None and not one.dropped:
+            getattr(trace, _LISTS[type(step)]).append(step)
+            if step.error is not None:
+                trace.error = True
     complete_history(trace.llm_calls)
-    trace.tool_executions = complete_runs(trace.llm_calls, _only(steps, ToolCall))
-    trace.retrievals = _only(steps, Retrieval)
-    trace.embeddings = _only(steps, Embedding)
-    trace.agent_steps = _only(steps, AgentStep)
-
-
-def _only(steps: Sequence[Operation], kind: type[_Kind]) -> list[_Kind]:
-    return [step for step in steps if isinstance(step, kind)]
+    trace.tool_executions = complete_runs(trace.llm_calls, trace.tool_executions)

@@ -37,11 +37,18 @@ def understand(span: Span, events: Sequence[LogEvent] = NO_EVENTS) -> Seen | Non
 
 def link(spans: Iterable[Span], seen: Iterable[Seen]) -> None:
     """Set `above` of each; linear in the number of spans, and safe against parents in a circle."""
-    parents = {span.span_id: span.parent_id for span in spans}
     operations = {one.span.span_id: one for one in seen}
+    parents: dict[str, str | None] = {}
     nearest: dict[str, Seen | None] = {}
     for one in operations.values():
-        one.above = _nearest(one.span.parent_id, parents, operations, nearest)
+        parent_id = one.span.parent_id
+        if parent_id is None:
+            continue
+        above = operations.get(parent_id)
+        if above is None or above.kind == "step":
+            parents = parents or {span.span_id: span.parent_id for span in spans}
+            above = _nearest(parent_id, parents, operations, nearest)
+        one.above = above
 
 
 def _nearest(

@@ -80,7 +80,7 @@ def _note(request: _Request, requests: list[_Request], by_id: dict[str, _Request
 def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Request]) -> None:
     """Results in a prompt. Those before the last thing the model said are history, unless this trace asked for them."""
     messages = call.input_messages
-    if not any(message.role == "tool" for message in messages):
+    if "tool" not in [message.role for message in messages]:
         return
     last_said = _end_of_last_answer(messages)
     asked: list[RequestedCall] = []  # by the message before, in order, for results that do not say whose they are

@@ -1,6 +1,7 @@
 """Retrieved documents in any shape: libraries and applications name text, id and score as they like."""
 
 from collector.core.model import JSON, Document
+from collector.dialects.turns import first_word
 from collector.dialects.values import mapping, parsed, real, text, word
 
 _TEXTS = ("page_content", "pageContent", "content", "text", "chunk", "passage", "body", "document")
@@ -8,7 +9,6 @@ _IDS = ("id", "doc_id", "document_id", "docId", "documentId", "id_", "node_id", 
 _SCORES = ("score", "relevance_score", "relevanceScore", "similarity", "similarity_score", "rerank_score")
 _WRAPPERS = ("kwargs", "node", "document", "data")  # serialised constructors, LlamaIndex nodes with score
 _WRAPPER_KEYS = frozenset(_WRAPPERS)
-_NO_METADATA: dict[str, JSON] = {}
 
 
 def read_documents(value: JSON) -> list[Document] | None:
@@ -19,7 +19,8 @@ def read_documents(value: JSON) -> list[Document] | None:
     >>> read_documents([1, 2]) is None, read_documents([])
     (True, [])
     """
-    value = parsed(value)
+    if not isinstance(value, list):
+        value = parsed(value)
     if isinstance(value, dict):
         value = next((value[key] for key in ("documents", "docs", "results", "matches") if key in value), None)
         value = parsed(value)
@@ -34,21 +35,29 @@ def read_document(value: JSON) -> Document | None:
 
     Id and score may hide in its metadata, under names that the application chose.
     """
-    value = parsed(value)
+    if not isinstance(value, dict):
+        value = parsed(value)
     if isinstance(value, str):
         return Document(value) if value and not (value[0] == "<" and value[-1] == ">") else None  # no `repr`
     if not isinstance(value, dict):
         return None
     if not _WRAPPER_KEYS.isdisjoint(value):
         value = _unwrapped(value)
-    metadata = _NO_METADATA
+    said = identity = score = None
+    for key in _TEXTS:
+        if key in value and (said := text(value[key])) is not None:
+            break
+    for key in _IDS:
+        if key in value and (identity := word(value[key])) is not None:
+            break
+    for key in _SCORES:
+        if key in value and (score := real(value[key])) is not None:
+            break
     if "metadata" in value or "meta" in value:
         metadata = mapping(value.get("metadata")) or mapping(value.get("meta"))
-    said = next((found for key in _TEXTS if key in value and (found := text(value[key]))), None)
-    identity = _first_word(value, _IDS) or _first_word(metadata, _IDS)
-    if said is None and identity is None:
-        return None
-    return Document(said, identity, _score(value, metadata))
+        identity = identity if identity is not None else first_word(metadata, *_IDS)
+        score = score if score is not None else _score_of(metadata)
+    return Document(said, identity, score) if said is not None or identity is not None else None
 
 
 def _unwrapped(value: dict[str, JSON]) -> dict[str, JSON]:
@@ -56,27 +65,12 @@ def _unwrapped(value: dict[str, JSON]) -> dict[str, JSON]:
     return value if inner is None else {**inner, **{key: item for key, item in value.items() if key in _SCORES}}
 
 
-def _first_word(value: dict[str, JSON], keys: tuple[str, ...]) -> str | None:
-    for key in keys:
-        if key in value:
-            found = word(value[key])
-            if found is not None:
-                return found
-    return None
-
-
-def _score(value: dict[str, JSON], metadata: dict[str, JSON]) -> float | None:
-    for place in (value, metadata):
-        for key in _SCORES:
-            if key in place:
-                score = real(place[key])
-                if score is not None:
-                    return score
-    for key, item in metadata.items():
-        if key.endswith("score"):
-            score = real(item)
-            if score is not None:
-                return score
+def _score_of(metadata: dict[str, JSON]) -> float | None:
+    """A score under a known name, or under any that ends so."""
+    for key in (*_SCORES, *(key for key in metadata if key.endswith("score"))):
+        score = real(metadata.get(key))
+        if score is not None:
+            return score
     return None
 
 

@@ -6,7 +6,7 @@ wins. A source is an attribute's name or one of the readers of `collector.dialec
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from collector.core.model import (
     JSON,
@@ -28,6 +28,8 @@ Kind: TypeAlias = Literal["llm", "tool", "retrieval", "embedding", "agent", "ste
 """What a span is. `step` is the application's own (chain, task, workflow): no operation, but as the root it may know
 the question and the answer."""
 
+_Operation = TypeVar("_Operation", bound=Operation)
+
 Reader: TypeAlias = Callable[[View], JSON]
 Source: TypeAlias = str | Reader
 Sources: TypeAlias = tuple[Source, ...]
@@ -43,8 +45,11 @@ class KindBy:
     kinds: Mapping[str, Kind]
 
     def __call__(self, view: View) -> Kind | None:
-        value = word(view.attributes.get(self.key))
-        return self.kinds.get(value) if value is not None else None
+        value = view.attributes.get(self.key)
+        if isinstance(value, str) and value in self.kinds:  # nearly always
+            return self.kinds[value]
+        named = word(value)
+        return self.kinds.get(named) if named is not None else None
 
     def __str__(self) -> str:
         return f"`{self.key}`"
@@ -96,8 +101,7 @@ class Dialect:
 
     def read(self, view: View, kind: Kind) -> Operation | None:
         """The operation that a span of this kind describes; None for a step."""
-        reader = _READERS.get(kind)
-        return None if reader is None else reader(self, view)
+        return _READERS[kind](self, view) if kind in _READERS else None
 
 
 _LLM_FIELDS: dict[str, Callable[[JSON], Any]] = {
@@ -139,8 +143,9 @@ def first_turns(view: View, readers: TurnReaders) -> list[Turn]:
     fallback: list[Turn] = []
     for reader in readers:
         turns = reader(view)
-        if any(not turn.empty for turn in turns):
-            return turns
+        for turn in turns:
+            if not turn.empty:
+                return turns
         fallback = fallback or turns
     return fallback
 
@@ -149,27 +154,27 @@ def _fill(operation: Operation, view: View, table: Mapping[str, Sources], fields
     attributes = view.attributes
     for name, sources in table.items():
         for source in sources:  # as in `first`, without a call for each of a dozen fields
-            value = attributes.get(source) if isinstance(source, str) else source(view)
+            if isinstance(source, str):
+                if source not in attributes:
+                    continue
+                value = attributes[source]
+            else:
+                value = source(view)
             if value is not None and (value := fields[name](value)) is not None:
                 setattr(operation, name, value)
                 break
 
 
-def _times(view: View, dialect: Dialect) -> dict[str, Any]:
+def _begun(kind: type[_Operation], dialect: Dialect, view: View) -> _Operation:
+    """An operation of this kind with what every span tells of its own."""
     span = view.span
-    return {
-        "span_id": span.span_id,
-        "start_ns": span.start_ns,
-        "end_ns": span.end_ns,
-        "error": failure(view, dialect),
-    }
+    failed = span.failed or (dialect.failed is not None and dialect.failed(view))
+    return kind(span.span_id, span.start_ns, span.end_ns, _failure(dialect, view) if failed else None)
 
 
-def failure(view: View, dialect: Dialect) -> Failure | None:
-    """Why the span failed, from its status, its exception event or the dialect's own flag; None if it did not."""
+def _failure(dialect: Dialect, view: View) -> Failure:
+    """Why the span failed, from its status, its exception event or the dialect's own flag."""
     span = view.span
-    if not span.failed and not (dialect.failed is not None and dialect.failed(view)):
-        return None
     found = Failure(first(view, dialect.error_type, word), span.status_message or None)
     for event in span.events:
         if event.name == "exception":
@@ -179,23 +184,24 @@ def failure(view: View, dialect: Dialect) -> Failure | None:
 
 
 def _read_llm(dialect: Dialect, view: View) -> LLMCall:
-    call = LLMCall(**_times(view, dialect), dialect=dialect.name)
+    call = _begun(LLMCall, dialect, view)
+    call.dialect = dialect.name
     _fill(call, view, dialect.llm, _LLM_FIELDS)
     _read_input(call, dialect, view)
     _read_output(call, dialect, view)
-    if dialect.tool_definitions:
-        call.tool_definitions = (
-            first(view, dialect.tool_definitions, lambda value: tool_definitions(value) or None) or []
-        )
-    if dialect.output_schema:
-        call.output_schema = first(view, dialect.output_schema, output_schema)
+    call.tool_definitions = first(view, dialect.tool_definitions, _some_definitions) or []
+    call.output_schema = first(view, dialect.output_schema, output_schema)
     return call
+
+
+def _some_definitions(value: JSON) -> list[dict[str, JSON]] | None:
+    return tool_definitions(value) or None
 
 
 def _read_input(call: LLMCall, dialect: Dialect, view: View) -> None:
     turns = first_turns(view, dialect.input)
-    if dialect.system:
-        instructions = first_turns(view, dialect.system)
+    instructions = first_turns(view, dialect.system)
+    if instructions:
         said = "\n".join(turn.text for turn in instructions if turn.text)
         if said and not (turns and turns[0].role == "system" and turns[0].text == said):
             turns = [Turn("system", [said]), *turns]
@@ -205,9 +211,9 @@ def _read_input(call: LLMCall, dialect: Dialect, view: View) -> None:
 def _read_output(call: LLMCall, dialect: Dialect, view: View) -> None:
     """Several messages are the items of one answer (Responses API), or several choices: the first text counts."""
     turns = first_turns(view, dialect.output)
-    said = [turn.text for turn in turns if turn.text and turn.role == "assistant"]
-    call.output_text = said[0] if said else None
     for turn in turns:
+        if turn.role == "assistant" and call.output_text is None:
+            call.output_text = turn.text or None
         call.tool_calls.extend(turn.tool_calls)
         call.refusal = call.refusal or turn.refusal
         call.finish_reason = call.finish_reason or turn.finish
@@ -216,20 +222,21 @@ def _read_output(call: LLMCall, dialect: Dialect, view: View) -> None:
 
 
 def _read_tool(dialect: Dialect, view: View) -> ToolCall:
-    run = ToolCall(**_times(view, dialect))
+    run = _begun(ToolCall, dialect, view)
     _fill(run, view, dialect.tool, _TOOL_FIELDS)
     return run
 
 
 def _read_retrieval(dialect: Dialect, view: View) -> Retrieval:
-    found = Retrieval(**_times(view, dialect), query=first(view, dialect.query, query_text))
+    found = _begun(Retrieval, dialect, view)
+    found.query = first(view, dialect.query, query_text)
     for reader in dialect.documents:
         documents = reader(view)
         if documents and not found.documents:
             found.documents = documents
         elif documents:
             _complete(found.documents, documents)
-        if found.documents and all(document.id is not None for document in found.documents):
+        if found.documents and None not in [document.id for document in found.documents]:
             break
     return found
 
@@ -264,13 +271,15 @@ def query_text(value: JSON) -> str | None:
 
 
 def _read_embedding(dialect: Dialect, view: View) -> Embedding:
-    found = Embedding(**_times(view, dialect))
+    found = _begun(Embedding, dialect, view)
     _fill(found, view, dialect.embedding, _EMBEDDING_FIELDS)
     return found
 
 
 def _read_agent(dialect: Dialect, view: View) -> AgentStep:
-    return AgentStep(**_times(view, dialect), name=first(view, dialect.agent_name, word) or view.span.name)
+    step = _begun(AgentStep, dialect, view)
+    step.name = first(view, dialect.agent_name, word) or view.span.name
+    return step
 
 
 _READERS: dict[Kind, Callable[[Dialect, View], Operation]] = {

@@ -5,8 +5,6 @@ Responses API items, Anthropic content blocks, Bedrock and Gemini parts, LangCha
 `{type, data}`, `[role, text]`), Vercel AI SDK model messages, Haystack chat messages.
 """
 
-from collections.abc import Iterator
-
 from collector.core.model import JSON, Role
 from collector.dialects.parts import is_typed, read_part
 from collector.dialects.turns import ROLES, Turn, first_word, requested_call
@@ -21,50 +19,52 @@ def read_turns(value: JSON, role: Role = "user") -> list[Turn]:
     >>> [(turn.role, turn.text) for turn in read_turns('[{"role": "user", "content": [{"text": "hi"}]}]')]
     [('user', 'hi')]
     """
-    return list(_turns(value, role, 0))
+    turns: list[Turn] = []
+    _read(turns, value, role, 0)
+    return turns
 
 
-def _turns(value: JSON, role: Role, depth: int) -> Iterator[Turn]:
-    value = parsed(value)
+def _read(turns: list[Turn], value: JSON, role: Role, depth: int) -> None:
     if isinstance(value, str):
-        if value:
-            yield Turn(role, [value])
-    elif isinstance(value, dict):
-        yield from _wrapped(value, role, depth)
+        value = parsed(value)
+    if isinstance(value, dict):
+        if "role" in value or "parts" in value:
+            _message(turns, value, role)
+        else:
+            _wrapped(turns, value, role, depth)
     elif isinstance(value, list) and depth < _MAX_DEPTH:
-        if _is_pair(value):
-            yield Turn(ROLES[value[0].lower()], [value[1]])
+        if len(value) == 2 and _is_pair(value):
+            turns.append(Turn(ROLES[value[0].lower()], [value[1]]))
             return
         for item in value:
-            yield from _turns(item, role, depth + 1)
+            _read(turns, item, role, depth + 1)
+    elif isinstance(value, str) and value:
+        turns.append(Turn(role, [value]))
 
 
 def _is_pair(value: list[JSON]) -> bool:
     """LangChain also takes messages as `["user", "text"]`."""
-    return len(value) == 2 and all(isinstance(item, str) for item in value) and value[0].lower() in ROLES
+    return isinstance(value[0], str) and isinstance(value[1], str) and value[0].lower() in ROLES
 
 
-def _wrapped(value: dict[str, JSON], role: Role, depth: int) -> Iterator[Turn]:
-    if "role" in value or "parts" in value:
-        yield from _message(value, role)
-        return
+def _wrapped(turns: list[Turn], value: dict[str, JSON], role: Role, depth: int) -> None:
     constructed = value.get("kwargs") if value.get("type") == "constructor" else value.get("data")
     if isinstance(constructed, dict):
         kind = value.get("id") if value.get("type") == "constructor" else value.get("type")
         name = kind[-1] if isinstance(kind, list) and kind else kind
         if isinstance(name, str) and name.lower() in ROLES:
-            yield from _message({**constructed, "role": name}, role)
+            _message(turns, {**constructed, "role": name}, role)
             return
     if "messages" in value and depth < _MAX_DEPTH:
         for key in ("system", "instructions"):
             if value.get(key):
-                yield from _turns(value[key], "system", depth + 1)
-        yield from _turns(value["messages"], role, depth + 1)
+                _read(turns, value[key], "system", depth + 1)
+        _read(turns, value["messages"], role, depth + 1)
         return
-    yield from _message(value, role)
+    _message(turns, value, role)
 
 
-def _message(value: dict[str, JSON], role: Role) -> Iterator[Turn]:
+def _message(turns: list[Turn], value: dict[str, JSON], role: Role) -> None:
     name = value.get("role")
     said = value.get("type")
     if name is None and isinstance(said, str) and said.lower() in ROLES:
@@ -76,11 +76,15 @@ def _message(value: dict[str, JSON], role: Role) -> Iterator[Turn]:
         if isinstance(said, str) and said in _ASSISTANT_ITEMS:
             turn.role = "assistant"
     else:
-        _content(turn, answers, value.get("parts") if value.get("parts") is not None else value.get("content"))
-        _extras(turn, value)
-    yield from answers
-    if not turn.empty or not answers:
-        yield turn
+        parts = value.get("parts")
+        _content(turn, answers, parts if parts is not None else value.get("content"))
+        if value.keys() <= _PLAIN_KEYS:  # nearly always
+            turn.finish = finish_reason(value["finish_reason"]) if "finish_reason" in value else None
+        else:
+            _extras(turn, value)
+    turns.extend(answers)
+    if not answers or not turn.empty:
+        turns.append(turn)
 
 
 _ASSISTANT_ITEMS = frozenset({"function_call", "reasoning", "tool_use", "custom_tool_call", "output_text"})
@@ -91,9 +95,6 @@ _PLAIN_KEYS = frozenset({"role", "parts", "content", "finish_reason"})
 
 def _extras(turn: Turn, value: dict[str, JSON]) -> None:
     """What stands beside the content."""
-    if value.keys() <= _PLAIN_KEYS:  # nearly always
-        turn.finish = finish_reason(value.get("finish_reason"))
-        return
     for key in ("tool_calls", "toolCalls"):
         calls = parsed(value.get(key))
         if isinstance(calls, list):
@@ -115,14 +116,15 @@ def _extras(turn: Turn, value: dict[str, JSON]) -> None:
 
 
 def _content(turn: Turn, answers: list[Turn], content: JSON) -> None:
-    if isinstance(content, str) and content:
-        inner = parsed(content) if content[0] == "[" else content
-        if not (isinstance(inner, list) and inner and all(is_typed(item) for item in inner)):
-            turn.texts.append(content)
-            return
-        content = inner  # the list of parts as JSON text
     if isinstance(content, list):
         for part in content:
             read_part(turn, answers, part)
     elif isinstance(content, dict):
         read_part(turn, answers, content)
+    elif isinstance(content, str) and content:
+        inner = parsed(content) if content[0] == "[" else content
+        if not (isinstance(inner, list) and inner and all(is_typed(item) for item in inner)):
+            turn.texts.append(content)
+            return
+        for part in inner:  # the list of parts as JSON text
+            read_part(turn, answers, part)

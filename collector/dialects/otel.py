@@ -56,7 +56,9 @@ TOOL: dict[str, Sources] = {
 
 def not_the_merged_run(view: View) -> Kind | None:
     """Some frameworks add a span for several parallel tool runs together, beside one for each."""
-    name = view.attributes.get("gen_ai.tool.name")
+    if "gen_ai.tool.name" not in view.attributes:
+        return None
+    name = view.attributes["gen_ai.tool.name"]
     return "step" if isinstance(name, str) and name.startswith("(merged") else None
 
 

@@ -43,25 +43,28 @@ _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by th
 
 
 def read_part(turn: Turn, answers: list[Turn], part: JSON) -> None:
-    if isinstance(part, str):
-        if part:
-            turn.texts.append(part)
-        return
     if not isinstance(part, dict):
+        if isinstance(part, str) and part:
+            turn.texts.append(part)
         return
     said = part.get("type")
     kind = _KINDS.get(said) if isinstance(said, str) else None
+    if kind == "text":  # nearly always
+        _text_part(turn, answers, part)
+        return
     if kind is None or (kind == "call" and isinstance(part.get(said), dict)):
         for key, meaning in _UNTYPED.items():
-            if isinstance(part.get(key), dict | str) and part[key]:
+            if isinstance(part.get(key), (dict, str)) and part[key]:
                 kind, part = meaning, part[key] if isinstance(part[key], dict) else {"text": part[key]}
                 break
     _PART_READERS.get(kind or "text", _text_part)(turn, answers, part)
 
 
 def _text_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
-    said = text(part.get("content")) or text(part.get("text"))
-    if said:
+    said = part.get("content")
+    if not (isinstance(said, str) and said):
+        said = part.get("text")
+    if isinstance(said, str) and said:
         turn.texts.append(said)
 
 

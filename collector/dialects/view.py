@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collector.core.model import JSON, LogEvent, Span
 from collector.dialects.values import parsed
 
-_NOTHING: dict[str, JSON] = {}
+_UNREAD: JSON = object()
 _MAX_INDEX_DIGITS = 6
 
 
@@ -32,11 +32,10 @@ class View:
 
     def json(self, key: str) -> JSON:
         """An attribute's value, read as JSON where it is JSON text; each is parsed once."""
-        try:
-            return self._parsed[key]
-        except KeyError:
+        value = self._parsed.get(key, _UNREAD)
+        if value is _UNREAD:
             value = self._parsed[key] = parsed(self.attributes.get(key))
-            return value
+        return value
 
     def indexed(self, prefix: str) -> list[dict[str, JSON]]:
         """Flat keys `prefix.N.rest` as one dictionary per N, in order of N.
