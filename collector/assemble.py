@@ -10,7 +10,7 @@ gives the same traces at the same places, and a restart can rebuild what was ope
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
@@ -85,6 +85,19 @@ class Memory:
     scored: int  # what `Assembler.scored` was told
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A trace that goes on in another partition, as it is held."""
+
+    trace_id: bytes
+    revision: int  # the last one that was evaluated; -1: none
+    closed_at_ns: int
+    scored: int
+    fresh: bool  # holds something that was not evaluated yet
+    spans: list[SpanSlice]
+    events: list[LogSlice]
+
+
 class Assembler:
     """Assembles the traces of one partition. Feed records in order, then take what is ready."""
 
@@ -105,16 +118,22 @@ class Assembler:
         self._bytes = 0
         self._next_offset = 0
         self._restored = self.clock.to_json()
-        self._open_traces = telemetry.gauge("driftline_open_traces", "Traces that wait for their end.")
-        self._held_bytes = telemetry.gauge(
-            "driftline_held_bytes", "Memory of waiting and revisable spans.", unit="bytes"
-        )
         self._duplicates = telemetry.counter("driftline_duplicate_spans", "Spans that came twice.")
         self._excess = telemetry.counter("driftline_excess_spans", "Spans left out because their trace has too many.")
         self._late = telemetry.counter(
             "driftline_late_spans", "Spans and log records that came after their trace was evaluated.", ["outcome"]
         )
         self._evicted = telemetry.counter("driftline_evicted_traces", "Traces let go early for memory.", ["stage"])
+
+    @property
+    def open_traces(self) -> int:
+        """Traces that wait to be evaluated."""
+        return len(self._held) - len(self._closed)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of waiting and revisable spans."""
+        return self._bytes
 
     # --- in ---
 
@@ -229,6 +248,39 @@ class Assembler:
         closed = sorted((h.closed_at_ns, h.trace_id) for h in self._held.values() if not h.fresh)
         self._closed = OrderedDict((trace_id, at_ns) for at_ns, trace_id in closed)
 
+    # --- moving to another partition, when there are more of them ---
+
+    def move_out(self, goes: Callable[[bytes], bool]) -> list[Moved]:
+        """Let go of the traces whose id `goes`, for `adopt` in another partition, then `add_spans` and `add_events`."""
+        moved: list[Moved] = []
+        for trace_id in [trace_id for trace_id in self._held if goes(trace_id)]:
+            held = self._held.pop(trace_id)
+            self._bytes -= held.size_bytes
+            self._closed.pop(trace_id, None)
+            if self._memories.pop(trace_id, None) is not None:
+                self._changed.add(trace_id)
+            spans, events = list(held.spans.values()), list(held.events.values())
+            moved.append(Moved(trace_id, held.revision, held.closed_at_ns, held.scored, held.fresh, spans, events))
+        return moved
+
+    def adopt(self, offset: int, moved: Moved, scored: int) -> None:
+        """Take over what is known of an evaluated trace; the record at `offset` holds it, and its spans.
+
+        Args:
+            scored: as `Moved.scored`, in the bits of whoever calls `scored` here.
+        """
+        memory, held = self._memories.get(moved.trace_id), self._held.get(moved.trace_id)
+        if memory is not None and (memory.forgotten or memory.last_offset >= offset):
+            return  # it can no longer be revised, or this is read again after a restart
+        if held is not None:
+            held.revision, held.scored = max(held.revision, moved.revision), held.scored | scored
+        fresh = moved.fresh or (held is not None and held.fresh)
+        last_offset = offset - 1 if fresh else offset  # what the record holds is a late correction, or was evaluated
+        revision = moved.revision if memory is None else max(moved.revision, memory.revision)
+        self._put_memory(moved.trace_id, Memory(revision, last_offset, moved.closed_at_ns, False, scored))
+        if not fresh:
+            self._closed[moved.trace_id] = moved.closed_at_ns
+
     # --- inside ---
 
     def _hold(self, trace_id: bytes, offset: int, start_ns: int) -> Held | None:
@@ -335,8 +387,3 @@ class Assembler:
                 self._changed.add(trace_id)
             else:
                 heappush(self._forgotten, (memory.last_offset, trace_id))
-
-    def publish(self) -> None:
-        """Set the gauges."""
-        self._open_traces.set(len(self._held) - len(self._closed))
-        self._held_bytes.set(self._bytes)

@@ -66,18 +66,23 @@ def parse_false_pages(value: Any) -> FalsePages:
 
 
 class Budget:
-    """Earns start mass as event time passes and hands it out, point by point; alarms are at evidence 1."""
+    """Earns start mass as event time passes and hands it out, point by point; alarms are at evidence 1.
 
-    __slots__ = ("_per_ns", "_pot", "spent")
+    Several watchers that share one budget have a fixed `share` of it each: what they spend together is then bounded by
+    the whole, without a word between them.
+    """
+
+    __slots__ = ("_per_ns", "_pot", "share_of_all", "spent")
 
     def __init__(self, false_pages: FalsePages) -> None:
         self._per_ns = false_pages.per_ns
         self._pot = 0.0
+        self.share_of_all = 1.0  # greater than 0, at most 1; may change at any time
         self.spent = 0.0  # expected number of false pages handed out so far, at most
 
     def earn(self, elapsed_ns: int) -> None:
         """Event time moved on; never negative, and no more than five minutes count."""
-        self._pot += self._per_ns * min(max(elapsed_ns, 0), _LONGEST_GAP_NS)
+        self._pot += self._per_ns * self.share_of_all * min(max(elapsed_ns, 0), _LONGEST_GAP_NS)
 
     def share(self) -> float:
         """The start mass of the next update of one budgeted detector."""

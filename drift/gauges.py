@@ -49,6 +49,9 @@ class Gauges:
             "driftline_false_page_budget_spent", "Expected number of false pages so far, at most, by construction"
         )
 
+        self._counted: dict[str, int] = {}
+        self._spent = 0.0
+
     def show(self, series: Iterable[Series], now_ns: int) -> None:
         for one in series:
             plan, status = one.plan, one.describe(now_ns)
@@ -75,7 +78,11 @@ class Gauges:
             gauge.remove(*labels)
 
     def count(self, monitor: str, series: int) -> None:
-        self._count.set(float(series), monitor)
+        """How many series this watcher has of a monitor; others of the process have some too."""
+        self._count.add(series - self._counted.get(monitor, 0), monitor)
+        self._counted[monitor] = series
 
     def spent(self, pages: float) -> None:
-        self._budget.set(pages)
+        """What this watcher has spent."""
+        self._budget.add(pages - self._spent)
+        self._spent = pages

@@ -5,7 +5,7 @@ with the same ids, wherever the watcher was stopped and restored in between.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -19,7 +19,17 @@ from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.plan import MonitorConfig, Plan, plans
 from drift.recent import OTHER, Record, Slices
-from drift.saved import VERSION, WRONG, by_series, chunks, retired, unreadable, versioned
+from drift.saved import (
+    VERSION,
+    WRONG,
+    by_series,
+    chunks,
+    pack_series,
+    retired,
+    unpack_series,
+    unreadable,
+    versioned,
+)
 from drift.series import Series, SeriesStatus
 
 __all__ = ["MonitorConfig", "Watcher"]
@@ -131,6 +141,7 @@ class Watcher:
         self._outcomes: Counter[Labels] = Counter()  # since the last `take_state`
         self._interned: dict[Slices, Slices] = {}
         self._touched: dict[str, Series] = {}
+        self._adopted: set[str] = set()  # whose state is to be written whole
         self._deleted: set[str] = set()
         self._pending: list[Change] = []
         self._taken = 0
@@ -241,7 +252,8 @@ class Watcher:
             taken.update(dict.fromkeys(sorted(self._deleted)))
             self._deleted.clear()
         for series in self._touched.values():
-            taken.update(series.take_state())
+            taken.update(series.take_state(everything=series.key in self._adopted))
+        self._adopted.clear()
         if self._taken:
             head = {
                 "v": VERSION,
@@ -284,6 +296,58 @@ class Watcher:
         self._deleted |= deleted
         self._pending += pending
         self._gauges.show(loaded, self._clock.now_ns)
+
+    # --- moving to another watcher, when there are more of them ---
+
+    def share(self, share_of_all: float) -> None:
+        """Have this part of the budget from now on, greater than 0 and at most 1: others have the rest."""
+        self._budget.share_of_all = share_of_all
+
+    def move_out(self, goes: Callable[[str, Mapping[str, str]], bool]) -> list[tuple[str, dict[str, str], bytes]]:
+        """Let go of the series whose metric and slice `goes`: each with both, and with what `adopt` takes."""
+        moved: list[tuple[str, dict[str, str], bytes]] = []
+        for monitor in self._monitors.values():
+            for key, series in sorted(monitor.series.items()):
+                if goes(monitor.plan.metric, series.slices):
+                    moved.append((monitor.plan.metric, series.slices, pack_series(series.take_state(everything=True))))
+                    self._forget(monitor, key, series)
+        return moved
+
+    def adopt(self, packed: bytes) -> None:
+        """Take over a series of another watcher; what came of it here meanwhile is what comes next for it.
+
+        Raises:
+            UserError: corrupt, or of another release.
+        """
+        try:
+            key, parts = unpack_series(packed)
+            head = versioned(parts["head"])
+            monitor = self._monitors.get(head["monitor"])
+            if monitor is None or monitor.plan.fingerprint != head["fingerprint"]:
+                change = retired(head)
+                self._pending += [change] if change else []
+                return
+            series = self._restored_series(monitor.plan, key, head, parts)
+        except WRONG as error:
+            raise unreadable("moved series", error) from error
+        slices = tuple(series.slices.values())
+        early = monitor.series.get(slices)
+        monitor.series[slices] = series
+        monitor.routes.clear()
+        self._deleted.difference_update(series.take_state(everything=True))
+        self._touched[series.key] = series
+        self._adopted.add(series.key)
+        for record in list(early.recent.records()) if early is not None else ():
+            change = series.update(record, self._clock.now_ns, self._budget)
+            self._pending += [self._decide(monitor, series, change)] if change is not None else []
+
+    def leave(self) -> None:
+        """Its partition went to another process, which shows the series from now on."""
+        for monitor in self._monitors.values():
+            for series in monitor.series.values():
+                self._gauges.forget(series)
+            self._gauges.count(monitor.plan.name, 0)
+        self._gauges.spent(0.0)
 
     def _restored_head(self, state: Mapping[str, bytes]) -> tuple[EventClock, Budget, int]:
         clock, budget = EventClock(), Budget(self._false_pages)

@@ -1,5 +1,6 @@
 """Reading what a watcher saved: whole, or refused with the name of the wrong part."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,18 @@ def by_series(state: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
             _, key, part = name.split("/", 2)
             found.setdefault(key, {})[part] = data
     return dict(sorted(found.items()))
+
+
+def pack_series(state: Mapping[str, bytes | None]) -> bytes:
+    """Everything that a series saves, as one record."""
+    return orjson.dumps({name: base64.b64encode(data).decode() for name, data in state.items() if data is not None})
+
+
+def unpack_series(packed: bytes) -> tuple[str, dict[str, bytes]]:
+    """The key and the parts of the series that was packed; raises one of `WRONG`."""
+    state = {name: base64.b64decode(data, validate=True) for name, data in orjson.loads(packed).items()}
+    ((key, parts),) = by_series(state).items()
+    return key, parts
 
 
 def chunks(parts: Mapping[str, bytes]) -> dict[int, bytes]:

@@ -2,18 +2,22 @@
 
 receivers ─> spans ─> score ─> decisions ─> view
                         └────> scores ─> watch ─> changes ─> notify, view
+   receive              score             watch
+
+The last line has the roles: one process does it all, or, where a cluster keeps the logs, each of several a part.
 """
 
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal, TypeAlias
 
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from collector.assemble import Assembler
 from collector.core.clock import Clock, SystemClock
-from collector.core.engine import CHANGES, DECISIONS
-from collector.core.errors import StoreError
+from collector.core.engine import CHANGES, DECISIONS, SCORES, Engine
+from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.sample import Sampler
@@ -23,6 +27,8 @@ from drift.monitor import Watcher
 from driftline.config import Config
 from driftline.evaluate import Evaluator
 from driftline.network import Network
+from driftline.pipeline import Stage
+from driftline.score_route import ScoreRoute
 from driftline.service import Service
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
@@ -35,14 +41,19 @@ from scorers.runner import Runner, load_scorers
 
 _TIDY_SECONDS = 60.0
 
+Role: TypeAlias = Literal["all", "receive", "score", "watch"]
+"""What a process does."""
 
-def build(config: Config, clock: Clock | None = None) -> Service:
+
+def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Service:
     """A service as the configuration describes it, not yet started.
 
     Raises:
-        UserError: a scorer, detector or notifier cannot be had as configured.
+        UserError: a scorer, detector or notifier cannot be had as configured; or a role without a cluster.
         StoreError: the store cannot be opened.
     """
+    if role != "all" and config.cluster is None:
+        raise UserError(f"--role {role} is for several workers on a Kafka cluster, and `cluster` is not configured")
     clock = clock or SystemClock()
     telemetry = Telemetry()
     scorers, metrics = load_parts(config)
@@ -52,21 +63,44 @@ def build(config: Config, clock: Clock | None = None) -> Service:
     sampler = Sampler(config.sample)
     runner = Runner(scorers, telemetry, clock)
     events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, telemetry, events)
     view = open_view(config)
     rebuild = view.empty
-    engine = SqliteEngine(config.store, clock, telemetry)
+    reader = f".{view.identity}" if config.cluster is not None else ""
+    engine = open_engine(config, clock, telemetry)
+    route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events)
     tidy = Retention(view, config.store.retention, clock)
-    stages = [
-        ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
-        WatchStage(engine, new_watcher, telemetry),
-        NotifyStage(engine, deliverer, clock, telemetry),
-        ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild),
-        ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild),
-    ]
-    network = Network(config.listen, config.kafka, engine, telemetry)
+    stages: dict[Role, list[Stage]] = {
+        "score": [
+            ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
+        ],
+        "watch": [
+            WatchStage(engine, new_watcher, route, telemetry),
+            NotifyStage(engine, deliverer, clock, telemetry),
+            ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild, reader),
+            ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild, reader),
+        ],
+    }
+    ours = [stage for part, some in stages.items() if role in ("all", part) for stage in some]
+    network = Network(
+        config.listen, config.kafka, engine, telemetry, role in ("all", "receive"), role in ("all", "watch")
+    )
     closing = [runner.close, *([events.close] if events is not None else [])]
-    return Service(engine, view, telemetry, closing, stages, network, facts(scorers), monitors_in_words(config))
+    return Service(engine, view, telemetry, closing, ours, network, facts(scorers), monitors_in_words(config))
+
+
+def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
+    """What keeps the logs and the state.
+
+    Raises:
+        UserError: the topics of the cluster are not as they must be.
+        StoreError: it cannot be opened.
+    """
+    if config.cluster is None:
+        return SqliteEngine(config.store, clock, telemetry)
+    from collector.engines.kafka import KafkaEngine  # 15 MB that a service without Kafka need not carry
+
+    return KafkaEngine(config.cluster, clock, telemetry)
 
 
 def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
@@ -103,7 +137,7 @@ def monitors_in_words(config: Config) -> list[str]:
 
 
 def open_view(config: Config) -> View:
-    """The view beside the store. One that is left of a store that is gone would be wrong: it is removed.
+    """The view beside the store. One that is left of a store file that is gone would be wrong: it is removed.
 
     Raises:
         StoreError: there is no such folder, and none can be made, or it may not be written.
@@ -111,7 +145,7 @@ def open_view(config: Config) -> View:
     path = view_path(config.store.path)
     try:
         config.store.path.parent.mkdir(parents=True, exist_ok=True)
-        if not config.store.path.exists():
+        if config.cluster is None and not config.store.path.exists():
             remove_view(path)
     except OSError as error:
         raise StoreError(f"store.path: {config.store.path} cannot be had: {error}") from None

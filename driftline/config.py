@@ -22,6 +22,7 @@ from alerts.events import EventsConfig
 from collector.assemble import AssembleConfig
 from collector.core.errors import UserError
 from collector.core.settings import Settings
+from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import ReceiveConfig
@@ -101,6 +102,9 @@ class Config(Settings):
 
     listen: ListenConfig = ListenConfig()
     store: StoreConfig = StoreConfig()
+    cluster: KafkaEngineConfig | None = Field(
+        None, description="a Kafka cluster as the store of several workers; null: the SQLite file of `store`"
+    )
     kafka: KafkaConfig | None = Field(None, description="read OTLP from Kafka topics too; null: do not")
     assemble: AssembleConfig = AssembleConfig()
     slices: Mapping[str, SlicePath] = Field(

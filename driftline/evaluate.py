@@ -14,8 +14,9 @@ from collector.normalise import normalise
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.wire.decode import decode_log, decode_span
-from drift.base import Point, encode_points
+from drift.base import Point
 from driftline.records import sheet
+from driftline.score_route import ScoreRoute
 from scorers.ledger import Decision
 from scorers.results import Tally
 from scorers.runner import Runner
@@ -49,12 +50,14 @@ class Evaluator:
         sampler: Sampler,
         slices: SliceReader,
         runner: Runner,
+        route: ScoreRoute,
         telemetry: Telemetry,
         events: EventExporter | None = None,
     ) -> None:
         self._sampler = sampler
         self._slices = slices
         self._runner = runner
+        self._route = route
         self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
@@ -117,9 +120,7 @@ class Evaluator:
     ) -> None:
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        points = _points(trace, ready, decisions, slices, told)
-        if points is not None:
-            batch.points.append(points)
+        batch.points += self._route.records(_points(trace, ready, decisions, slices, told))
         if self._events is not None:
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
@@ -173,9 +174,9 @@ def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:
 
 def _points(
     trace: Trace, ready: Ready, decisions: Sequence[Decision], slices: Slices, told: Container[str]
-) -> Record | None:
+) -> list[Point]:
     shared = dict(slices)
-    points = [
+    return [
         Point(
             decision.scorer,
             trace.trace_id,
@@ -191,4 +192,3 @@ def _points(
         for decision in decisions
         if (score := decision.score) is not None and score.value is not None
     ]
-    return Record(encode_points(points), key=slices.get("service", "").encode()) if points else None

@@ -25,22 +25,35 @@ _APPEND_SECONDS = 60.0  # a store that does not answer for so long has failed
 
 
 class Network:
-    """`bind` takes the addresses, `start` serves, `stop` is safe twice and without start."""
+    """`bind` takes the addresses, `start` serves, `stop` is safe twice and without start.
 
-    def __init__(self, listen: ListenConfig, kafka: KafkaConfig | None, engine: Engine, telemetry: Telemetry) -> None:
+    Args:
+        receives: whether spans come in here; if not, what is configured for that is left to others.
+        shows: whether the page and the API are here; metrics and probes always are.
+    """
+
+    def __init__(
+        self,
+        listen: ListenConfig,
+        kafka: KafkaConfig | None,
+        engine: Engine,
+        telemetry: Telemetry,
+        receives: bool = True,
+        shows: bool = True,
+    ) -> None:
         self._engine = engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
-        if listen.otlp_http is not None:
+        if receives and listen.otlp_http is not None:
             address = split_address(listen.otlp_http)
             self._receivers["otlp_http"] = HttpReceiver(*address, self.inbox, telemetry, listen)
-        if listen.otlp_grpc is not None:
+        if receives and listen.otlp_grpc is not None:
             address = split_address(listen.otlp_grpc)
             self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
         self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
-        self._web = Web(*split_address(listen.web)) if listen.web is not None else None
-        self._kafka = self._kafka_receiver(kafka, telemetry) if kafka is not None else None
+        self._web = Web(*split_address(listen.web), shows) if listen.web is not None else None
+        self._kafka = self._kafka_receiver(kafka, telemetry) if receives and kafka is not None else None
 
     def _kafka_receiver(self, kafka: KafkaConfig, telemetry: Telemetry) -> "KafkaReceiver":
         # kafka-python takes 15 MB, which a service without Kafka need not carry

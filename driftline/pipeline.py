@@ -10,8 +10,19 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
-from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine, Entry, Partition, Subscription, Transaction
-from collector.core.errors import Fenced, Lost, StoreError
+from collector.core.engine import (
+    CHANGES,
+    DECISIONS,
+    SCORES,
+    SPANS,
+    Engine,
+    Entry,
+    Partition,
+    Record,
+    Subscription,
+    Transaction,
+)
+from collector.core.errors import DriftlineError, Fenced, Lost, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -33,6 +44,9 @@ class Stage(ABC):
         self._subscription: Subscription | None = None
         self._thread = threading.Thread(target=self._run, name=f"driftline-{name}", daemon=True)
         self._retries = telemetry.counter("driftline_commit_retries", "Commits tried again.", ["stage"])
+        self._too_large = telemetry.counter(
+            "driftline_too_large_records", "Records that the log can never take, left out.", ["stage", "log"]
+        )
         self._heartbeat = telemetry.counter(
             "driftline_stage_loops", "Turns of each stage's loop: its heartbeat.", ["stage"]
         )
@@ -68,7 +82,7 @@ class Stage(ABC):
         """Work through a batch and commit."""
 
     def rest(self) -> None:  # noqa: B027  most stages have nothing to do then
-        """Called when there was nothing to read."""
+        """Called after each turn of the loop, also when there was nothing to read."""
 
     def finish(self) -> None:  # noqa: B027  most stages have nothing to do then
         """Called once when the stage stops, while it still owns its partitions."""
@@ -94,18 +108,18 @@ class Stage(ABC):
         while not self._stopping.is_set():
             batches = subscription.poll(_POLL_SECONDS, most)
             self._turn(batches)
-            if batches and sum(len(entries) for _, entries in batches) < most / 2:
+            self.rest()
+            if not batches:
+                self.idle.set()
+            elif sum(len(entries) for _, entries in batches) < most / 2:
                 self._stopping.wait(_GATHER_SECONDS)
 
     def _turn(self, batches: Sequence[tuple[int, Sequence[Entry]]]) -> None:
         self._heartbeat.add(1, self.name)
         if batches:
             self.idle.clear()
-            for partition, entries in batches:
-                self.process(partition, entries)
-        else:
-            self.rest()
-            self.idle.set()
+        for partition, entries in batches:
+            self.process(partition, entries)
 
     def commit(self, transaction: Transaction) -> bool:
         """Commit, trying again for as long as the store cannot be written; False if stopped before it could."""
@@ -117,12 +131,28 @@ class Stage(ABC):
             try:
                 write()
             except StoreError as error:
-                self._retries.add(1, self.name)
-                _log.error("%s waits: %s", self.name, error)
-                if self._stopping.wait(_RETRY_SECONDS):
+                if not self.wait_for_store(error):
                     return False
             else:
                 return True
+
+    def wait_for_store(self, error: DriftlineError) -> bool:
+        """Before something is tried again that the store could not do; False if stopped meanwhile."""
+        self._retries.add(1, self.name)
+        _log.error("%s waits: %s", self.name, error)
+        return not self._stopping.wait(_RETRY_SECONDS)
+
+    def append(self, transaction: Transaction, log: str, records: Sequence[Record]) -> None:
+        """Add records to a transaction. One that the log can never take must not stop the others: it is left out."""
+        try:
+            transaction.append(log, records)
+        except Rejected as error:
+            if len(records) > 1:
+                for record in records:
+                    self.append(transaction, log, [record])
+                return
+            self._too_large.add(1, self.name, log)
+            _log.error("%s leaves out a record: %s", self.name, error)
 
 
 def put_state(transaction: Transaction, changed: Mapping[str, bytes | None]) -> None:

@@ -20,6 +20,7 @@ from alerts.reference import between_marks
 from alerts.reference import in_document as with_metrics
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
+from collector.engines.kafka_metrics import SubscriptionMetrics
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
@@ -81,7 +82,7 @@ def metrics_document(text: str) -> str:
 
 
 def all_telemetry() -> Telemetry:
-    """The instruments of a service with every listener, reading from Kafka and sending events."""
+    """The instruments of a service with every listener, reading from Kafka, sending events, and those of a cluster."""
     with tempfile.TemporaryDirectory() as folder:
         document = {
             "listen": {"otlp_http": _ANY_PORT, "otlp_grpc": _ANY_PORT, "web": _ANY_PORT},
@@ -93,6 +94,7 @@ def all_telemetry() -> Telemetry:
         try:
             service.drain()  # some parts come with their partition
             create_app(service).build_middleware_stack()
+            SubscriptionMetrics(service.telemetry)
         finally:
             service.stop()
         return service.telemetry

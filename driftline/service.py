@@ -96,5 +96,5 @@ class Service:
         return [decode_change(encoded) for encoded in self.view.changes()]
 
     def series(self) -> Sequence[SeriesStatus]:
-        watch = next(stage for stage in self.stages if isinstance(stage, WatchStage))
-        return watch.series
+        """Those that this process watches."""
+        return [status for stage in self.stages if isinstance(stage, WatchStage) for status in stage.series]

@@ -7,6 +7,7 @@ written together with the offset it came from, so that a record is counted once 
 import re
 import sqlite3
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -20,13 +21,15 @@ from collector.core.errors import StoreError
 from collector.engines.sqlite_rows import insert_rows
 from driftline.records import Sheet, read_sheet
 
-VIEW_VERSION = 2
+VIEW_VERSION = 3
 _PAGE_BYTES = 16384  # several sheets a page
 _IDS_PER_QUERY = 500
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
 # Rows stand in the order they come in, and indexes of small keys lead to them: a batch writes few pages.
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS progress (log TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (log TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (log, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS traces (id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, event_ns INTEGER NOT NULL,
     sheet BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS traces_by_time ON traces (event_ns);
@@ -74,28 +77,38 @@ class View:
         """True if nothing was ever written: the logs must be read from their beginning."""
         return not self._rows("SELECT 1 FROM progress LIMIT 1")
 
+    @property
+    def identity(self) -> str:
+        """The name of this file, new with every new file."""
+        return str(self._rows("SELECT name FROM identity")[0][0])
+
     # --- in ---
 
-    def add_sheets(self, entries: Sequence[Entry]) -> None:
-        with self._batch(DECISIONS, entries) as fresh:
+    def add_sheets(self, partition: int, entries: Sequence[Entry]) -> None:
+        """Take entries of a partition of the decisions."""
+        with self._batch(DECISIONS, partition, entries) as fresh:
             current: dict[bytes, tuple[Sheet, bytes]] = {}
             counts: Counter[tuple[str, str, str]] = Counter()
             for entry in fresh:
                 new = orjson.loads(entry.value)
                 trace_id = bytes.fromhex(new["trace_id"])
-                if trace_id in current:
-                    _count(counts, current[trace_id][0], -1)
-                _count(counts, new, 1)
-                current[trace_id] = new, entry.value
+                if trace_id not in current or new["revision"] >= current[trace_id][0]["revision"]:
+                    current[trace_id] = new, entry.value
             known = self._known(current)
+            for trace_id, (_, old) in list(known.items()):
+                if old["revision"] > current[trace_id][0]["revision"]:  # came first, from another partition
+                    del known[trace_id], current[trace_id]
+            for new, _ in current.values():
+                _count(counts, new, 1)
             for number, old in known.values():
                 _count(counts, old, -1)
                 self._retract_scores(number, old)
             self._put_sheets(current, {trace_id: number for trace_id, (number, _) in known.items()})
             self._add_to_funnel(counts)
 
-    def add_changes(self, entries: Sequence[Entry]) -> None:
-        with self._batch(CHANGES, entries) as fresh:
+    def add_changes(self, partition: int, entries: Sequence[Entry]) -> None:
+        """Take entries of a partition of the changes."""
+        with self._batch(CHANGES, partition, entries) as fresh:
             for entry in fresh:
                 change = orjson.loads(entry.value)
                 self._writer.execute(
@@ -166,6 +179,9 @@ class View:
                 remove_view(self.path)  # the logs have all that it had
                 writer = self._connect()
             writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
+            writer.execute(
+                "INSERT INTO identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM identity)", (uuid.uuid4().hex[:16],)
+            )
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the view {self.path} cannot be opened: {error}; it may be deleted, it is rebuilt"
@@ -181,8 +197,8 @@ class View:
         writer.execute("PRAGMA synchronous = NORMAL")
         return writer
 
-    def _batch(self, log: str, entries: Sequence[Entry]) -> "_Batch":
-        return _Batch(self._writer, self._lock, log, entries)
+    def _batch(self, log: str, partition: int, entries: Sequence[Entry]) -> "_Batch":
+        return _Batch(self._writer, self._lock, log, partition, entries)
 
     def _known(self, trace_ids: Iterable[bytes]) -> dict[bytes, tuple[int, Sheet]]:
         """Of those traces that are here already: the number of the row, and the sheet that is to be replaced."""
@@ -255,14 +271,18 @@ def _count(counts: Counter[tuple[str, str, str]], sheet: Sheet, by: int) -> None
 class _Batch:
     """A transaction on the view that also moves its offset; gives only the entries that were not written before."""
 
-    def __init__(self, writer: sqlite3.Connection, lock: threading.Lock, log: str, entries: Sequence[Entry]) -> None:
-        self._writer, self._lock, self._log, self._entries = writer, lock, log, entries
+    def __init__(
+        self, writer: sqlite3.Connection, lock: threading.Lock, log: str, partition: int, entries: Sequence[Entry]
+    ) -> None:
+        self._writer, self._lock, self._entries = writer, lock, entries
+        self._place = log, partition
 
     def __enter__(self) -> Sequence[Entry]:
         self._lock.acquire()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            row = self._writer.execute("SELECT next_offset FROM progress WHERE log = ?", (self._log,)).fetchone()
+            query = "SELECT next_offset FROM progress WHERE log = ? AND partition = ?"
+            row = self._writer.execute(query, self._place).fetchone()
         except BaseException:
             self._lock.release()
             raise
@@ -273,8 +293,8 @@ class _Batch:
         try:
             if error is None:
                 self._writer.execute(
-                    "INSERT INTO progress VALUES (?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
-                    (self._log, self._entries[-1].offset + 1),
+                    "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
+                    (*self._place, self._entries[-1].offset + 1),
                 )
                 self._writer.execute("COMMIT")
         finally:

@@ -34,6 +34,8 @@ LOGS = (SPANS, DECISIONS, SCORES, CHANGES, DEAD_LETTERS)
 
 TRACES_KIND = "traces"  # value: protobuf ExportTraceServiceRequest
 EVENTS_KIND = "logs"  # value: protobuf ExportLogsServiceRequest
+MOVED_KIND = "moved"  # what another partition held: traces (see `collector.wire.moved`), or in scores a series
+STRAY_KIND = "stray"  # in scores: points that were sent to another partition before, as any others
 TICK_KIND = "tick"  # value: decimal nanoseconds; event time has come at least this far though no span said so
 
 
@@ -60,9 +62,13 @@ class Entry:
 class Transaction(Protocol):
     """Collects what belongs together; nothing happens until `commit`."""
 
-    def append(self, log: str, records: Iterable[Record]) -> None: ...
+    def append(self, log: str, records: Iterable[Record]) -> None:
+        """Raises Rejected (`too_large`) if the log cannot take one of them; then none is added."""
+        ...
 
-    def put(self, key: str, value: bytes) -> None: ...
+    def put(self, key: str, value: bytes) -> None:
+        """Raises Rejected (`too_large`)."""
+        ...
 
     def delete(self, key: str) -> None: ...
 
@@ -111,7 +117,11 @@ class Subscription(Protocol):
     """One stage's reading of one log."""
 
     def poll(self, timeout_seconds: float, max_records: int) -> Sequence[tuple[int, Sequence[Entry]]]:
-        """What is new, as (partition number, entries in order); waits up to the timeout for something."""
+        """What is new, as (partition number, entries in order); waits up to the timeout for something.
+
+        Raises:
+            Lost: partitions went to other workers; whoever goes on must subscribe anew.
+        """
         ...
 
     def close(self) -> None: ...
@@ -127,6 +137,7 @@ class Engine(Protocol):
 
         Raises (here or in the future):
             Overloaded: no room now.
+            Rejected: `too_large`: the log can never take one of the records; none was appended.
             StoreError: the store could not be written.
         """
         ...

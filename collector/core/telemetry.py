@@ -85,6 +85,12 @@ class Gauge(Instrument):
         with self._lock:
             self._values[labels if labels in self._values else self._key(self._values, labels)] = value
 
+    def add(self, change: float, *labels: str) -> None:
+        """For what several owners have a part of."""
+        with self._lock:
+            key = labels if labels in self._values else self._key(self._values, labels)
+            self._values[key] = self._values.get(key, 0.0) + change
+
     def remove(self, *labels: str) -> None:
         with self._lock:
             self._values.pop(labels, None)

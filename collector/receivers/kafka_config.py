@@ -1,33 +1,18 @@
 """Which Kafka topics to read, and how to reach them."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
-from collector.core.settings import Secret, Settings
+from collector.kafka_client import KafkaClientConfig
 
-_BROKER = re.compile(r"([A-Z_]+://)?(\[[0-9A-Fa-f:]+\]|[^\s:,/\[\]]+)(:[0-9]{1,5})?")
 _TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
-_OURS = {
-    "bootstrap_servers": "brokers",
-    "group_id": "group",
-    "enable_auto_commit": None,
-    "auto_commit_interval_ms": None,
-    "consumer_timeout_ms": None,
-    "key_deserializer": None,
-    "value_deserializer": None,
-}
-_SECRETS = ("sasl_plain_password", "ssl_password")
-_SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
 
 
-class KafkaConfig(Settings):
+class KafkaConfig(KafkaClientConfig):
     """The topics that hold OTLP requests, one request a message."""
 
-    brokers: Sequence[str] = Field(min_length=1, description="HOST:PORT of some brokers; they know the others")
     traces: str | None = Field(default="otlp_spans", pattern=_TOPIC, description="topic of traces; null: none")
     logs: str | None = Field(default="otlp_logs", pattern=_TOPIC, description="topic of logs; null: none")
     encoding: Literal["otlp_proto", "otlp_json"] = Field(
@@ -37,34 +22,6 @@ class KafkaConfig(Settings):
     dead_letter: str | None = Field(
         default=None, pattern=_TOPIC, description="topic for messages that cannot be read; null: a table in the store"
     )
-    options: Mapping[str, Any] = Field(
-        default={},
-        description="more settings of kafka-python's KafkaConsumer; passwords as {env: NAME} or {file: PATH}",
-    )
-
-    @field_validator("brokers")
-    @classmethod
-    def _hosts_and_ports(cls, brokers: Sequence[str]) -> Sequence[str]:
-        for broker in brokers:
-            if not _BROKER.fullmatch(broker):
-                raise ValueError(f"{broker!r} is not HOST:PORT, such as kafka-1.internal:9092")
-        return brokers
-
-    @field_validator("options")
-    @classmethod
-    def _known_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        from kafka import KafkaConsumer  # 15 MB that a service without Kafka need not carry
-
-        checked: dict[str, Any] = {}
-        for name, value in options.items():
-            if name in _OURS:
-                instead = _OURS[name]
-                raise ValueError(f"{name} is " + (f"set by kafka.{instead}" if instead else "not yours to set"))
-            if name not in KafkaConsumer.DEFAULT_CONFIG:
-                raise ValueError(f"{name} is not a setting of kafka-python's KafkaConsumer")
-            is_secret = name in _SECRETS or (isinstance(value, dict) and set(value) in ({"env"}, {"file"}))
-            checked[name] = _SECRET.validate_python(value) if is_secret else value
-        return checked
 
     @model_validator(mode="after")
     def _some_topic(self) -> "KafkaConfig":
@@ -78,10 +35,3 @@ class KafkaConfig(Settings):
         """The kind of each topic to read."""
         topics = {self.traces: TRACES_KIND, self.logs: EVENTS_KIND}
         return {topic: kind for topic, kind in topics.items() if topic is not None}
-
-    def client_options(self) -> dict[str, Any]:
-        """`options` with their secrets in the clear, for kafka-python only."""
-        return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in self.options.items()
-        }

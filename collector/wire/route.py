@@ -30,22 +30,22 @@ def route(kind: str, body: bytes, partitions: int) -> list[tuple[int, bytes]]:
     if partitions == 1:
         return [(0, body)]
     views = (SpanHeads, SpanHead) if kind == TRACES_KIND else (LogHeads, LogHead)
-    parts: dict[int, _Part] = {}
+    parts: dict[int, RequestBuilder] = {}
     done: list[tuple[int, bytes]] = []
     for origin, raws, scope in scopes(body):
         for raw, head in zip(raws, heads(scope, raws, *views), strict=True):
             if not head.trace_id:  # of no trace, or no message at all
                 continue
             number = partition_of(head.trace_id, partitions)
-            part = parts.setdefault(number, _Part())
+            part = parts.setdefault(number, RequestBuilder())
             part.add(origin, raw)
             if part.size >= MAX_PART_BYTES:
                 done.append((number, parts.pop(number).request()))
     return done + [(number, part.request()) for number, part in parts.items()]
 
 
-class _Part:
-    """What goes to one partition, in its order: runs of spans that share their origin."""
+class RequestBuilder:
+    """Puts a request together, item by item: runs of spans, or of log records, that share their origin."""
 
     def __init__(self) -> None:
         self.size = 0

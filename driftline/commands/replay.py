@@ -16,7 +16,7 @@ from collector.wire.read import read_body
 from driftline.build import build
 from driftline.config import Config, load_config
 from driftline.service import Service
-from driftline.stages.score import END_OF_INPUT
+from driftline.stages.score_worker import END_OF_INPUT
 
 _BYTES_PER_APPEND = 4 * 2**20
 
@@ -65,7 +65,9 @@ def offline(config: Config, folder: Path) -> Config:
         "alerts": {"log": False},
     }
     silent = Config.model_validate(document)
-    return config.model_copy(update={"kafka": None, **{name: getattr(silent, name) for name in document}})
+    return config.model_copy(
+        update={"kafka": None, "cluster": None, **{name: getattr(silent, name) for name in document}}
+    )
 
 
 def feed(service: Service, paths: Sequence[Path], quiet: bool) -> list[str]:

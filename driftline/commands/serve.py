@@ -5,11 +5,12 @@ import logging
 import signal
 import threading
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from collector.core.errors import DriftlineError
-from driftline.build import build
+from driftline.build import Role, build
 from driftline.config import load_config
 from driftline.service import Service
 
@@ -18,7 +19,14 @@ _WATCH_SECONDS = 0.5
 
 @click.command()
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="YAML file; without one, the defaults.")
-def command(path: Path | None) -> None:
+@click.option(
+    "--role",
+    type=click.Choice(get_args(Role)),
+    default="all",
+    help="What this worker does, where a `cluster` of several shares the work: receive spans, score them, or watch the "
+    "scores, tell of changes and show the page.",
+)
+def command(path: Path | None, role: Role) -> None:
     """Receive spans, score them, watch the scores, send alerts."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for library in ("httpx", "uvicorn", "kafka"):  # say for themselves what we say once, or not at all
@@ -26,7 +34,7 @@ def command(path: Path | None) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    service = build(load_config(path))
+    service = build(load_config(path), role=role)
     service.start()
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")

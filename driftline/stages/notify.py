@@ -11,7 +11,9 @@ from driftline.pipeline import Stage, put_state
 
 
 class NotifyStage(Stage):
-    """What is pending is committed with the offset before it is sent, and again after: no alert is lost on the way."""
+    """Changes are in one partition, so that one process tells of them all: it groups, repeats and retries.
+
+    What is pending is committed with the offset before it is sent, and again after: no alert is lost on the way."""
 
     def __init__(self, engine: Engine, deliverer: Deliverer, clock: Clock, telemetry: Telemetry) -> None:
         super().__init__("notify", engine, CHANGES, telemetry)
@@ -24,6 +26,7 @@ class NotifyStage(Stage):
 
     def revoked(self, partition: Partition) -> None:
         del self._partitions[partition.number]
+        self._deliverer.restore({})  # another process tells of them from now on
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         for entry in entries:

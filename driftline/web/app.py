@@ -37,20 +37,21 @@ _MOST_PROBES_WAITING = 32
 Failure = Callable[[Request, Exception], Response]
 
 
-def create_app(source: Source, clock: Clock | None = None) -> Starlette:
+def create_app(source: Source, clock: Clock | None = None, shows: bool = True) -> Starlette:
     """The application that shows `source`.
 
     Args:
         source: the running service; its scorers must not change any more.
         clock: for the ages on the page; the machine's if left out.
+        shows: whether there are page and API, besides metrics and probes.
     """
     clock = clock or SystemClock()
     wording = Wording(units=units(source.scorers))
     pages = Pages(source, wording, clock)
+    shown = [pages.routes(), Api(source, wording, clock).routes()] if shows else []
     app = Starlette(
         routes=[
-            *_routes(pages.routes(), Lane(_QUESTION_THREADS, _MOST_QUESTIONS_WAITING)),
-            *_routes(Api(source, wording, clock).routes(), Lane(_QUESTION_THREADS, _MOST_QUESTIONS_WAITING)),
+            *(route for works in shown for route in _routes(works, Lane(_QUESTION_THREADS, _MOST_QUESTIONS_WAITING))),
             *_routes(_probes(source), Lane(_PROBE_THREADS, _MOST_PROBES_WAITING)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -13,10 +13,14 @@ _GRACE_SECONDS = 3
 
 
 class Web:
-    """`bind`, then `start`; `stop` is safe without start."""
+    """`bind`, then `start`; `stop` is safe without start.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    Args:
+        shows: whether there are page and API, besides metrics and probes.
+    """
+
+    def __init__(self, host: str, port: int, shows: bool = True) -> None:
+        self._host, self._port, self._shows = host, port, shows
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -46,7 +50,7 @@ class Web:
         """Serve; returns when requests are answered."""
         assert self._socket is not None
         config = uvicorn.Config(
-            create_app(source),
+            create_app(source, shows=self._shows),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -383,3 +383,73 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(caught.value.problems) == 3
     with pytest.raises(UserError, match="false_pages"):
         watcher(false_pages="never")
+
+
+# --- several watchers ---
+
+
+def moved(watch: Watcher, other: Watcher) -> int:
+    """Hand every series of `watch` over to `other`; how many there were."""
+    series = watch.move_out(lambda metric, slices: True)
+    for _, _, packed in series:
+        other.adopt(packed)
+    return len(series)
+
+
+@pytest.mark.parametrize("at", [100, 1500, 3100])
+def test_a_series_that_moves_goes_on_with_all_it_knew(at: int) -> None:
+    rule = {"watch": "grounded", "by": ("service",), "detector": "adwin"}
+    points = list(traffic([(3000, 0.95), (1500, 0.6)]))
+    expected = feed(watcher(rule), points)
+    assert opened(expected)
+
+    first, second = watcher(rule), watcher(rule)
+    feed(second, points[:1])  # its clock has begun, and so has a series of that name
+    changes = feed(first, points[1:at])
+    assert moved(first, second) == 1
+    assert first.status() == []
+    third = watcher(rule)
+    third.restore({key: value for key, value in second.take_state().items() if value is not None})
+    changes += feed(third, points[at:])
+    found, wanted = opened(changes)[0], opened(expected)[0]
+    assert (found.id, found.onset_ns, found.slice) == (wanted.id, wanted.onset_ns, wanted.slice)
+    assert abs(found.detected_ns - wanted.detected_ns) < 200 * SECOND
+
+
+def test_what_came_before_a_moved_series_arrived_is_counted_after_it() -> None:
+    points = list(traffic([(1000, 0.95)]))
+    first, second = watcher(), watcher()
+    feed(first, points[:900])
+    feed(second, points[900:])
+    moved(first, second)
+    assert [one.points for one in second.status()] == [1000]
+    state = first.take_state()
+    assert [key for key, value in state.items() if value is not None] == ["watcher"]
+
+
+def test_a_series_of_a_monitor_that_is_gone_ends_its_change() -> None:
+    first, second = watcher(), watcher({"watch": "grounded", "by": ("service",), "min_effect": 0.2, "name": "other"})
+    assert opened(feed(first, traffic([(3000, 0.95), (400, 0.6)])))
+    moved(first, second)
+    (ended,) = feed(second, [next(traffic([(1, 1.0)]))])
+    assert (ended.status, ended.reason) == ("resolved", "reconfigured")
+    with pytest.raises(UserError, match="moved series"):
+        second.adopt(b"{}")
+
+
+def test_watchers_with_a_share_each_spend_no_more_than_the_whole_together() -> None:
+    rule = {"watch": "grounded", "by": ("service",), "warmup": 50}
+    telemetry = Telemetry()
+    budget = telemetry.gauge("driftline_false_page_budget_spent", "")
+    shared = [watcher(rule, false_pages="1 per hour", telemetry=telemetry) for _ in range(4)]
+    whole = watcher(rule, false_pages="1 per hour")
+    for number, one in enumerate(shared):
+        one.share(1 / 4)
+        feed(one, traffic([(2000, 0.9)], seed=number, service=f"s{number}"))
+        one.take_state()
+    feed(whole, traffic([(2000, 0.9)]))
+    hours = 2000 * 10 / 3600
+    assert 0.8 * hours < budget.values()[()] < 1.1 * hours
+    for one in shared:
+        one.leave()
+    assert budget.values()[()] == pytest.approx(0, abs=1e-9)

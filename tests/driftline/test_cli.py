@@ -21,7 +21,7 @@ from driftline.build import build
 from driftline.config import load_config
 from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
-from driftline.stages.score import END_OF_INPUT
+from driftline.stages.score_worker import END_OF_INPUT
 
 DATA = Path(__file__).parents[1] / "data"
 OTLP = sorted((DATA / "otlp").iterdir())

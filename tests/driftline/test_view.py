@@ -39,9 +39,9 @@ def entries(*values: bytes, first: int = 0) -> list[Entry]:
 def test_a_record_read_twice_counts_once(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
     batch = entries(sheet(1), sheet(2))
-    view.add_sheets(batch)
-    view.add_sheets(batch)
-    view.add_sheets([*batch, *entries(sheet(3), first=2)])
+    view.add_sheets(0, batch)
+    view.add_sheets(0, batch)
+    view.add_sheets(0, [*batch, *entries(sheet(3), first=2)])
     assert view.trace_count() == 3
     assert view.funnel() == [("groundedness", "scored", "ok", 3), ("refusal", "filtered", "needs:answer", 3)]
     view.close()
@@ -49,9 +49,9 @@ def test_a_record_read_twice_counts_once(tmp_path: Path) -> None:
 
 def test_a_revision_replaces_decisions_and_scores(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
-    view.add_sheets(entries(sheet(1)))
+    view.add_sheets(0, entries(sheet(1)))
     revised = sheet(1, 1, 2000, decision("groundedness", "filtered", "needs:contexts"), decision("refusal", value=1))
-    view.add_sheets(entries(revised, first=1))
+    view.add_sheets(0, entries(revised, first=1))
     assert view.funnel() == [("groundedness", "filtered", "needs:contexts", 1), ("refusal", "scored", "ok", 1)]
     assert view.scores("groundedness", 0, 10) == []
     assert [row["event_ns"] for row in view.scores("refusal", 0, 10)] == [2000]
@@ -64,11 +64,11 @@ def test_a_revision_replaces_decisions_and_scores(tmp_path: Path) -> None:
 def test_progress_outlives_the_process(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
     assert view.empty
-    view.add_sheets(entries(sheet(1)))
+    view.add_sheets(0, entries(sheet(1)))
     view.close()
     again = View(tmp_path / "view.db")
     assert not again.empty
-    again.add_sheets(entries(sheet(1)))
+    again.add_sheets(0, entries(sheet(1)))
     assert again.funnel()[0][3] == 1
     again.close()
 
@@ -76,9 +76,9 @@ def test_progress_outlives_the_process(tmp_path: Path) -> None:
 def test_a_batch_that_fails_leaves_nothing_and_can_come_again(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
     with pytest.raises(orjson.JSONDecodeError):
-        view.add_sheets(entries(sheet(1), b"not json"))
+        view.add_sheets(0, entries(sheet(1), b"not json"))
     assert view.trace_count() == 0
-    view.add_sheets(entries(sheet(1), sheet(2)))
+    view.add_sheets(0, entries(sheet(1), sheet(2)))
     assert view.trace_count() == 2
     view.close()
 
@@ -88,14 +88,14 @@ def test_changes_are_kept_as_they_are_known_now(tmp_path: Path) -> None:
     first = orjson.dumps({"id": "a", "detected_ns": 5, "status": "active"})
     later = orjson.dumps({"id": "a", "detected_ns": 5, "status": "resolved"})
     other = orjson.dumps({"id": "b", "detected_ns": 9, "status": "active"})
-    view.add_changes(entries(first, other, later))
+    view.add_changes(0, entries(first, other, later))
     assert view.changes() == [other, later]
     view.close()
 
 
 def test_retention_forgets_what_is_older(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
-    view.add_sheets(entries(sheet(1, 0, 1000), sheet(2, 0, 2000)))
+    view.add_sheets(0, entries(sheet(1, 0, 1000), sheet(2, 0, 2000)))
     view.forget_before(1500)
     assert view.sheet(f"{1:032x}") is None
     assert view.sheet(f"{2:032x}") is not None
@@ -109,12 +109,12 @@ def test_two_stages_write_at_once(tmp_path: Path) -> None:
 
     def write_changes() -> None:
         for number, value in enumerate(change):
-            view.add_changes(entries(value, first=number))
+            view.add_changes(0, entries(value, first=number))
 
     writer = threading.Thread(target=write_changes)
     writer.start()
     for number in range(100):
-        view.add_sheets(entries(sheet(number), first=number))
+        view.add_sheets(0, entries(sheet(number), first=number))
     writer.join()
     assert (view.trace_count(), len(view.changes())) == (100, 100)
     view.close()
@@ -138,7 +138,7 @@ def test_the_view_lies_beside_its_store() -> None:
 def test_a_view_of_another_version_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "view.db"
     view = View(path)
-    view.add_sheets(entries(sheet(1)))
+    view.add_sheets(0, entries(sheet(1)))
     view.close()
     with sqlite3.connect(path) as other:
         other.execute("PRAGMA user_version = 1")

@@ -38,10 +38,14 @@ def run_driftline(
 
 
 class Service:
-    """`driftline serve` with its configuration, store and logs in `folder`, listening at free ports of its own."""
+    """`driftline serve` with its configuration, store and logs in `folder`, listening at free ports of its own.
 
-    def __init__(self, folder: Path, document: Document | None = None) -> None:
+    `options` are of the command, such as `--role`, `score`.
+    """
+
+    def __init__(self, folder: Path, document: Document | None = None, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._options = options
         self.folder = folder
         self.config_path = folder / "driftline.yaml"
         self.store_path = folder / "driftline.db"
@@ -80,7 +84,7 @@ class Service:
     def launch(self) -> None:
         """Start it without waiting until it is ready."""
         self._starts += 1
-        command = [DRIFTLINE, "serve", "-c", str(self.config_path)]
+        command = [DRIFTLINE, "serve", "-c", str(self.config_path), *self._options]
         log_path = self.folder / f"serve-{self._starts}.log"
         self._process = Process("driftline", command, log_path, {"PYTHONUNBUFFERED": "1"})
         self._process.start()

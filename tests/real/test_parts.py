@@ -20,20 +20,6 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 Unique = Callable[[str], str]
 
 
-def read_all(broker: KafkaBroker, topic: str, count: int) -> list[bytes]:
-    """The first `count` committed records, whichever come first."""
-    with broker.consumer(topic) as consumer:
-        values: list[bytes] = []
-
-        def look() -> bool:
-            for records in consumer.poll(timeout_ms=200).values():
-                values.extend(record.value for record in records)
-            return len(values) >= count
-
-        wait_until(look, f"{count} records of {topic}", every_seconds=0)
-        return values
-
-
 # --- Kafka -------------------------------------------------------------------------------------------------------
 
 
@@ -42,7 +28,7 @@ def test_kafka_keeps_what_it_is_given(kafka: KafkaBroker, unique_name: Unique) -
     with kafka.producer(acks="all") as producer:
         for number in range(10):
             producer.send(topic, b"%d" % number, partition=number % 2).get(timeout=30)
-    assert sorted(read_all(kafka, topic, 10)) == sorted(b"%d" % number for number in range(10))
+    assert sorted(record.value for record in kafka.records(topic)) == sorted(b"%d" % number for number in range(10))
     assert kafka.end_offsets(topic) == {0: 5, 1: 5}
 
 
@@ -57,7 +43,7 @@ def test_kafka_shows_a_transaction_whole_or_not_at_all(kafka: KafkaBroker, uniqu
         producer.begin_transaction()
         producer.send(topic, b"committed")
         producer.commit_transaction()
-    assert read_all(kafka, topic, 1) == [b"committed"]
+    assert [record.value for record in kafka.records(topic)] == [b"committed"]
     assert kafka.end_offsets(topic)[0] > 2, "the aborted record and the markers are in the log all the same"
 
 
@@ -74,7 +60,7 @@ def test_kafka_refuses_a_second_owner_of_a_transaction(kafka: KafkaBroker, uniqu
         second.begin_transaction()
         second.send(topic, b"from the second")
         second.commit_transaction()
-    assert read_all(kafka, topic, 1) == [b"from the second"]
+    assert [record.value for record in kafka.records(topic)] == [b"from the second"]
 
 
 def test_kafka_remembers_a_groups_offsets(kafka: KafkaBroker, unique_name: Unique) -> None:
@@ -98,7 +84,7 @@ def test_a_killed_kafka_comes_back_with_its_data_on_its_port(tmp_path: Path) -> 
         broker.kill()
         broker.start()
         assert broker.address == address
-        assert read_all(broker, "kept", 1) == [b"before"]
+        assert [record.value for record in broker.records("kept")] == [b"before"]
 
 
 def test_kafka_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka: KafkaBroker) -> None:

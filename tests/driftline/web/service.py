@@ -91,11 +91,11 @@ def service(folder: Path) -> Service:
 
 
 def add_traces(to: View, values: Sequence[bytes], offset: int = 0) -> None:
-    to.add_sheets([Entry(offset + place, value, b"", "json") for place, value in enumerate(values)])
+    to.add_sheets(0, [Entry(offset + place, value, b"", "json") for place, value in enumerate(values)])
 
 
 def add_changes(to: View, *changes: Change, offset: int = 0) -> None:
-    to.add_changes([Entry(offset + place, encode_change(one), b"", "json") for place, one in enumerate(changes)])
+    to.add_changes(0, [Entry(offset + place, encode_change(one), b"", "json") for place, one in enumerate(changes)])
 
 
 def trace_id(number: int) -> str:

@@ -58,7 +58,7 @@ def test_one_change_is_found_by_its_id(incident: Service, ask: Ask) -> None:
 
 def test_a_change_that_cannot_be_read_is_counted_and_hides_no_other(idle: Service, ask: Ask) -> None:
     add_changes(idle.view, change())
-    idle.view.add_changes([Entry(7, b'{"id":"x","detected_ns":1,"shape":"of the future"}', b"", "json")])
+    idle.view.add_changes(0, [Entry(7, b'{"id":"x","detected_ns":1,"shape":"of the future"}', b"", "json")])
     answer = ask(idle, "/api/changes").json()
     assert (len(answer["changes"]), answer["unreadable"]) == (1, 1)
     assert "written by another version" in ask(idle, "/").text

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
@@ -68,6 +69,18 @@ class KafkaBroker:
             admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dotted)])
             admin.wait_for_topics([name])
         return name
+
+    def records(self, topic: str) -> list[Any]:
+        """The committed records that are in a topic now, partition by partition in their order."""
+        with self.consumer() as consumer:
+            places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+            ends = consumer.end_offsets(places)
+            consumer.assign(places)
+            found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
+            while any(consumer.position(place) < ends[place] for place in places):
+                for place, records in consumer.poll(timeout_ms=200).items():
+                    found[place] += records
+        return [record for records in found.values() for record in records]
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The offset after the last record of each partition."""

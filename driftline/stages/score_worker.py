@@ -1,0 +1,268 @@
+"""What one partition of spans needs: its assembler, and what came of it that is not committed yet.
+
+Every trace has one home, the partition of its id. What comes in elsewhere (other producers key as they like) is handed
+on to its home, and when there are more partitions than before, so is what is held here and now lives elsewhere. Both
+travel through the log, in the transaction that also lets go of them here.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import orjson
+
+from collector.assemble import Assembler, Memory, Moved, Ready
+from collector.core.engine import (
+    DEAD_LETTERS,
+    DECISIONS,
+    EVENTS_KIND,
+    MOVED_KIND,
+    SCORES,
+    SPANS,
+    TICK_KIND,
+    TRACES_KIND,
+    Entry,
+    Partition,
+    Record,
+    Transaction,
+)
+from collector.core.errors import Rejected
+from collector.core.model import LogSlice, SpanSlice
+from collector.sample import Sampler
+from collector.wire.moved import pack, unpack
+from collector.wire.route import partition_of, route
+from collector.wire.split import split_logs, split_traces
+from driftline.evaluate import Evaluator
+
+END_OF_INPUT = b"end"
+"""The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
+
+_OUR_EVENT = b"\x62\x18gen_ai.evaluation.result"
+"""Field 12 (event_name) of a log record: our own results, or another evaluator's, sent back to us by a collector. They
+are about a trace, not part of it, and would revise it for ever."""
+
+_POSITION = "position"
+_MEMORY = "trace:"
+_TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
+
+_Slice = TypeVar("_Slice", SpanSlice, LogSlice)
+
+
+class Worker:
+    """See the module.
+
+    Args:
+        partitions: how many partitions the inbox has now.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        assembler: Assembler,
+        sampler: Sampler,
+        evaluator: Evaluator,
+        partitions: Callable[[], int],
+    ) -> None:
+        self.assembler = assembler
+        self.batch = evaluator.batch()
+        self.sampled_out = 0
+        self._partition, self._sampler, self._evaluator = partition, sampler, evaluator
+        self._ask_partitions = partitions
+        self._partitions = partitions()
+        self._outgoing: list[tuple[str, Record]] = []  # to other partitions, and what nobody can read
+        state = partition.state()
+        self._processed = partition.committed
+        self._recalling = False
+        self._touched = 0.0
+        self._newest_when_touched_ns = 0
+        self._ticked = False
+        self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
+        if _POSITION in state:
+            position = orjson.loads(state[_POSITION])
+            self._processed = position["processed"]
+            self._recalling = self._processed > partition.committed
+            self._partitions = position.get("partitions", 1)
+            self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
+            assembler.restore(_memories(state.items()), position["clock"])
+
+    def take(self, entry: Entry) -> None:
+        """Add one record, and evaluate what became ready by it.
+
+        Raises:
+            Rejected: it cannot be read; it is among the dead letters then.
+        """
+        if self._recalling and entry.offset >= self._processed:
+            self._end_recall()
+        recalled = self._recalling
+        if not recalled:
+            self._processed = entry.offset + 1
+        try:
+            self._add(entry)
+        except Rejected as error:
+            if not recalled:
+                key = f"{SPANS}/{self._partition.number}/{entry.offset}".encode()
+                self._outgoing.append((DEAD_LETTERS, Record(entry.value, key=key, kind=error.reason)))
+            raise
+        finally:
+            if recalled and entry.offset + 1 >= self._processed:
+                self._end_recall()
+        if not self._recalling:
+            self._evaluate(self.assembler.ready())
+            if entry.kind == TICK_KIND and entry.value == END_OF_INPUT:
+                self._evaluate(self.assembler.finish())
+
+    def move_out(self) -> bool:
+        """Hand on what lives elsewhere now that there are more partitions; whether there is something to commit."""
+        partitions = self._ask_partitions()
+        if partitions == self._partitions or self._recalling:
+            return False
+        self._partitions = partitions
+        moved: dict[int, list[Moved]] = {}
+        for trace in self.assembler.move_out(lambda trace_id: not self._lives_here(trace_id)):
+            moved.setdefault(partition_of(trace.trace_id, partitions), []).append(trace)
+        for number, traces in moved.items():
+            self._outgoing += [
+                (SPANS, Record(part, kind=MOVED_KIND, partition=number)) for part in pack(traces, self._names)
+            ]
+        return True
+
+    def transaction(self, append: Callable[[Transaction, str, Sequence[Record]], None]) -> Transaction:
+        """Everything since the last one. The offset is that of the oldest record which something held still needs.
+
+        Args:
+            append: adds records to the transaction.
+        """
+        transaction = self._partition.transaction()
+        done, self.batch, self.sampled_out = self.batch, self._evaluator.batch(), 0
+        append(transaction, DECISIONS, done.sheets)
+        append(transaction, SCORES, done.points)
+        for log, record in self._outgoing:
+            append(transaction, log, [record])
+        self._outgoing = []
+        low = self.assembler.low_watermark()
+        for trace_id, memory in self.assembler.take_memories().items():
+            if memory is None:
+                transaction.delete(_MEMORY + trace_id.hex())
+            else:
+                transaction.put(_MEMORY + trace_id.hex(), _memory_to_bytes(memory))
+        position = {
+            "processed": self._processed,
+            "clock": self.assembler.clock.to_json(),
+            "scorers": list(self._bits),
+            "partitions": self._partitions,
+        }
+        transaction.put(_POSITION, orjson.dumps(position))
+        transaction.offset(min(low, self._processed))
+        return transaction
+
+    def touched(self, monotonic: float) -> None:
+        """Something came in."""
+        self._touched = monotonic
+        self._newest_when_touched_ns = 0
+        self._ticked = False
+
+    def tick(self, monotonic: float) -> Record | None:
+        """The record that moves event time on, once so much time went by without input that a trace is due.
+
+        It moves as far as that time goes, so that everything that is due by then is evaluated at once.
+        """
+        if self._ticked:
+            return None
+        if not self._newest_when_touched_ns:
+            self._newest_when_touched_ns = self.assembler.clock.now_ns
+        due_ns = self.assembler.next_due_ns()
+        reached_ns = self._newest_when_touched_ns + round((monotonic - self._touched) * 1e9)
+        if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
+            return None
+        return Record(str(reached_ns).encode(), kind=TICK_KIND, partition=self._partition.number)
+
+    def ticked(self) -> None:
+        """The record of `tick` is in the log: no other is needed before it was read."""
+        self._ticked = True
+
+    def _end_recall(self) -> None:
+        """Everything that was processed before the restart was read again."""
+        self._recalling = False
+        self.assembler.recalled()
+
+    def _add(self, entry: Entry) -> None:
+        """Raises Rejected."""
+        kind = entry.kind or TRACES_KIND  # the Collector's Kafka exporter writes traces, and gives them no kind
+        if kind == TRACES_KIND:
+            self._add_spans(entry.offset, self._ours(kind, entry.value, split_traces(entry.value).slices))
+        elif kind == EVENTS_KIND:
+            self._add_events(entry.offset, self._ours(kind, entry.value, split_logs(entry.value).slices))
+        elif kind == MOVED_KIND:
+            self._add_moved(entry)
+        elif kind == TICK_KIND and entry.value != END_OF_INPUT:
+            self.assembler.add_tick(entry.offset, int(entry.value))
+
+    def _add_spans(self, offset: int, slices: Sequence[SpanSlice]) -> None:
+        kept = [item for item in slices if not self._sampler.never(item.trace_id)]
+        self.sampled_out += 0 if self._recalling else len(slices) - len(kept)
+        self.assembler.add_spans(offset, kept)
+
+    def _add_events(self, offset: int, slices: Sequence[LogSlice]) -> None:
+        kept = [item for item in slices if _OUR_EVENT not in item.raw and not self._sampler.never(item.trace_id)]
+        self.assembler.add_events(offset, kept)
+
+    def _add_moved(self, entry: Entry) -> None:
+        """Raises Rejected."""
+        arrived = unpack(entry.value)
+        for moved, names in arrived.known:
+            if self._lives_here(moved.trace_id):
+                self.assembler.adopt(entry.offset, moved, self._bits_of(names))
+        self._add_spans(entry.offset, self._ours(TRACES_KIND, arrived.traces, split_traces(arrived.traces).slices))
+        self._add_events(entry.offset, self._ours(EVENTS_KIND, arrived.logs, split_logs(arrived.logs).slices))
+
+    def _lives_here(self, trace_id: bytes) -> bool:
+        return self._partitions == 1 or partition_of(trace_id, self._partitions) == self._partition.number
+
+    def _ours(self, kind: str, body: bytes, slices: Sequence[_Slice]) -> Sequence[_Slice]:
+        """Those of a request whose trace lives here; the others go to where it does."""
+        if self._partitions == 1:
+            return slices
+        ours = [item for item in slices if self._lives_here(item.trace_id)]
+        if len(ours) < len(slices) and not self._recalling:
+            self._outgoing += [
+                (SPANS, Record(part, kind=kind, partition=number))
+                for number, part in route(kind, body, self._partitions)
+                if number != self._partition.number
+            ]
+        return ours
+
+    def _evaluate(self, ready: Iterable[Ready]) -> None:
+        items = [(item, self._names(item.scored)) for item in ready]
+        for first in range(0, len(items), _TRACES_AT_ONCE):
+            some = items[first : first + _TRACES_AT_ONCE]
+            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch), strict=True):
+                names = [one.scorer for one in decisions if one.score is not None and one.score.value is not None]
+                self.assembler.scored(item, item.scored | self._bits_of(names))
+
+    def _names(self, scored: int) -> Sequence[str]:
+        """The scorers that gave a score to an earlier revision."""
+        return [name for name, bit in self._bits.items() if scored & bit] if scored else ()
+
+    def _bits_of(self, names: Iterable[str]) -> int:
+        bits = 0
+        for name in names:
+            bits |= self._bits.setdefault(name, 1 << len(self._bits))
+        return bits
+
+
+def _memory_to_bytes(memory: Memory) -> bytes:
+    return orjson.dumps(
+        [memory.revision, memory.last_offset, memory.closed_at_ns, memory.forgotten, str(memory.scored)]
+    )
+
+
+def _memories(state: Iterable[tuple[str, bytes]]) -> dict[bytes, Memory]:
+    return {
+        bytes.fromhex(key.removeprefix(_MEMORY)): _memory_from_bytes(value)
+        for key, value in state
+        if key.startswith(_MEMORY)
+    }
+
+
+def _memory_from_bytes(value: bytes) -> Memory:
+    revision, last_offset, closed_at_ns, forgotten, scored = orjson.loads(value)
+    return Memory(revision, last_offset, closed_at_ns, forgotten, int(scored))

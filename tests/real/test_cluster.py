@@ -1,0 +1,219 @@
+"""Several workers on one cluster: whatever happens to them, every trace is decided on once, each score watched once.
+
+Real processes, a real broker. What is compared is in the topics, where a double or a gap would show.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.core.engine import SPANS, TICK_KIND, TRACES_KIND, Record
+from driftline.build import build
+from driftline.commands.replay import offline
+from driftline.config import Config
+from driftline.stages.score_worker import END_OF_INPUT
+from tests.real.app import Settings
+from tests.real.bodies import TraceBodies, record_app
+from tests.real.cluster import QUICK_BROKER, Cluster, Senders, cluster
+from tests.real.parts.kafka import KafkaBroker, kafka_broker
+from tests.real.parts.process import wait_until
+
+START_NS = 1_750_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+DOCUMENT = {
+    "monitors": [
+        {"watch": "groundedness", "by": ["service", "prompt"], "direction": "down", "warmup": 60},
+        {"watch": "refusal", "by": ["service"], "warmup": 60},
+    ],
+    "false_pages": "1 per day",
+    "alerts": {"log": False},
+}
+
+# kafka-python leaves a socket unclosed for each refused connection
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker that notices what died sooner than the shared one."""
+    with kafka_broker(tmp_path_factory.mktemp("kafka"), QUICK_BROKER) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bodies() -> list[TraceBodies]:
+    """Traces of an hour and more, in the second half of which answers get worse."""
+    return record_app(400, 41, START_NS, Settings(spacing_ns=20 * SECOND_NS, content="span", regress_after=250))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bodies: list[TraceBodies], tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
+    """What an embedded service pages for the same traffic, where nothing happens to it: metric and slice."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    service = build(offline(Config.model_validate(DOCUMENT), folder))
+    spans = [Record(one.spans.SerializeToString(), kind=TRACES_KIND) for one in bodies]
+    service.engine.append(SPANS, [*spans, Record(END_OF_INPUT, kind=TICK_KIND)]).result()
+    service.drain()
+    found = {(change.metric, orjson.dumps(change.slice).decode()) for change in service.changes() if change.paged}
+    service.stop()
+    assert found
+    return found
+
+
+def assert_same_changes(part: Cluster, undisturbed: set[tuple[str, str]]) -> None:
+    """The same series were paged, and none before anything had changed."""
+    paged = [change for change in part.changes().values() if change["paged"]]
+    assert {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged} == undisturbed
+    assert all(change["detected_ns"] > START_NS + 250 * 20 * SECOND_NS for change in paged)
+
+
+def assert_once(part: Cluster, traces: int) -> None:
+    """Every trace has its one first decision; the detectors have taken every score once."""
+    revisions = part.revisions()
+    assert {trace for trace, _ in revisions} == {trace for trace, revision in revisions if revision == 0}
+    assert len({trace for trace, _ in revisions}) == traces
+    assert set(revisions.values()) == {1}
+    points = part.points()
+    assert set(Counter((one.metric, one.trace_id, one.span_id) for one in points if not one.corrects).values()) == {1}
+    assert part.watched() == sum(not one.corrects for one in points)
+
+
+def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
+    broker: KafkaBroker,
+    unique_name: Callable[[str], str],
+    tmp_path: Path,
+    bodies: list[TraceBodies],
+    undisturbed: set[tuple[str, str]],
+) -> None:
+    with cluster(broker, tmp_path, unique_name("cluster"), DOCUMENT) as part, ThreadPoolExecutor(1) as background:
+        first, second = part.worker(), part.worker()
+        sending = Senders(part.workers, bodies)
+        sent = background.submit(sending.run, 4)
+        wait_until(lambda: sending.has_accepted(80), "some traces", 60)
+        first.kill()
+        wait_until(lambda: sending.has_accepted(160), "more traces", 60)
+        part.worker()
+        wait_until(lambda: sending.has_accepted(240), "more traces", 60)
+        assert second.stop() == 0
+        first.start()
+        sent.result(timeout=120)
+        part.end_input()
+        part.wait_for_traces(len(bodies))
+        assert_once(part, len(bodies))
+        assert_same_changes(part, undisturbed)
+
+
+def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_have(
+    broker: KafkaBroker,
+    unique_name: Callable[[str], str],
+    tmp_path: Path,
+    bodies: list[TraceBodies],
+    undisturbed: set[tuple[str, str]],
+) -> None:
+    with cluster(broker, tmp_path, unique_name("grows"), DOCUMENT, partitions=2) as part:
+        part.worker(), part.worker()
+        half = len(bodies) // 2
+        Senders(part.workers, bodies[:half]).run(4)
+        part.apply_topics(partitions=5)
+        Senders(part.workers, bodies[half:]).run(4)
+        wait_until(
+            lambda: {record.partition for record in part.records("spans")} == set(range(5)), "all to be used", 60
+        )
+        part.end_input()
+        part.wait_for_traces(len(bodies))
+        assert_once(part, len(bodies))
+        assert_same_changes(part, undisturbed)
+
+
+def test_a_broker_that_dies_and_comes_back_costs_nothing_but_time(
+    broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
+) -> None:
+    some = bodies[:150]
+    with cluster(broker, tmp_path, unique_name("outage"), DOCUMENT, 2) as part, ThreadPoolExecutor(1) as background:
+        worker = part.worker()
+        sending = Senders(part.workers, some)
+        sent = background.submit(sending.run, 4)
+        wait_until(lambda: sending.has_accepted(50), "some traces", 60)
+        broker.kill()
+        accepted = len(sending.accepted)
+        broker.start()
+        sent.result(timeout=120)
+        assert accepted < len(some), "it was not needed"
+        assert worker.process.running
+        part.end_input()
+        part.wait_for_traces(len(some))
+        assert_once(part, len(some))
+        assert "Traceback" not in worker.log
+
+
+def test_each_role_does_its_part_and_a_worker_that_only_looked_dead_is_refused(
+    broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
+) -> None:
+    some = bodies[:200]
+    with cluster(broker, tmp_path, unique_name("roles"), DOCUMENT, 2) as part:
+        receiver, watcher = part.worker("receive"), part.worker("watch")
+        stuck, other = part.worker("score"), part.worker("score")
+        wait_until(lambda: stuck.metrics().get('driftline_rebalances_total{stage="score"}'), "it to have work", 30)
+        Senders([receiver], some[:100]).run(4)
+        os.kill(stuck.process.pid, signal.SIGSTOP)
+        Senders([receiver], some[100:]).run(4)
+        part.end_input()
+        part.wait_for_traces(len(some))
+        os.kill(stuck.process.pid, signal.SIGCONT)
+        wait_until(lambda: "score begins again" in stuck.log, "it to hear of that", 30)
+        wait_until(lambda: stuck.total("driftline_stage_loops_total") > 0, "it to go on", 30)
+        assert_once(part, len(some))
+        assert other.process.running
+
+        wait_until(lambda: watcher.api("/api/traces", limit=1000)["traces"][len(some) - 1], "the view to have all", 30)
+        assert set(watcher.addresses) == {"web"}
+        assert set(receiver.addresses) == {"web", "otlp_http", "otlp_grpc"}
+        assert httpx.get(f"http://{receiver.web}/").status_code == 404
+        assert httpx.get(f"http://{watcher.web}/").status_code == 200
+        told = watcher.why(some[0].trace_id)
+        assert {one["scorer"] for one in told["decisions"]} >= {"groundedness", "refusal"}
+
+
+def test_what_others_write_in_any_partition_finds_its_trace_and_poison_is_kept_aside(
+    broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
+) -> None:
+    some = bodies[:60]
+    patient = {**DOCUMENT, "assemble": {"quiet": "1h", "max_age": "9h"}}  # a detour takes as long as it takes
+    with cluster(broker, tmp_path, unique_name("others"), patient, 3) as part:
+        with broker.producer() as producer:
+            for number, one in enumerate(some):
+                for place, span in enumerate(spans_apart(one)):
+                    producer.send(part.topic("spans"), span, partition=(number + place) % 3).get(timeout=30)
+            producer.send(part.topic("spans"), b"\xff\xff no protobuf", partition=1).get(timeout=30)
+        worker = part.worker()
+        wait_until(lambda: worker.total("driftline_unreadable_records_total"), "the poison", 60)
+        wait_until(lambda: worker.metrics().get("driftline_open_traces") == len(some), "all to be in their homes", 60)
+        part.end_input()
+        part.wait_for_traces(len(some))
+        assert_once(part, len(some))
+        (dead,) = part.records("dead_letters")
+        assert (dead.value, dead.headers[0]) == (b"\xff\xff no protobuf", ("kind", b"malformed"))
+        assert dead.key.startswith(b"spans/1/")
+        counts = {sheet["trace_id"]: sheet["counts"]["spans"] for sheet in part.sheets()}
+        assert counts == {one.trace_id: len(spans_apart(one)) for one in some}
+
+
+def spans_apart(one: TraceBodies) -> list[bytes]:
+    """A trace as one request for each of its spans."""
+    requests = []
+    for resource in one.spans.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                request = ExportTraceServiceRequest()
+                group = request.resource_spans.add(resource=resource.resource)
+                group.scope_spans.add(scope=scope.scope, spans=[span])
+                requests.append(request.SerializeToString())
+    return requests
