@@ -44,7 +44,7 @@ format: $(VENV)/.dev ## put the code in the one format, and mend what can be men
 bench: $(VENV)/.dev ## spans per CPU second through the whole service
 	$(BIN)/python -m benchmarks.bench $(ARGS)
 
-soak: $(VENV)/.dev ## ten minutes of steady load: memory must stay flat
+soak: $(VENV)/.dev ## an hour of load while things fail (ARGS='--minutes 10 --engine kafka')
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions

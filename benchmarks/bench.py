@@ -10,6 +10,7 @@ import sys
 
 TABLES = {
     "service": "benchmarks.service",
+    "cluster": "benchmarks.cluster",
     "wire": "benchmarks.wire",
     "normalise": "benchmarks.normalise",
     "scorers": "benchmarks.scorers",
