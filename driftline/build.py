@@ -2,6 +2,7 @@
 
 receivers ─> spans ─> score ─> decisions ─> view
                         └────> scores ─> watch ─> changes ─> notify, view
+                               decisions, changes ─> export
 """
 
 import math
@@ -22,6 +23,7 @@ from drift.base import Metric
 from drift.monitor import Watcher
 from driftline.config import Config
 from driftline.evaluate import Evaluator
+from driftline.export.build import export_stages
 from driftline.network import Network
 from driftline.service import Service
 from driftline.stages.notify import NotifyStage
@@ -63,6 +65,7 @@ def build(config: Config, clock: Clock | None = None) -> Service:
         NotifyStage(engine, deliverer, clock, telemetry),
         ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild),
         ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild),
+        *export_stages(config.export, engine, clock, telemetry),
     ]
     network = Network(config.listen, config.kafka, engine, telemetry)
     closing = [runner.close, *([events.close] if events is not None else [])]

@@ -88,6 +88,7 @@ def all_telemetry() -> Telemetry:
             "store": {"path": Path(folder) / "reference.db"},
             "kafka": {"brokers": ["127.0.0.1:9"]},
             "events": {"otlp_http": "http://127.0.0.1:9"},
+            "export": {"kafka": {"brokers": ["127.0.0.1:9"]}, "parquet": {"path": Path(folder) / "lake"}},
         }
         service = build(Config.model_validate(document))
         try:
