@@ -78,7 +78,7 @@ def parquet(path: Path | None, begin: str | None, end: str | None, as_json: bool
 @click.option("--format", "form", type=click.Choice(FORMATS), default="driftline", show_default=True)
 @click.option("--redact/--no-redact", default=True, help="Replace personal data and credentials by marks (default).")
 @click.option(
-    "--limit", type=click.IntRange(1), default=_MOST_CASES, show_default=True, help="Most traces; the newest."
+    "--limit", type=click.IntRange(1), default=_MOST_CASES, show_default=True, help="Most traces: the newest."
 )
 @click.option(
     "--traces", "files", multiple=True, type=click.Path(path_type=Path), help="Recorded OTLP that has the content too."

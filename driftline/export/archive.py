@@ -7,6 +7,7 @@ name, as `sha256sum` prints them: one short text that stands for everything, to 
 import hashlib
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any] | None:
             isinstance(file["name"], str) and isinstance(file["sha256"], str) and isinstance(file["bytes"], int)
             for file in manifest["files"]
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, zlib.error):
         return None
     return dict(manifest) if sound else None
 
@@ -99,7 +100,7 @@ def _compare(archive: zipfile.ZipFile, name: str, said: Mapping[str, Any]) -> It
             while size <= said["bytes"] and (some := source.read(_BYTES_AT_ONCE)):
                 digest.update(some)
                 size += len(some)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         yield f"{name}: cannot be read: {error}"
         return
     if size != said["bytes"]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from collector.core.clock import FakeClock
 from collector.core.engine import CHANGES, DECISIONS, SPANS, TICK_KIND, Record
 from collector.engines.sqlite_reader import read_log
 from driftline.build import build
@@ -27,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("store")
     config_path = folder / "driftline.yaml"
     config_path.write_text(SERVICE.replace("STORE", str(folder / "store.db")))
-    service = build(load_config(config_path, {}))
+    service = build(load_config(config_path, {}), FakeClock())  # its time stands still: nothing is trimmed
     traffic = Traffic(shipped_sample(), end_ns=END_NS, traces=400, seed=2)
     records = [Record(request.body, kind=request.kind) for request in traffic.requests()]
     service.engine.append(SPANS, [*records, Record(END_OF_INPUT, kind=TICK_KIND)]).result()
