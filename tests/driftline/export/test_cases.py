@@ -19,6 +19,7 @@ from scorers.offline import score_rows
 from scorers.runner import ScorerConfig, load_scorer
 from tests.driftline.export.store import Store
 from tests.driftline.export.test_rows import TRACE_ID, a_decision, a_sheet, validate
+from tests.driftline.test_pipeline import chat
 
 TRACE = Trace(
     TRACE_ID,
@@ -183,4 +184,10 @@ def test_what_has_gone_is_counted_and_makes_no_case(store: Store) -> None:
 def test_a_trace_that_says_nothing_makes_no_case() -> None:
     assert not has_content(Trace(TRACE_ID, answer="42"))
     assert has_content(Trace(TRACE_ID, question="?"))
-    assert NO_CONTENT
+    silent = chat(1, 1, 10**18, root=True)
+    sheet = {**a_sheet(0, a_decision()), "trace_id": f"{1:032x}", "counts": {"spans": 1}}
+    chosen = {sheet["trace_id"]: (sheet, sheet["decisions"])}
+    missing: Counter[str] = Counter()
+    recording = recorded(chosen, [Entry(0, silent.value, b"", silent.kind)], [])
+    assert list(with_content(chosen, recording, missing)) == []
+    assert missing == {NO_CONTENT: 1}

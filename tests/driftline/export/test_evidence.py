@@ -34,13 +34,11 @@ def written(store: Store, path: Path, period: Period) -> tuple[dict[str, Any], d
     manifest = write_evidence(path, view, store.config, scorers, store.config.alerts.wording(), period)
     assert verify(path) == (manifest, [])
     files = {name: content for name, content in contents(path).items() if not name.endswith(".txt")}
-    lines = {
-        name: [orjson.loads(line) for line in content.splitlines()]
-        if name.endswith(".jsonl")
-        else orjson.loads(content)
-        for name, content in files.items()
-    }
-    return manifest, lines
+    return manifest, {name: parsed(content, name.endswith(".jsonl")) for name, content in files.items()}
+
+
+def parsed(content: bytes, by_line: bool) -> Any:
+    return [orjson.loads(line) for line in content.splitlines()] if by_line else orjson.loads(content)
 
 
 def test_it_holds_everything_of_its_period_and_nothing_else(store: Store, tmp_path: Path) -> None:
@@ -101,6 +99,7 @@ def test_an_alert_is_of_the_period_in_which_it_is_told() -> None:
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S", "hunter2-v9#Lq2!xWz")
     secret = {"env": "S"}
+    webhook = {"url": "https://ops.example", "secret": secret, "headers": {"authorization": secret}}
     config = Config.model_validate(
         {
             "listen": {"token": secret},
