@@ -25,6 +25,7 @@ from collector.slices import SlicePath
 from drift.budget import FalsePages
 from driftline.build import build
 from driftline.config import Address, Budget, Config, ScorerEntry
+from driftline.export.schemas import tables
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
@@ -32,6 +33,7 @@ from driftline.web.app import create_app
 HOW = "python -m driftline.reference"
 _ANY_PORT = "127.0.0.1:0"
 BEGIN, END = "<!-- configuration: written from the code, do not edit -->", "<!-- /configuration -->"
+BEGIN_FORMS, END_FORMS = "<!-- forms: written from the schemas, do not edit -->", "<!-- /forms -->"
 _HEAD = "| key | value | default | meaning |\n|---|---|---|---|\n"
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", Any: "anything"}
 
@@ -78,6 +80,15 @@ def configuration_document(text: str) -> str:
 def metrics_document(text: str) -> str:
     """The document of metrics with all that a service has which uses every part."""
     return with_metrics(text, all_telemetry())
+
+
+def exports_document(text: str) -> str:
+    """The document of exports with a table of every form.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    return between_marks(text, BEGIN_FORMS, tables(), END_FORMS)
 
 
 def all_telemetry() -> Telemetry:
@@ -197,9 +208,17 @@ def _entry(value: Any) -> str:
     return str(value)
 
 
+DOCUMENTS = {
+    "configuration.md": configuration_document,
+    "metrics.md": metrics_document,
+    "exports.md": exports_document,
+}
+"""What is written from the code, and how."""
+
+
 def main(docs: Path) -> int:
     """Bring the documents in a folder up to date; says which were not."""
-    for name, renew in (("configuration.md", configuration_document), ("metrics.md", metrics_document)):
+    for name, renew in DOCUMENTS.items():
         path = docs / name
         old = path.read_text(encoding="utf-8")
         if (new := renew(old)) != old:

@@ -44,7 +44,7 @@ def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], red
             "slices": sheet["slices"],
             "scores": told,
             "redacted": redacted,
-            "driftline_version": version("driftline"),
+            "written_by": f"driftline {version('driftline')}",
         },
     }
 

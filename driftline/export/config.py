@@ -19,8 +19,8 @@ class KafkaExportConfig(Settings):
     """Topics for scores and changes, one JSON object a message."""
 
     brokers: Brokers = Field(min_length=1, description="HOST:PORT of some brokers; they know the others")
-    scores: str | None = Field("driftline_scores", pattern=TOPIC, description="topic of scores; null: none")
-    changes: str | None = Field("driftline_changes", pattern=TOPIC, description="topic of changes; null: none")
+    scores: str | None = Field("driftline-scores", pattern=TOPIC, description="topic of scores; null: none")
+    changes: str | None = Field("driftline-changes", pattern=TOPIC, description="topic of changes; null: none")
     options: Mapping[str, Any] = Field(
         default={},
         description="more settings of kafka-python's KafkaProducer; passwords as {env: NAME} or {file: PATH}",

@@ -72,7 +72,7 @@ def write_evidence(
             "from": rfc3339(period.from_ns),
             "to": rfc3339(period.to_ns),
             "earliest_trace_kept": None if earliest is None else rfc3339(earliest),
-            "driftline_version": version("driftline"),
+            "written_by": f"driftline {version('driftline')}",
             "counts": counts,
         }
         return write_archive(path, folder, facts)

@@ -23,7 +23,17 @@ def _table(form: str) -> str:
     described = schema(form)
     head = f"### {form.capitalize()}\n\n{described['description']}\n\n| field | type | meaning |\n|---|---|---|\n"
     rows = (f"| `{name}` | {_type(one)} | {one['description']} |\n" for name, one in described["properties"].items())
-    return head + "".join(rows)
+    parts = (_part(name, one) for name, one in described.get("$defs", {}).items())
+    return head + "".join((*rows, *parts))
+
+
+def _part(name: str, described: dict[str, Any]) -> str:
+    fields = described["properties"].items()
+    return (
+        f"\n**{name}**: "
+        + "; ".join(f"`{field}` ({_type(one)}), {one['description']}" for field, one in fields)
+        + ".\n"
+    )
 
 
 def _type(described: dict[str, Any]) -> str:

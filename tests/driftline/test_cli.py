@@ -114,6 +114,11 @@ def test_the_help_lists_every_command_in_a_line_each(run: Run) -> None:
         ["scorers", "no_such_scorer"],
         ["check", "-c", "no-such-file.yaml"],
         ["serve", "-c", "no-such-file.yaml"],
+        ["export"],
+        ["export", "cases"],
+        ["export", "evidence", "out.zip"],
+        ["export", "verify", "no-such-file.zip"],
+        ["export", "schema", "trace"],
     ],
     ids=" ".join,
 )

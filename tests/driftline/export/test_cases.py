@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -93,7 +94,7 @@ def test_a_case_as_it_is_written() -> None:
                 }
             ],
             "redacted": 7,
-            "driftline_version": "0.1.0",
+            "written_by": f"driftline {version('driftline')}",
         },
     }
 

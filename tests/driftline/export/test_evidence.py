@@ -105,9 +105,7 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
             "listen": {"token": secret},
             "kafka": {"brokers": ["10.0.0.5:9092"], "options": {"sasl_plain_password": secret}},
             "export": {"kafka": {"brokers": ["10.0.0.5:9092"], "options": {"sasl_plain_password": secret}}},
-            "alerts": {
-                "webhook": {"url": "https://ops.example", "secret": secret, "headers": {"authorization": secret}}
-            },
+            "alerts": {"webhook": webhook},
         }
     )
     shown = orjson.dumps(masked(config)).decode()
