@@ -10,7 +10,7 @@ from driftline.export.rows import rfc3339
 
 _SECOND_NS = 1_000_000_000
 _LATEST_NS = 2**63 - 1
-_DURATION = re.compile(r"[0-9].*[a-z]")
+_DURATION = re.compile(r"[0-9].*[a-z]")  # a moment ends with a digit or Z
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,8 @@ def _table(form: str) -> str:
 
 
 def _part(name: str, described: dict[str, Any]) -> str:
-    fields = described["properties"].items()
-    return (
-        f"\n**{name}**: "
-        + "; ".join(f"`{field}` ({_type(one)}), {one['description']}" for field, one in fields)
-        + ".\n"
-    )
+    fields = (f"`{field}` ({_type(one)}), {one['description']}" for field, one in described["properties"].items())
+    return f"\n**{name}**: {'; '.join(fields)}.\n"
 
 
 def _type(described: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Rows to a topic: acknowledged before they are committed, again if not, and none that holds up the others."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,9 @@ def test_stages_are_made_for_what_is_configured(tmp_path: Path) -> None:
 def test_a_wrong_value_is_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         KafkaExportConfig(**{"brokers": ["a:1"], **wrong})
+
+
+def test_neither_pyarrow_nor_kafka_is_loaded_before_it_is_needed() -> None:
+    check = "import sys, driftline.build, driftline.commands.export; print({'pyarrow', 'kafka'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert (shown.stdout, shown.stderr) == ("set()\n", "")
