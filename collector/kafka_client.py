@@ -8,6 +8,9 @@ from pydantic import Field, SecretStr, TypeAdapter, field_validator
 
 from collector.core.settings import Secret, Settings
 
+TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
+"""What a topic may be called."""
+
 _BROKER = re.compile(r"([A-Z_]+://)?(\[[0-9A-Fa-f:]+\]|[^\s:,/\[\]]+)(:[0-9]{1,5})?")
 _SECRETS = ("sasl_plain_password", "ssl_password")
 _SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
@@ -15,6 +18,9 @@ _SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
 
 class KafkaClientConfig(Settings):
     """Base of the sections that name a cluster."""
+
+    client: ClassVar[str] = "KafkaConsumer"
+    """The class of kafka-python whose settings may be given in `options`."""
 
     ours: ClassVar[Mapping[str, str | None]] = {
         "bootstrap_servers": "brokers",
@@ -45,15 +51,16 @@ class KafkaClientConfig(Settings):
     @field_validator("options")
     @classmethod
     def _known_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        from kafka import KafkaConsumer  # 15 MB that a service without Kafka need not carry
+        import kafka  # 15 MB that a service without Kafka need not carry
 
+        known = getattr(kafka, cls.client).DEFAULT_CONFIG
         checked: dict[str, Any] = {}
         for name, value in options.items():
             if name in cls.ours:
                 field = cls.ours[name]
                 raise ValueError(f"{name} is " + (f"set by {field}" if field else "not yours to set"))
-            if name not in KafkaConsumer.DEFAULT_CONFIG:
-                raise ValueError(f"{name} is not a setting of kafka-python's KafkaConsumer")
+            if name not in known:
+                raise ValueError(f"{name} is not a setting of kafka-python's {cls.client}")
             is_secret = name in _SECRETS or (isinstance(value, dict) and set(value) in ({"env"}, {"file"}))
             checked[name] = _SECRET.validate_python(value) if is_secret else value
         return checked

@@ -2,13 +2,14 @@
 
 receivers ─> spans ─> score ─> decisions ─> view
                         └────> scores ─> watch ─> changes ─> notify, view
+                               decisions, changes ─> export
    receive              score             watch
 
 The last line has the roles: one process does it all, or, where a cluster keeps the logs, each of several a part.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,7 @@ from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from collector.assemble import Assembler
 from collector.core.clock import Clock, SystemClock
-from collector.core.engine import CHANGES, DECISIONS, SCORES, Engine
+from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine
 from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
@@ -26,6 +27,7 @@ from drift.base import Metric
 from drift.monitor import Watcher
 from driftline.config import Config
 from driftline.evaluate import Evaluator
+from driftline.export.build import export_stages, stages_with_state
 from driftline.network import Network
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
@@ -79,6 +81,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
             NotifyStage(engine, deliverer, clock, telemetry),
             ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild, reader),
             ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild, reader),
+            *export_stages(config.export, engine, clock, telemetry),
         ],
     }
     ours = [stage for part, some in stages.items() if role in ("all", part) for stage in some]
@@ -100,7 +103,12 @@ def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
         return SqliteEngine(config.store, clock, telemetry)
     from collector.engines.kafka import KafkaEngine  # 15 MB that a service without Kafka need not carry
 
-    return KafkaEngine(config.cluster, clock, telemetry)
+    return KafkaEngine(config.cluster, clock, telemetry, stateful_stages(config))
+
+
+def stateful_stages(config: Config) -> Mapping[str, str]:
+    """The stages that keep state, with the log that each reads."""
+    return {"score": SPANS, "watch": SCORES, "notify": CHANGES, **stages_with_state(config.export)}
 
 
 def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:

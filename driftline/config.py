@@ -31,6 +31,7 @@ from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
 from driftline import faults
+from driftline.export.config import ExportConfig
 from scorers.runner import ScorerConfig
 
 ENV_PREFIX = "DRIFTLINE_"
@@ -125,6 +126,7 @@ class Config(Settings):
     )
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
+    export: ExportConfig = ExportConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property

@@ -26,6 +26,7 @@ from collector.slices import SlicePath
 from drift.budget import FalsePages
 from driftline.build import build
 from driftline.config import Address, Budget, Config, ScorerEntry
+from driftline.export.schemas import tables
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
@@ -33,6 +34,7 @@ from driftline.web.app import create_app
 HOW = "python -m driftline.reference"
 _ANY_PORT = "127.0.0.1:0"
 BEGIN, END = "<!-- configuration: written from the code, do not edit -->", "<!-- /configuration -->"
+BEGIN_FORMS, END_FORMS = "<!-- forms: written from the schemas, do not edit -->", "<!-- /forms -->"
 _HEAD = "| key | value | default | meaning |\n|---|---|---|---|\n"
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", Any: "anything"}
 
@@ -81,6 +83,15 @@ def metrics_document(text: str) -> str:
     return with_metrics(text, all_telemetry())
 
 
+def exports_document(text: str) -> str:
+    """The document of exports with a table of every form.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    return between_marks(text, BEGIN_FORMS, tables(), END_FORMS)
+
+
 def all_telemetry() -> Telemetry:
     """The instruments of a service with every listener, reading from Kafka, sending events, and those of a cluster."""
     with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +100,7 @@ def all_telemetry() -> Telemetry:
             "store": {"path": Path(folder) / "reference.db"},
             "kafka": {"brokers": ["127.0.0.1:9"]},
             "events": {"otlp_http": "http://127.0.0.1:9"},
+            "export": {"kafka": {"brokers": ["127.0.0.1:9"]}, "parquet": {"path": Path(folder) / "lake"}},
         }
         service = build(Config.model_validate(document))
         try:
@@ -198,9 +210,17 @@ def _entry(value: Any) -> str:
     return str(value)
 
 
+DOCUMENTS = {
+    "configuration.md": configuration_document,
+    "metrics.md": metrics_document,
+    "exports.md": exports_document,
+}
+"""What is written from the code, and how."""
+
+
 def main(docs: Path) -> int:
     """Bring the documents in a folder up to date; says which were not."""
-    for name, renew in (("configuration.md", configuration_document), ("metrics.md", metrics_document)):
+    for name, renew in DOCUMENTS.items():
         path = docs / name
         old = path.read_text(encoding="utf-8")
         if (new := renew(old)) != old:

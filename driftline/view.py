@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,21 @@ class View:
         rows = self._rows("SELECT sheet FROM traces ORDER BY event_ns DESC LIMIT ?", limit)
         return [read_sheet(row[0]) for row in rows]
 
+    def sheets_between(self, from_ns: int, to_ns: int) -> Iterator[Sheet]:
+        """The current sheets of traces that ended from one moment on and before another, by that time.
+
+        All as of the first one, however long the reading takes.
+        """
+        query = "SELECT sheet FROM traces WHERE event_ns >= ? AND event_ns < ? ORDER BY event_ns, trace_id"
+        with closing(self._reader()) as connection:
+            for row in connection.execute(query, (from_ns, to_ns)):
+                yield read_sheet(row[0])
+
+    def earliest_ns(self) -> int | None:
+        """The event time of the oldest trace that is kept; None if there is none."""
+        (row,) = self._rows("SELECT min(event_ns) FROM traces")
+        return None if row[0] is None else int(row[0])
+
     def trace_count(self) -> int:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
 
@@ -253,12 +268,15 @@ class View:
             [(*key, count) for key, count in counts.items() if count],
         )
 
+    def _reader(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
     def _rows(self, query: str, *values: object) -> list[Any]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
+            self._local.connection = connection = self._reader()
         with closing(connection.execute(query, values)) as cursor:
             return list(cursor)
 

@@ -42,10 +42,7 @@ def slug(heading: str) -> str:
 # --- current ---
 
 
-@pytest.mark.parametrize(
-    ("name", "renew"),
-    [("configuration.md", reference.configuration_document), ("metrics.md", reference.metrics_document)],
-)
+@pytest.mark.parametrize(("name", "renew"), reference.DOCUMENTS.items())
 def test_what_is_written_from_the_code_is_current(name: str, renew: Any) -> None:
     text = (ROOT / "docs" / name).read_text()
     assert renew(text) == text, f"docs/{name} is out of date; run: {reference.HOW}"
@@ -59,9 +56,10 @@ def test_a_document_without_its_marks_is_refused() -> None:
 def test_the_reference_command_mends_what_is_stale_and_leaves_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    current = {name: (ROOT / "docs" / name).read_text() for name in ("configuration.md", "metrics.md")}
+    current = {name: (ROOT / "docs" / name).read_text() for name in reference.DOCUMENTS}
     (tmp_path / "configuration.md").write_text(current["configuration.md"].replace("| `store.path` |", "| `store.p` |"))
-    (tmp_path / "metrics.md").write_text(current["metrics.md"])
+    for name in ("metrics.md", "exports.md"):
+        (tmp_path / name).write_text(current[name])
     assert reference.main(tmp_path) == 0
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == current
     assert capsys.readouterr().out == f"{tmp_path}/configuration.md is up to date again\n"

@@ -21,7 +21,7 @@ from collector.engines.kafka_clients import Clients
 from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.kafka_metrics import SubscriptionMetrics
 from collector.engines.kafka_subscription import KafkaSubscription
-from collector.engines.kafka_topics import APPLY, STATEFUL_STAGES, Topic, existing, obstacles, record_limit
+from collector.engines.kafka_topics import APPLY, Topic, existing, obstacles, record_limit
 
 __all__ = ["KafkaEngine", "KafkaEngineConfig"]
 
@@ -45,7 +45,7 @@ class KafkaEngine:
         config: KafkaEngineConfig,
         clock: Clock,
         telemetry: Telemetry,
-        stages: Mapping[str, str] = STATEFUL_STAGES,
+        stages: Mapping[str, str],
     ) -> None:
         self._config, self._stages = config, stages
         self._clients = Clients(config)

@@ -14,9 +14,6 @@ from collector.core.engine import CHANGES, DEAD_LETTERS, LOGS, SCORES, SPANS
 from collector.core.errors import StoreError
 from collector.engines.kafka_config import KafkaEngineConfig
 
-STATEFUL_STAGES: Mapping[str, str] = {"score": SPANS, "watch": SCORES, "notify": CHANGES}
-"""The stages that keep state, with the log that each reads."""
-
 APPLY = "driftline topics apply"  # the command that does it, for messages
 
 _STREAMS = (SPANS, SCORES)
@@ -63,8 +60,10 @@ class Plan:
         return made + grown + changed + [f"problem: {problem}" for problem in self.problems]
 
 
-def plan(config: KafkaEngineConfig, admin: Any, stages: Mapping[str, str] = STATEFUL_STAGES) -> Plan:
+def plan(config: KafkaEngineConfig, admin: Any, stages: Mapping[str, str]) -> Plan:
     """Compare a cluster, asked through kafka-python's `admin`, with what `config` wants of it.
+
+    `stages` are those that keep state, with the log that each reads.
 
     Raises:
         StoreError: the cluster does not answer, or not this user.

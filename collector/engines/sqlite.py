@@ -28,6 +28,7 @@ _PAGE_BYTES = 16384  # requests are long: fewer pages each
 _READ_BYTES = 8 * 2**20  # bounds what one poll brings into memory
 _HOUSEKEEPING_SECONDS = 1.0
 _ROWS_PER_TRIM = 20_000  # keeps a trim under 50 ms, so that appends do not wait for it
+_ALL_SUBSCRIBED_SECONDS = 60.0  # after the start, every stage that runs here has subscribed
 _CONSUMED = (SPANS, SCORES)  # kept only until every stage is past them; the others are kept for `retention`
 
 
@@ -130,6 +131,8 @@ class SqliteEngine:
         self._committed = threading.Condition()
         self.appends = dict.fromkeys(LOGS, 0)  # group commits that appended to each log
         self._closed = False
+        self._subscribed: set[str] = set()
+        self._began = clock.monotonic()
         self._full = False
         self._backlog_bytes = 0
         self._backlog_lock = threading.Lock()
@@ -165,6 +168,7 @@ class SqliteEngine:
         claim = Claim(stage, log, from_start)
         self.submit(claim)
         claim.done.result()
+        self._subscribed.add(stage)
         if log == SPANS:
             self._backlog_bytes = self._unread_bytes(claim.committed)
         return SqliteSubscription(self, log, SqlitePartition(self, stage, claim.epoch, claim.committed), listener)
@@ -333,12 +337,15 @@ class SqliteEngine:
         self._store_bytes.set(size)
 
     def _trim(self, log: str) -> None:
-        query = "SELECT min(next_offset) FROM stages WHERE log = ?"
-        (consumed,) = self._writer.execute(query, (log,)).fetchone()
-        if consumed is None:  # nobody reads it: age alone decides
-            consumed = 2**62
-            if log in _CONSUMED:
+        progress = dict(self._writer.execute("SELECT stage, next_offset FROM stages WHERE log = ?", (log,)))
+        if log not in _CONSUMED:
+            if self._clock.monotonic() - self._began < _ALL_SUBSCRIBED_SECONDS:
                 return
+            # A stage that was switched off must not keep everything for ever: past its retention, age decides.
+            progress = {stage: offset for stage, offset in progress.items() if stage in self._subscribed}
+        elif not progress:
+            return
+        consumed = min(progress.values(), default=2**62)  # nobody reads it: age alone decides
         oldest_ns = self.now_ns() if log in _CONSUMED else self.now_ns() - round(self._config.retention * 1e9)
         self._writer.execute(
             f"DELETE FROM log_{log} WHERE offset IN (SELECT offset FROM log_{log} "  # noqa: S608

@@ -5,22 +5,20 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
-from collector.kafka_client import KafkaClientConfig
-
-_TOPIC = r"^[A-Za-z0-9._-]{1,249}$"
+from collector.kafka_client import TOPIC, KafkaClientConfig
 
 
 class KafkaConfig(KafkaClientConfig):
     """The topics that hold OTLP requests, one request a message."""
 
-    traces: str | None = Field(default="otlp_spans", pattern=_TOPIC, description="topic of traces; null: none")
-    logs: str | None = Field(default="otlp_logs", pattern=_TOPIC, description="topic of logs; null: none")
+    traces: str | None = Field(default="otlp_spans", pattern=TOPIC, description="topic of traces; null: none")
+    logs: str | None = Field(default="otlp_logs", pattern=TOPIC, description="topic of logs; null: none")
     encoding: Literal["otlp_proto", "otlp_json"] = Field(
         default="otlp_proto", description="of the messages, as the Collector's Kafka exporter calls it"
     )
     group: str = Field(default="driftline", min_length=1, description="consumer group; members share the partitions")
     dead_letter: str | None = Field(
-        default=None, pattern=_TOPIC, description="topic for messages that cannot be read; null: a table in the store"
+        default=None, pattern=TOPIC, description="topic for messages that cannot be read; null: a table in the store"
     )
 
     @model_validator(mode="after")

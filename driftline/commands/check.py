@@ -10,6 +10,7 @@ from collector.core.errors import UserError
 from drift.plan import Plan, plans
 from driftline.build import load_parts
 from driftline.config import Config, load_config
+from driftline.export.build import check_export
 from driftline.units import duration_text, size_text
 from scorers.base import Scorer
 
@@ -48,6 +49,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("tells")
     for notifier in build_notifiers(config.alerts, config.base):
         click.echo(f"  {notifier.name}")
+    for line in describe_export(config):
+        click.echo(line)
     click.echo(f"pages\n  {describe_budget(config)}")
 
 
@@ -65,10 +68,11 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
         monitors = plans(config.monitors, metrics)
     except UserError as error:
         problems += error.problems
-    try:
-        build_notifiers(config.alerts, config.base)
-    except UserError as error:
-        problems += error.problems
+    for check in (lambda: build_notifiers(config.alerts, config.base), lambda: check_export(config.export)):
+        try:
+            check()
+        except UserError as error:
+            problems += error.problems
     if problems:
         raise UserError(*problems)
     return scorers, monitors
@@ -80,6 +84,18 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
+
+
+def describe_export(config: Config) -> list[str]:
+    """Where scores and changes go, in words; nothing if they stay."""
+    kafka, parquet = config.export.kafka, config.export.parquet
+    lines = ["exports"] if kafka or parquet else []
+    if kafka is not None:
+        topics = ", ".join(topic for topic in (kafka.scores, kafka.changes) if topic is not None)
+        lines.append(f"  to the topics {topics}")
+    if parquet is not None:
+        lines.append(f"  to Parquet files in {parquet.path}, every {duration_text(parquet.every)}")
+    return lines
 
 
 def describe_budget(config: Config) -> str:

@@ -8,60 +8,12 @@ from pathlib import Path
 import click
 import orjson
 
-from collector.core.engine import TRACES_KIND
 from collector.core.errors import Rejected
-from collector.core.model import LogSlice, SpanSlice, Trace
-from collector.merge import merge_repeats
-from collector.normalise import normalise
-from collector.wire.decode import decode_log, decode_span
-from collector.wire.read import read_bodies
-from collector.wire.split import split_logs, split_traces
+from collector.core.model import Trace
 from driftline.commands.trace_tree import print_trace
+from driftline.recording import Recording
 
 EXIT_FAILED = 3
-
-
-class Recording:
-    """The spans and log records of files, by trace, in order of their first span."""
-
-    def __init__(self) -> None:
-        self.spans: dict[bytes, list[SpanSlice]] = {}
-        self.events: dict[bytes, list[LogSlice]] = {}
-        self.left_out: list[str] = []
-
-    def add(self, content: bytes, name: str) -> None:
-        """Read one file.
-
-        Raises:
-            Rejected: it holds neither traces nor logs.
-        """
-        for kind, body in read_bodies(content, name):
-            if kind == TRACES_KIND:
-                spans = split_traces(body)
-                for span in spans.slices:
-                    self.spans.setdefault(span.trace_id, []).append(span)
-                rejected = spans.rejected
-            else:
-                logs = split_logs(body)
-                for event in logs.slices:
-                    self.events.setdefault(event.trace_id, []).append(event)
-                rejected = logs.rejected
-            self.left_out += [f"{name}: {error.reason}: {error}" for error in rejected]
-
-    def traces(self) -> list[Trace]:
-        """All traces that have spans. A span that was recorded twice counts once; what is no span is left out."""
-        found = []
-        for trace_id, slices in self.spans.items():
-            decoded = []
-            for part in {part.span_id: part for part in slices}.values():
-                try:
-                    decoded.append(decode_span(part))
-                except Rejected as error:
-                    self.left_out.append(f"span {part.span_id.hex()}: {error.reason}: {error}")
-            events = [decode_log(part) for part in self.events.get(trace_id, ())]
-            found.append(normalise(trace_id.hex(), decoded, events))
-        merge_repeats(found)
-        return found
 
 
 @click.command("inspect")

@@ -58,11 +58,12 @@ def expand(files: Sequence[Path]) -> Iterator[Path]:
 
 
 def offline(config: Config, folder: Path) -> Config:
-    """`config` with its own store, no listeners, no Kafka and nobody to alert."""
+    """`config` with its own store, no listeners, no Kafka, nobody to alert and nothing exported."""
     document = {
         "listen": {"otlp_http": None, "otlp_grpc": None, "web": None},
         "store": {"path": folder / "replay.db", "max_backlog": "1000GiB", "max_size": "1000GiB"},
         "alerts": {"log": False},
+        "export": {},
     }
     silent = Config.model_validate(document)
     return config.model_copy(

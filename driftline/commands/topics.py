@@ -1,7 +1,7 @@
 """`driftline topics`: the Kafka topics that several workers share, looked at and put right."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from collector.core.errors import UserError
 from collector.engines import kafka_topics
 from collector.engines.kafka_clients import Clients
 from collector.engines.kafka_config import KafkaEngineConfig
+from driftline.build import stateful_stages
 from driftline.config import load_config
 
 _CONFIG = click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="YAML file with a `cluster`.")
@@ -27,8 +28,8 @@ def command() -> None:
 @_CONFIG
 def plan(path: Path | None) -> int:
     """Say what `apply` would do. Exits with 1 if there is something."""
-    with _cluster(path) as (config, admin):
-        lines = kafka_topics.plan(config, admin).lines()
+    with _cluster(path) as (config, stages, admin):
+        lines = kafka_topics.plan(config, admin, stages).lines()
     for line in lines:
         click.echo(line)
     if not lines:
@@ -40,8 +41,8 @@ def plan(path: Path | None) -> int:
 @_CONFIG
 def apply(path: Path | None) -> int:
     """Create topics, add partitions and change settings; never deletes. Exits with 1 if problems are left."""
-    with _cluster(path) as (config, admin):
-        todo = kafka_topics.plan(config, admin)
+    with _cluster(path) as (config, stages, admin):
+        todo = kafka_topics.plan(config, admin, stages)
         kafka_topics.apply(todo, admin)
         for line in todo.lines():
             click.echo(line)
@@ -50,18 +51,19 @@ def apply(path: Path | None) -> int:
 
 
 @contextmanager
-def _cluster(path: Path | None) -> Iterator[tuple[KafkaEngineConfig, Any]]:
-    """The cluster of a configuration, with a client for its administration.
+def _cluster(path: Path | None) -> Iterator[tuple[KafkaEngineConfig, Mapping[str, str], Any]]:
+    """The cluster of a configuration, the stages that keep state there, and a client for its administration.
 
     Raises:
         UserError: there is none in the configuration.
         StoreError: no broker answers.
     """
-    config = load_config(path).cluster
+    document = load_config(path)
+    config = document.cluster
     if config is None:
         raise UserError("cluster: is not configured, so there are no topics; one SQLite file keeps everything")
     admin = Clients(config).admin()
     try:
-        yield config, admin
+        yield config, stateful_stages(document), admin
     finally:
         admin.close()

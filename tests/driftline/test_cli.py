@@ -114,6 +114,11 @@ def test_the_help_lists_every_command_in_a_line_each(run: Run) -> None:
         ["scorers", "no_such_scorer"],
         ["check", "-c", "no-such-file.yaml"],
         ["serve", "-c", "no-such-file.yaml"],
+        ["export"],
+        ["export", "cases"],
+        ["export", "evidence", "out.zip"],
+        ["export", "verify", "no-such-file.zip"],
+        ["export", "schema", "trace"],
     ],
     ids=" ".join,
 )
@@ -170,6 +175,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         monitors: [{watch: refusal, by: [service, version]}, {watch: latency, name: slow, min_effect: 0.1}]
         false_pages: 2 per day
         alerts: {webhook: {url: "https://ops.example", secret: {env: DRIFTLINE_TEST_SECRET}}}
+        export: {kafka: {brokers: [a:1], changes: null}, parquet: {path: lake, every: 1h}}
         """
     )
     shown = run("check", "-c", path)
@@ -185,6 +191,8 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         "mean of refusal by service and version, rising by 0.03 of its range or more (detector mean)",
         "slow: pass rate of latency by everything together, falling by 0.1 of its range or more (detector mean)",
         "webhook",
+        "to the topics driftline-scores",
+        "to Parquet files in lake, every 1h",
     ):
         assert line in lines
     assert "at most 14 false pages a week over everything watched" in shown.out

@@ -147,3 +147,17 @@ def test_a_view_of_another_version_is_made_anew(tmp_path: Path) -> None:
     assert again.empty
     assert again.trace_count() == 0
     again.close()
+
+
+def test_a_period_is_read_by_time_with_its_end_left_out_and_as_of_its_beginning(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    assert view.earliest_ns() is None
+    view.add_sheets(0, entries(sheet(3, 0, 3000), sheet(1, 0, 1000), sheet(2, 0, 2000)))
+    assert view.earliest_ns() == 1000
+    reading = view.sheets_between(1000, 3000)
+    first = next(reading)
+    view.add_sheets(0, entries(sheet(4, 0, 2500), sheet(2, 1, 2000), first=3))
+    assert [(one["event_ns"], one["revision"]) for one in (first, *reading)] == [(1000, 0), (2000, 0)]
+    assert [one["event_ns"] for one in view.sheets_between(0, 2**63 - 1)] == [1000, 2000, 2500, 3000]
+    assert next(view.sheets_between(2000, 2001))["decisions"][0]["scorer"] == "groundedness"
+    view.close()

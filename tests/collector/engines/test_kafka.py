@@ -418,7 +418,7 @@ def test_past_what_may_be_unsent_senders_are_told_to_wait(configured: Configured
 def test_without_topics_it_says_what_to_run(kafka: "KafkaBroker", unique_name: Callable[[str], str]) -> None:
     config = KafkaEngineConfig(brokers=[kafka.address], prefix=unique_name("none"))
     with pytest.raises(UserError) as error:
-        KafkaEngine(config, SystemClock(), Telemetry())
+        KafkaEngine(config, SystemClock(), Telemetry(), LOG_OF)
     assert f"there is no topic {config.prefix}.spans" in str(error.value)
     assert "driftline topics apply" in str(error.value)
 
@@ -450,7 +450,7 @@ def test_without_a_broker_it_says_so_in_one_line() -> None:
         config = KafkaEngineConfig(brokers=[address], options={"bootstrap_timeout_ms": 300})
         threads = threading.active_count()
         with pytest.raises(StoreError) as error:
-            KafkaEngine(config, SystemClock(), Telemetry())
+            KafkaEngine(config, SystemClock(), Telemetry(), LOG_OF)
         assert "\n" not in str(error.value)
         assert address in str(error.value)
         assert threading.active_count() == threads

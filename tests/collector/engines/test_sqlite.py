@@ -210,6 +210,32 @@ def test_nothing_is_trimmed_that_a_stage_has_yet_to_read(tmp_path: Path) -> None
     under.close()
 
 
+def test_a_stage_that_runs_no_more_keeps_nothing_past_its_retention(tmp_path: Path) -> None:
+    clock = FakeClock()
+    under = engine(tmp_path, clock, retention="1h")
+    append(under, b"a", b"b", log=CHANGES)
+    for stage in ("notify", "export"):  # one that reads on, and one that has read nothing
+        subscription, partition, entries = subscribe(under, stage, CHANGES)
+        if stage == "notify":
+            transaction = partition.transaction()
+            transaction.offset(entries[-1].offset + 1)
+            transaction.commit()
+        subscription.close()
+    clock.advance(3601)
+    under._keep_house()
+    assert _count(under, CHANGES) == 2
+    under.close()
+    under = engine(tmp_path, clock, retention="1h")
+    subscription, _, _ = subscribe(under, "notify", CHANGES)
+    under._keep_house()
+    assert _count(under, CHANGES) == 2, "stages may be about to subscribe"
+    clock.advance(61)
+    under._keep_house()
+    assert _count(under, CHANGES) == 0
+    subscription.close()
+    under.close()
+
+
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     engine(tmp_path).close()
     with sqlite3.connect(tmp_path / "store.db") as connection:

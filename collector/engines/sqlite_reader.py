@@ -1,0 +1,33 @@
+"""A log of the embedded engine as another process may look at it: no claim, no offset, nothing is held back for it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from collector.core.engine import LOGS, Entry
+from collector.core.errors import StoreError
+
+_ENTRIES_AT_ONCE = 256
+
+
+def read_log(path: Path, log: str) -> Iterator[Entry]:
+    """What a log holds now, oldest first, a few hundred records in memory at a time. Safe while the service runs.
+
+    Raises:
+        StoreError: there is no such store, or it cannot be read.
+    """
+    if log not in LOGS:
+        raise ValueError(f"{log!r} is not one of the logs {', '.join(LOGS)}")
+    if not path.is_file():
+        raise StoreError(f"there is no store {path}; has `driftline serve` run with this configuration?")
+    query = f"SELECT offset, value, key, kind FROM log_{log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            position = 0
+            while rows := connection.execute(query, (position, _ENTRIES_AT_ONCE)).fetchall():
+                yield from (Entry(*row) for row in rows)
+                position = rows[-1][0] + 1
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be read: {error}") from None
