@@ -106,7 +106,7 @@ class Assembler:
         self._max_age_ns = round(config.max_age * 1e9)
         self._lateness_ns = round(config.lateness * 1e9)
         self._window_ns = round(config.revision_window * 1e9)
-        self._max_bytes = config.max_open
+        self.max_bytes = config.max_open  # whoever has several assemblers shares it out among them
         self._max_spans = config.max_spans
         self.clock = EventClock()
         self._held: OrderedDict[bytes, Held] = OrderedDict()  # in order of first offset
@@ -361,10 +361,10 @@ class Assembler:
             self._forget(trace_id)
 
     def _evict(self) -> Iterator[Ready]:
-        while self._bytes > self._max_bytes and self._closed:
+        while self._bytes > self.max_bytes and self._closed:
             self._evicted.add(1, "revisable")
             self._forget(next(iter(self._closed)))
-        while self._bytes > self._max_bytes and self._held:
+        while self._bytes > self.max_bytes and self._held:
             held = next(iter(self._held.values()))
             self._evicted.add(1, "open")
             yield self._close(held, incomplete=True)

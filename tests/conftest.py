@@ -1,6 +1,7 @@
 """What every test may use: the real parts, each started when a test first asks for it and stopped at the end."""
 
 import contextlib
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # a run of the quick tests alone need not load clients it nev
     from tests.real.parts.prometheus import Prometheus
     from tests.real.parts.webhook import Webhook
 
+_KAFKA = "kafka"  # in the name of a module: its tests are clients of a broker
 _REAL_FIXTURES = {"kafka", "prometheus_factory", "alertmanager_factory"}
 
 
@@ -29,6 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if real_folder in item.path.parents or _REAL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+        if _KAFKA in item.path.name or "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+
+
+@pytest.fixture(autouse=True)
+def _sockets_of_kafka_python(request: pytest.FixtureRequest) -> Iterator[None]:
+    """It leaves some unclosed where it was refused: they are found while that is no error, not in a later test."""
+    yield
+    if _KAFKA in request.path.name or "kafka" in request.fixturenames:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

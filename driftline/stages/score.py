@@ -31,6 +31,7 @@ class ScoreStage(Stage):
         super().__init__("score", engine, SPANS, telemetry)
         self._new_assembler, self._sampler, self._evaluator, self._clock = assembler, sampler, evaluator, clock
         self._workers: dict[int, Worker] = {}
+        self._max_bytes = 0
         self._sampled_out = telemetry.counter(
             "driftline_sampled_out_spans", "Spans left out because of their trace id alone.", ["rule"]
         )
@@ -46,11 +47,19 @@ class ScoreStage(Stage):
         partitions = partial(self._engine.partitions, SPANS)
         worker = Worker(partition, self._new_assembler(), self._sampler, self._evaluator, partitions)
         worker.touched(self._clock.monotonic())
+        self._max_bytes = worker.assembler.max_bytes
         self._workers[partition.number] = worker
+        self._share_memory()
 
     def revoked(self, partition: Partition) -> None:
         del self._workers[partition.number]
+        self._share_memory()
         self._publish()
+
+    def _share_memory(self) -> None:
+        """All partitions of this process together have the memory of one."""
+        for worker in self._workers.values():
+            worker.assembler.max_bytes = self._max_bytes // len(self._workers)
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         worker = self._workers[partition]

@@ -143,7 +143,7 @@ class Worker:
             if memory is None:
                 transaction.delete(_MEMORY + trace_id.hex())
             else:
-                transaction.put(_MEMORY + trace_id.hex(), _memory_to_bytes(memory))
+                transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
         position = {
             "processed": self._processed,
             "clock": self.assembler.clock.to_json(),
@@ -249,7 +249,7 @@ class Worker:
         return bits
 
 
-def _memory_to_bytes(memory: Memory) -> bytes:
+def memory_to_bytes(memory: Memory) -> bytes:
     return orjson.dumps(
         [memory.revision, memory.last_offset, memory.closed_at_ns, memory.forgotten, str(memory.scored)]
     )

@@ -3,9 +3,7 @@
 Each test ends with the same question: was every record worked on exactly once, in outputs and in state?
 """
 
-import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -28,9 +26,6 @@ from tests.real.parts.process import Process, wait_until
 if TYPE_CHECKING:
     from tests.real.parts.kafka import KafkaBroker
 
-# kafka-python leaves a socket unclosed for each refused connection
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 _QUICK = {
     "group.min.session.timeout.ms": 500,
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 200,
@@ -46,17 +41,6 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["KafkaBroker"]:
 
     with kafka_broker(tmp_path_factory.mktemp("kafka"), _QUICK) as broker:
         yield broker
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """As `driftline serve` does it."""
-    logger = logging.getLogger("kafka")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    gc.collect()  # while those warnings are ignored
-    logger.setLevel(before)
 
 
 def configured(broker: "KafkaBroker", name: str, **settings: Any) -> KafkaEngineConfig:

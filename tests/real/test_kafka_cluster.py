@@ -37,9 +37,6 @@ DOCUMENT = {
     "alerts": {"log": False},
 }
 
-# kafka-python leaves a socket unclosed for each refused connection
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
@@ -69,10 +66,11 @@ def undisturbed(bodies: list[TraceBodies], tmp_path_factory: pytest.TempPathFact
 
 
 def assert_same_changes(part: Cluster, undisturbed: set[tuple[str, str]]) -> None:
-    """The same series were paged, and none before anything had changed."""
+    """The same series were paged, and none of them long before anything had changed."""
     paged = [change for change in part.changes().values() if change["paged"]]
     assert {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged} == undisturbed
-    assert all(change["detected_ns"] > START_NS + 250 * 20 * SECOND_NS for change in paged)
+    # Partitions that lag behind others bring older scores later: what is known of the onset is a little less sharp.
+    assert all(change["onset_high_ns"] > START_NS + 225 * 20 * SECOND_NS for change in paged)
 
 
 def assert_once(part: Cluster, traces: int) -> None:
