@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine, Entry, Partition, Subscription, Transaction
-from collector.core.errors import Fenced, Lost, StoreError
+from collector.core.errors import DriftlineError, Lost, Overloaded, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Stage(ABC):
                     self._subscription.close()
             self.finish()
         except Exception as error:
-            if not isinstance(error, Fenced):
+            if not isinstance(error, DriftlineError):  # which says all there is to say in its one line
                 _log.exception("stage %s failed", self.name)
             self.failure = error
 
@@ -117,12 +117,16 @@ class Stage(ABC):
             try:
                 write()
             except StoreError as error:
-                self._retries.add(1, self.name)
-                _log.error("%s waits: %s", self.name, error)
-                if self._stopping.wait(_RETRY_SECONDS):
+                if self.wait_after(error):
                     return False
             else:
                 return True
+
+    def wait_after(self, error: StoreError | Overloaded) -> bool:
+        """Say why it cannot go on, and wait a little; True if it was stopped meanwhile."""
+        self._retries.add(1, self.name)
+        _log.error("%s waits: %s", self.name, error)
+        return self._stopping.wait(_RETRY_SECONDS)
 
 
 def put_state(transaction: Transaction, changed: Mapping[str, bytes | None]) -> None:

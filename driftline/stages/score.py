@@ -19,7 +19,7 @@ from collector.core.engine import (
     Record,
     Transaction,
 )
-from collector.core.errors import Rejected
+from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
 from collector.wire.split import split_logs, split_traces
@@ -86,7 +86,15 @@ class ScoreStage(Stage):
         """Nothing comes in: let event time go on with the clock, by a record of its own so that a replay does too."""
         for worker in self._workers.values():
             if (tick := worker.tick(self._clock.monotonic())) is not None:
-                self._engine.append(SPANS, [tick]).result()
+                self._append_tick(tick)
+
+    def _append_tick(self, tick: Record) -> None:
+        # Not again and again here: if there is no room, it is this stage's own reading that makes some. The next rest
+        # makes a tick anew.
+        try:
+            self._engine.append(SPANS, [tick]).result()
+        except (StoreError, Overloaded) as error:
+            self.wait_after(error)
 
     def _finish(self, worker: "Worker") -> None:
         done, sampled_out = worker.batch, worker.sampled_out
