@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -61,11 +62,7 @@ class SqlitePartition:
         self.committed = committed
 
     def state(self) -> Mapping[str, bytes]:
-        try:
-            with closing(self._engine.reader()) as connection:
-                return dict(connection.execute("SELECT key, value FROM state WHERE stage = ?", (self._stage,)))
-        except sqlite3.Error as error:
-            raise failure(self._engine.path, "cannot be read", error) from None
+        return dict(self._engine.rows("SELECT key, value FROM state WHERE stage = ?", self._stage))
 
     def transaction(self) -> SqliteTransaction:
         return SqliteTransaction(self._engine.submit, self._stage, self._epoch, self._engine.now_ns())
@@ -193,6 +190,14 @@ class SqliteEngine:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Raises StoreError: it cannot be read."""
+        try:
+            with closing(self.reader()) as connection:
+                return list(connection.execute(query, values))
+        except sqlite3.Error as error:
+            raise failure(self.path, "cannot be read", error) from None
+
     def wait_for_append(self, log: str, seen: int, timeout_seconds: float) -> None:
         with self._committed:
             self._committed.wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
@@ -222,8 +227,7 @@ class SqliteEngine:
 
     def _unread_bytes(self, position: int) -> int:
         query = f"SELECT coalesce(sum(length(value)), 0) FROM log_{SPANS} WHERE offset >= ?"  # noqa: S608
-        with closing(self.reader()) as connection:
-            (size,) = connection.execute(query, (position,)).fetchone()
+        ((size,),) = self.rows(query, position)
         return int(size)
 
     def _commit_loop(self) -> None:
