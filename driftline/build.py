@@ -16,6 +16,7 @@ from collector.core.engine import CHANGES, DECISIONS
 from collector.core.errors import StoreError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
+from collector.engines.sqlite_damage import remove
 from collector.sample import Sampler
 from collector.slices import SliceReader
 from drift.base import Metric
@@ -28,7 +29,7 @@ from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
-from driftline.view import View, remove_view, view_path
+from driftline.view import View, view_path
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
@@ -54,15 +55,14 @@ def build(config: Config, clock: Clock | None = None) -> Service:
     events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
     evaluator = Evaluator(sampler, SliceReader(config.slices), runner, telemetry, events)
     view = open_view(config)
-    rebuild = view.empty
     engine = SqliteEngine(config.store, clock, telemetry)
     tidy = Retention(view, config.store.retention, clock)
     stages = [
         ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
         WatchStage(engine, new_watcher, telemetry),
         NotifyStage(engine, deliverer, clock, telemetry),
-        ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild),
-        ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild),
+        ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, view.is_new_to(DECISIONS)),
+        ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, view.is_new_to(CHANGES)),
     ]
     network = Network(config.listen, config.kafka, engine, telemetry)
     closing = [runner.close, *([events.close] if events is not None else [])]
@@ -106,16 +106,21 @@ def open_view(config: Config) -> View:
     """The view beside the store. One that is left of a store that is gone would be wrong: it is removed.
 
     Raises:
-        StoreError: there is no such folder, and none can be made, or it may not be written.
+        StoreError: there is no such folder, and none can be made, or it may not be written; the store lost its content.
     """
-    path = view_path(config.store.path)
+    store = config.store.path
+    path = view_path(store)
     try:
-        config.store.path.parent.mkdir(parents=True, exist_ok=True)
-        if not config.store.path.exists():
-            remove_view(path)
+        store.parent.mkdir(parents=True, exist_ok=True)
+        if not store.exists():
+            remove(path)
+        view = View(path)
+        if store.exists() and store.stat().st_size == 0 and not view.empty:
+            view.close()
+            raise StoreError(f"store.path: {store} is empty, and was not: restore a backup, or delete it to begin anew")
     except OSError as error:
-        raise StoreError(f"store.path: {config.store.path} cannot be had: {error}") from None
-    return View(path)
+        raise StoreError(f"store.path: {store} cannot be had: {error}") from None
+    return view
 
 
 class Retention:

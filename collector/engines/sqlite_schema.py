@@ -1,6 +1,6 @@
 """What is in a store's file: its tables, its version, and how a file of an earlier version becomes one of this.
 
-To change the schema: change `_TABLES`, add one to `SCHEMA_VERSION`, add the migration that makes the same of a file of
+To change the schema: change `TABLES`, add one to `SCHEMA_VERSION`, add the migration that makes the same of a file of
 the version before, and keep such a file as a fixture: a test asks for it.
 """
 
@@ -20,7 +20,7 @@ _LOG = """(offset INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, kind TEX
 at_ns INTEGER NOT NULL)"""
 _STAGES = "(stage TEXT PRIMARY KEY, log TEXT NOT NULL, next_offset INTEGER NOT NULL, epoch INTEGER NOT NULL)"
 _STATE = "(stage TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (stage, key)) WITHOUT ROWID"
-_TABLES = {**{f"log_{log}": _LOG for log in LOGS}, "stages": _STAGES, "state": _STATE}
+TABLES = {**{f"log_{log}": _LOG for log in LOGS}, "stages": _STAGES, "state": _STATE}
 
 
 def _to_3(connection: sqlite3.Connection) -> None:
@@ -54,7 +54,7 @@ def create(connection: sqlite3.Connection) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            for name, columns in _TABLES.items():
+            for name, columns in TABLES.items():
                 connection.execute(f"CREATE TABLE {name} {columns}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
