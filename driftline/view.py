@@ -123,11 +123,11 @@ class View:
                 forgotten = self._writer.execute(f"DELETE FROM {table} WHERE ({key}) IN ({some})", values).rowcount  # noqa: S608
 
     def close(self) -> None:
-        """Nobody may be reading any more."""
+        """Nobody may be reading any more. What the write-ahead log holds is in the file then."""
         for connection in (
             *self._readers.values(),
             self._writer,
-        ):  # the last one closed writes what the write-ahead log holds
+        ):
             connection.close()
 
     # --- out ---

@@ -105,15 +105,23 @@ def _begin(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> Salvaged:
     told = Salvaged(table)
-    rows = _log_rows(old, table, told) if table.startswith(_LOG) else _other_rows(old, table, told)
-    for row in rows:
+    is_log = table.startswith(_LOG)
+    for row in _log_rows(old, table, told) if is_log else _other_rows(old, table, told):
         places = ", ".join("?" * len(row))
-        kept = new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row).rowcount  # noqa: S608
-        told.kept += kept
-        if not kept and table.startswith(_LOG):  # it was read, and is no record: a column is missing
-            told.lost.append((row[0], row[0]))
-    told.lost = _joined(told.lost)
+        told.kept += new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row).rowcount  # noqa: S608
+    if is_log:
+        told.lost = _joined([*told.lost, *_missing(new, table, _highest_offset(old, table))])
     return told
+
+
+def _missing(new: sqlite3.Connection, table: str, highest: int) -> Iterator[Range]:
+    """Offsets have no gaps but where rubbish was read as nothing; what was trimmed is before the first that is left."""
+    pairs = f"SELECT offset, lead(offset) OVER (ORDER BY offset) FROM {table}"  # noqa: S608
+    for offset, following in new.execute(pairs):
+        if following is None and highest < HIGHEST_OFFSET:
+            following = highest + 1
+        if following is not None and following > offset + 1:
+            yield offset + 1, following - 1
 
 
 def _log_rows(old: sqlite3.Connection, table: str, told: Salvaged) -> Iterator[tuple[Any, ...]]:
@@ -170,13 +178,13 @@ def _refuse_outside(offset: int, first: int, last: int) -> None:
 
 def _joined(ranges: list[Range]) -> list[Range]:
     """
-    >>> _joined([(5, 6), (1, 2), (3, 4), (9, 9)])
+    >>> _joined([(5, 6), (1, 2), (2, 4), (9, 9)])
     [(1, 6), (9, 9)]
     """
     joined: list[Range] = []
     for first, last in sorted(ranges):
-        if joined and first == joined[-1][1] + 1:
-            joined[-1] = joined[-1][0], last
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = joined[-1][0], max(last, joined[-1][1])
         else:
             joined.append((first, last))
     return joined
