@@ -24,7 +24,7 @@ REQUESTS = 6
 SPANS_PER_REQUEST = 2
 SPANS_AT_A_TIME = 3  # so that a turn ends within a request
 _BYTES_BEFORE = 100_000
-_BYTES_APART = 9_973  # less than a page, and no part of one: every place in a page of the log comes
+_BYTES_APART = 21_011  # less than a page, and no part of one: every place in a page of the log comes
 Told = Callable[[str, int], None]
 
 
