@@ -69,7 +69,7 @@ def test_an_existing_copy_is_replaced_by_a_whole_one_only(tmp_path: Path) -> Non
     assert len(offsets(target)) == 201
     before = target.read_bytes()
     damage(path, 5)
-    with pytest.raises(StoreError, match=r"store\.db is damaged"):
+    with pytest.raises(StoreError, match=r"no copy was made of .*store\.db: .*btreeInitPage"):
         copy_store(path, target)
     assert target.read_bytes() == before
     assert not (tmp_path / "copy.db.partial").exists()
