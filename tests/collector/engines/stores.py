@@ -88,6 +88,18 @@ def damage(path: Path, page: int, at: int = 0, content: bytes = b"\xa5" * 16384)
         file.write(content[: page_bytes - at])
 
 
+def leaf_pages(path: Path, table: str) -> list[int]:
+    """The pages that hold the rows of a table, in their order; the table must be longer than a page."""
+    ((root,),) = rows(path, "SELECT rootpage FROM sqlite_schema WHERE name = ?", table)
+    content = path.read_bytes()
+    page_bytes = int.from_bytes(content[16:18], "big")
+    page = content[(root - 1) * page_bytes : root * page_bytes]
+    assert page[0] == 5, "not an interior page of a table"
+    cells = int.from_bytes(page[3:5], "big")
+    places = [int.from_bytes(page[12 + 2 * number :][:2], "big") for number in range(cells)]
+    return [*(int.from_bytes(page[place:][:4], "big") for place in places), int.from_bytes(page[8:12], "big")]
+
+
 def fill_fixture(under: SqliteEngine) -> None:
     """Something in every log, and what a stage commits."""
     for log in LOGS:

@@ -10,7 +10,7 @@ import pytest
 from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS
 from collector.core.errors import StoreError
 from collector.engines.sqlite_salvage import Salvaged, salvage
-from tests.collector.engines.stores import append, consume, damage, offsets, opened, rows, subscribe
+from tests.collector.engines.stores import append, consume, damage, leaf_pages, offsets, opened, rows, subscribe
 
 PAGE = 16384
 RECORDS = 3000
@@ -43,17 +43,6 @@ def log_rows(path: Path, log: str) -> dict[int, object]:
     return {row[0]: row for row in rows(path, f"SELECT * FROM log_{log}")}
 
 
-def pages(path: Path, table: str) -> list[int]:
-    """The leaf pages of a table, by an index into the file that SQLite keeps no secret."""
-    content = path.read_bytes()
-    ((root,),) = rows(path, "SELECT rootpage FROM sqlite_schema WHERE name = ?", table)
-    page = content[(root - 1) * PAGE : root * PAGE]
-    assert page[0] == 5, "an interior page"
-    cells = int.from_bytes(page[3:5], "big")
-    starts = [int.from_bytes(page[12 + 2 * n : 14 + 2 * n], "big") for n in range(cells)]
-    return [*(int.from_bytes(page[at : at + 4], "big") for at in starts), int.from_bytes(page[8:12], "big")]
-
-
 def test_of_a_whole_store_everything_is_salvaged(tmp_path: Path, store: Path) -> None:
     report = salvage(store, tmp_path / "new.db")
     assert all(one.is_whole for one in report)
@@ -68,7 +57,7 @@ def test_of_a_whole_store_everything_is_salvaged(tmp_path: Path, store: Path) ->
 @pytest.mark.parametrize("seed", range(6))
 def test_pages_overwritten_in_the_middle_cost_their_rows_and_no_others(tmp_path: Path, store: Path, seed: int) -> None:
     whole = log_rows(store, DECISIONS)
-    leaves = pages(store, "log_decisions")
+    leaves = leaf_pages(store, "log_decisions")
     hurt = random.Random(seed).sample(leaves[1:], 1 + seed)
     for page in hurt:
         damage(store, page)
@@ -113,7 +102,7 @@ def test_a_long_record_that_is_damaged_costs_itself_alone(tmp_path: Path, store:
 
 
 def test_offsets_of_what_was_lost_are_not_used_again(tmp_path: Path, store: Path) -> None:
-    damage(store, pages(store, "log_decisions")[-1])
+    damage(store, leaf_pages(store, "log_decisions")[-1])
     new = tmp_path / "salvaged" / "store.db"
     new.parent.mkdir()
     report = told(salvage(store, new))
@@ -131,7 +120,7 @@ def test_of_a_trimmed_log_only_what_was_there_can_be_lost(tmp_path: Path) -> Non
         path = under.path
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM log_spans WHERE offset <= 300")
-    damage(path, pages(path, "log_spans")[3])
+    damage(path, leaf_pages(path, "log_spans")[3])
     (first, last), *others = told(salvage(path, tmp_path / "new.db"))["log_spans"].lost
     assert others == []
     assert 300 < first < last < 500

@@ -9,7 +9,7 @@ import pytest
 from collector.core.clock import FakeClock
 from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS
 from driftline.view import View
-from tests.collector.engines.stores import append, damage, engine, offsets, opened, rows, unpack_fixture
+from tests.collector.engines.stores import append, damage, engine, leaf_pages, offsets, opened, unpack_fixture
 from tests.driftline.conftest import Run
 from tests.driftline.test_view import entries, sheet
 
@@ -178,9 +178,7 @@ def test_what_is_in_order_is_left_alone(run: Run, tmp_path: Path, config: Path, 
 def test_a_damaged_store_is_salvaged_kept_and_counted(
     run: Run, tmp_path: Path, config: Path, store: Path, view: Path
 ) -> None:
-    ((root,),) = rows(store, "SELECT rootpage FROM sqlite_schema WHERE name = 'log_decisions'")
-    page = int.from_bytes(store.read_bytes()[root * 16384 - 16384 + 8 :][:4], "big")  # the last leaf
-    damage(store, page)
+    damage(store, leaf_pages(store, "log_decisions")[-1])
     before = store.read_bytes()
     said = run("repair", "-c", config)
     assert said.code == 1
