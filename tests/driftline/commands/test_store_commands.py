@@ -228,6 +228,14 @@ def test_a_damaged_view_alone_costs_the_store_nothing(
     assert (tmp_path / "store.view.db.damaged").exists()
 
 
+def test_why_tells_of_a_damaged_view_in_a_line(run: Run, config: Path, view: Path) -> None:
+    assert run("why", "--summary", "-c", config).code == 0
+    view.write_bytes(b"a letter " * 3000)
+    refused = run("why", "--summary", "-c", config)
+    assert refused.code == 3
+    assert refused.err == f"driftline: the view {view} cannot be read: file is not a database\n"
+
+
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [
