@@ -20,7 +20,7 @@ from collector.core.engine import SCORES, SPANS, Record
 from collector.engines.sqlite_schema import OLDEST_VERSION
 from tests.collector.engines.stores import append, opened, subscribe, unpack_fixture
 
-REQUESTS = 6
+REQUESTS = 4
 SPANS_PER_REQUEST = 2
 SPANS_AT_A_TIME = 3  # so that a turn ends within a request
 _BYTES_BEFORE = 100_000
