@@ -21,6 +21,7 @@ from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine
 from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
+from collector.engines.sqlite_damage import remove
 from collector.sample import Sampler
 from collector.slices import SliceReader
 from drift.base import Metric
@@ -36,7 +37,7 @@ from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
-from driftline.view import View, remove_view, view_path
+from driftline.view import View, view_path
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
@@ -66,7 +67,6 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     runner = Runner(scorers, telemetry, clock)
     events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
     view = open_view(config)
-    rebuild = view.empty
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
@@ -79,8 +79,8 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
         "watch": [
             WatchStage(engine, new_watcher, route, telemetry),
             NotifyStage(engine, deliverer, clock, telemetry),
-            ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, rebuild, reader),
-            ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, rebuild, reader),
+            ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, view.is_new_to(DECISIONS), reader),
+            ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, view.is_new_to(CHANGES), reader),
             *export_stages(config.export, engine, clock, telemetry),
         ],
     }
@@ -148,16 +148,21 @@ def open_view(config: Config) -> View:
     """The view beside the store. One that is left of a store file that is gone would be wrong: it is removed.
 
     Raises:
-        StoreError: there is no such folder, and none can be made, or it may not be written.
+        StoreError: there is no such folder, and none can be made, or it may not be written; the store lost its content.
     """
-    path = view_path(config.store.path)
+    store = config.store.path
+    path = view_path(store)
     try:
-        config.store.path.parent.mkdir(parents=True, exist_ok=True)
-        if config.cluster is None and not config.store.path.exists():
-            remove_view(path)
+        store.parent.mkdir(parents=True, exist_ok=True)
+        if config.cluster is None and not store.exists():
+            remove(path)
+        view = View(path)
+        if config.cluster is None and store.exists() and store.stat().st_size == 0 and not view.empty:
+            view.close()
+            raise StoreError(f"store.path: {store} is empty, and was not: restore a backup, or delete it to begin anew")
     except OSError as error:
-        raise StoreError(f"store.path: {config.store.path} cannot be had: {error}") from None
-    return View(path)
+        raise StoreError(f"store.path: {store} cannot be had: {error}") from None
+    return view
 
 
 class Retention:

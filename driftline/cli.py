@@ -13,7 +13,10 @@ import click
 
 from collector.core.errors import DriftlineError, UserError
 
-COMMANDS = ("serve", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check", "topics")
+COMMANDS = (
+    *("serve", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
+    *("topics", "backup", "restore", "repair"),
+)
 EXIT_USAGE, EXIT_FAILED = 2, 3
 _PACKAGES = ("collector", "scorers", "drift", "alerts", "driftline")
 

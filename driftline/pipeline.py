@@ -22,7 +22,7 @@ from collector.core.engine import (
     Subscription,
     Transaction,
 )
-from collector.core.errors import DriftlineError, Fenced, Lost, Rejected, StoreError
+from collector.core.errors import DriftlineError, Lost, Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Stage(ABC):
                     self._subscription.close()
             self.finish()
         except Exception as error:
-            if not isinstance(error, Fenced):
+            if not isinstance(error, DriftlineError):  # which says all there is to say in its one line
                 _log.exception("stage %s failed", self.name)
             self.failure = error
 
@@ -131,16 +131,16 @@ class Stage(ABC):
             try:
                 write()
             except StoreError as error:
-                if not self.wait_for_store(error):
+                if self.wait_after(error):
                     return False
             else:
                 return True
 
-    def wait_for_store(self, error: DriftlineError) -> bool:
-        """Before something is tried again that the store could not do; False if stopped meanwhile."""
+    def wait_after(self, error: StoreError | Overloaded) -> bool:
+        """Say why it cannot go on, and wait a little; True if it was stopped meanwhile."""
         self._retries.add(1, self.name)
         _log.error("%s waits: %s", self.name, error)
-        return not self._stopping.wait(_RETRY_SECONDS)
+        return self._stopping.wait(_RETRY_SECONDS)
 
     def append(self, transaction: Transaction, log: str, records: Sequence[Record]) -> None:
         """Add records to a transaction. One that the log can never take must not stop the others: it is left out."""

@@ -4,6 +4,7 @@ It holds the current sheet of every trace, its scores, the counts of all decisio
 written together with the offset it came from, so that a record is counted once however often it is read.
 """
 
+import logging
 import re
 import sqlite3
 import threading
@@ -18,12 +19,15 @@ import orjson
 
 from collector.core.engine import CHANGES, DECISIONS, Entry
 from collector.core.errors import StoreError
+from collector.engines.sqlite_damage import check_at_start, remove, set_aside, was_left_open
 from collector.engines.sqlite_rows import insert_rows
 from driftline.records import Sheet, read_sheet
 
 VIEW_VERSION = 3
 _PAGE_BYTES = 16384  # several sheets a page
 _IDS_PER_QUERY = 500
+_ROWS_PER_STEP = 2000  # of what is forgotten: who writes meanwhile waits milliseconds
+_log = logging.getLogger(__name__)
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
 # Rows stand in the order they come in, and indexes of small keys lead to them: a batch writes few pages.
 _SCHEMA = """
@@ -44,12 +48,6 @@ CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT
 """
 
 
-def remove_view(path: Path) -> None:
-    """Remove a view with the files that SQLite keeps beside it, as far as they are there."""
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        path.with_name(name).unlink(missing_ok=True)
-
-
 def view_path(store: Path) -> Path:
     """Where the view of a store is kept: beside it.
 
@@ -65,6 +63,8 @@ class View:
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
         self._local = threading.local()
+        self._readers: dict[threading.Thread, sqlite3.Connection] = {}
+        self._reading = threading.Lock()
         self._lock = threading.Lock()  # the writer is shared by the stages that write
         if read_only:
             if not path.is_file():
@@ -74,13 +74,17 @@ class View:
 
     @property
     def empty(self) -> bool:
-        """True if nothing was ever written: the logs must be read from their beginning."""
+        """True if nothing was ever written."""
         return not self._rows("SELECT 1 FROM progress LIMIT 1")
 
     @property
     def identity(self) -> str:
         """The name of this file, new with every new file."""
         return str(self._rows("SELECT name FROM identity")[0][0])
+
+    def is_new_to(self, log: str) -> bool:
+        """True if nothing of a log was ever written: it must be read from its beginning."""
+        return not self._rows("SELECT 1 FROM progress WHERE log = ?", log)
 
     # --- in ---
 
@@ -118,14 +122,26 @@ class View:
 
     def forget_before(self, event_ns: int) -> None:
         """Retention: drop traces, scores and changes that are older. The funnel keeps counting them."""
-        with self._lock:
-            for scorer in self._scorer_ids().values():
-                self._writer.execute("DELETE FROM scores WHERE scorer = ? AND event_ns < ?", (scorer, event_ns))
-            self._writer.execute("DELETE FROM traces WHERE event_ns < ?", (event_ns,))
-            self._writer.execute("DELETE FROM changes WHERE detected_ns < ?", (event_ns,))
+        key = "scorer, event_ns, trace, span_id"
+        for scorer in self._scorer_ids().values():
+            self._forget("scores", key, "scorer = ? AND event_ns < ?", scorer, event_ns)
+        self._forget("traces", "id", "event_ns < ?", event_ns)
+        self._forget("changes", "id", "detected_ns < ?", event_ns)
+
+    def _forget(self, table: str, key: str, where: str, *values: int) -> None:
+        some = f"SELECT {key} FROM {table} WHERE {where} LIMIT {_ROWS_PER_STEP}"  # noqa: S608
+        forgotten = _ROWS_PER_STEP
+        while forgotten == _ROWS_PER_STEP:
+            with self._lock:
+                forgotten = self._writer.execute(f"DELETE FROM {table} WHERE ({key}) IN ({some})", values).rowcount  # noqa: S608
 
     def close(self) -> None:
-        self._writer.close()
+        """Nobody may be reading any more. What the write-ahead log holds is in the file then."""
+        for connection in (
+            *self._readers.values(),
+            self._writer,
+        ):
+            connection.close()
 
     # --- out ---
 
@@ -187,12 +203,22 @@ class View:
 
     def _create(self) -> sqlite3.Connection:
         try:
+            left_open = was_left_open(self.path)
             writer = self._connect()
+            if found := check_at_start(writer, self.path, left_open):
+                writer.close()
+                aside = set_aside(self.path, "damaged")
+                _log.warning("the view %s is damaged (%s): it is rebuilt, and kept as %s", self.path, found, aside)
+                writer = self._connect()
             (version,) = writer.execute("PRAGMA user_version").fetchone()
             if version not in (0, VIEW_VERSION):
                 writer.close()
-                remove_view(self.path)  # the logs have all that it had
+                remove(self.path)  # the logs have all that it had
                 writer = self._connect()
+            writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            writer.execute("PRAGMA journal_mode = WAL")
+            # A batch must be durable before its offset is committed in the store: it is not read again after that.
+            writer.execute("PRAGMA synchronous = FULL")
             writer.executescript(f"{_SCHEMA} PRAGMA user_version = {VIEW_VERSION};")
             writer.execute(
                 "INSERT INTO identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM identity)", (uuid.uuid4().hex[:16],)
@@ -205,12 +231,7 @@ class View:
 
     def _connect(self) -> sqlite3.Connection:
         self.path.touch(mode=0o600, exist_ok=True)
-        writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-        writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        writer.execute("PRAGMA journal_mode = WAL")
-        # NORMAL can lose the newest batches in a power cut; the logs still have them, and so does `progress`.
-        writer.execute("PRAGMA synchronous = NORMAL")
-        return writer
+        return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
 
     def _batch(self, log: str, partition: int, entries: Sequence[Entry]) -> "_Batch":
         return _Batch(self._writer, self._lock, log, partition, entries)
@@ -269,16 +290,25 @@ class View:
         )
 
     def _reader(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
         connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            self._local.connection = connection = self._reader()
+            connection = self._new_reader()
         with closing(connection.execute(query, values)) as cursor:
             return list(cursor)
+
+    def _new_reader(self) -> sqlite3.Connection:
+        """The connection of this thread, which `close` closes."""
+        self._local.connection = connection = self._reader()
+        with self._reading:
+            for thread in [thread for thread in self._readers if not thread.is_alive()]:
+                self._readers.pop(thread).close()
+            self._readers[threading.current_thread()] = connection
+        return connection
 
 
 def _count(counts: Counter[tuple[str, str, str]], sheet: Sheet, by: int) -> None:

@@ -6,30 +6,31 @@ commit), and answers when that is on disk: write-ahead log, `synchronous=FULL`. 
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from collector.core.clock import Clock
-from collector.core.engine import LOGS, SCORES, SPANS, Entry, Listener, Record
+from collector.core.engine import LOGS, SPANS, TICK_KIND, Entry, Listener, Record
 from collector.core.errors import DriftlineError, Fenced, Overloaded, StoreError
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
+from collector.engines.sqlite_damage import failure, is_damage
+from collector.engines.sqlite_file import open_store
 from collector.engines.sqlite_jobs import Append, Claim, Job, SqliteTransaction
+from collector.engines.sqlite_retention import Trimmer
 
-SCHEMA_VERSION = 2
 _PARTITION = 0
 _JOBS_PER_COMMIT = 512  # bounds how long the first of a group waits for the last
-_PAGE_BYTES = 16384  # requests are long: fewer pages each
 _READ_BYTES = 8 * 2**20  # bounds what one poll brings into memory
 _HOUSEKEEPING_SECONDS = 1.0
-_ROWS_PER_TRIM = 20_000  # keeps a trim under 50 ms, so that appends do not wait for it
+_TRIM_SECONDS = 0.01  # at least, after each commit; and as long as the commit took, so that it keeps up with any load
 _ALL_SUBSCRIBED_SECONDS = 60.0  # after the start, every stage that runs here has subscribed
-_CONSUMED = (SPANS, SCORES)  # kept only until every stage is past them; the others are kept for `retention`
 
 
 class StoreConfig(Settings):
@@ -62,8 +63,7 @@ class SqlitePartition:
         self.committed = committed
 
     def state(self) -> Mapping[str, bytes]:
-        with closing(self._engine.reader()) as connection:
-            return dict(connection.execute("SELECT key, value FROM state WHERE stage = ?", (self._stage,)))
+        return dict(self._engine.rows("SELECT key, value FROM state WHERE stage = ?", self._stage))
 
     def transaction(self) -> SqliteTransaction:
         return SqliteTransaction(self._engine.submit, self._stage, self._epoch, self._engine.now_ns())
@@ -97,16 +97,16 @@ class SqliteSubscription:
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
         size = 0
-        rows = self._connection.execute(
-            f"SELECT offset, value, key, kind FROM log_{self._log} WHERE offset >= ? ORDER BY offset LIMIT ?",  # noqa: S608
-            (self._position, max_records),
-        )
-        for row in rows:
-            entries.append(Entry(*row))
-            size += len(row[1])
-            if size >= _READ_BYTES:
-                break
-        rows.close()
+        query = f"SELECT offset, value, key, kind FROM log_{self._log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
+        try:
+            with closing(self._connection.execute(query, (self._position, max_records))) as rows:
+                for row in rows:
+                    entries.append(Entry(*row))
+                    size += len(row[1])
+                    if size >= _READ_BYTES:
+                        break
+        except sqlite3.Error as error:
+            raise failure(self._engine.path, "cannot be read", error) from None
         if entries:
             self._position = entries[-1].offset + 1
             self._engine.was_read(self._log, size)
@@ -120,7 +120,7 @@ class SqliteEngine:
         config: where the file is and how much it may hold. The file is created private to its owner.
 
     Raises:
-        StoreError: the file cannot be opened, is not ours, or was written by a newer version.
+        StoreError: the file cannot be opened, is damaged, is not ours, or was written by a newer version.
     """
 
     def __init__(self, config: StoreConfig, clock: Clock, telemetry: Telemetry) -> None:
@@ -142,10 +142,8 @@ class SqliteEngine:
             "driftline_commit_seconds", "Time of a group commit.", buckets=(0.001, 0.01, 0.1, 1, 10), unit="seconds"
         )
         self._failures = telemetry.counter("driftline_store_failures", "Group commits that failed.", ["reason"])
-        try:
-            self._writer = self._open()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"store.path: {config.path} cannot be opened: {error}") from None
+        self._writer = open_store(config.path)
+        self._trimmer = Trimmer(self._writer, config.retention, self.now_ns, self._readers)
         self._thread = threading.Thread(target=self._commit_loop, name="driftline-store", daemon=True)
         self._thread.start()
 
@@ -158,7 +156,7 @@ class SqliteEngine:
         job = Append(log, records, self.now_ns())
         if log == SPANS:
             size = sum(len(record.value) for record in records)
-            self._admit(size)
+            self._admit(size, all(record.kind == TICK_KIND for record in records))
             job.done.add_done_callback(lambda done: self._gave_up(done, size))
         self.submit(job)
         return job.done
@@ -196,6 +194,14 @@ class SqliteEngine:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Raises StoreError: it cannot be read."""
+        try:
+            with closing(self.reader()) as connection:
+                return list(connection.execute(query, values))
+        except sqlite3.Error as error:
+            raise failure(self.path, "cannot be read", error) from None
+
     def wait_for_append(self, log: str, seen: int, timeout_seconds: float) -> None:
         with self._committed:
             self._committed.wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
@@ -208,42 +214,12 @@ class SqliteEngine:
 
     # --- inside ---
 
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.touch(mode=0o600, exist_ok=True)
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
-            raise StoreError(
-                f"store.path: {self.path} has schema version {version}, this Driftline reads {SCHEMA_VERSION}"
-            )
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for log in LOGS:
-                connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS log_{log} (offset INTEGER PRIMARY KEY AUTOINCREMENT, "
-                    "key BLOB NOT NULL, kind TEXT NOT NULL, value BLOB NOT NULL, at_ns INTEGER NOT NULL)"
-                )
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS stages (stage TEXT PRIMARY KEY, log TEXT NOT NULL, "
-                "next_offset INTEGER NOT NULL, epoch INTEGER NOT NULL)"
-            )
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS state (stage TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, "
-                "PRIMARY KEY (stage, key)) WITHOUT ROWID"
-            )
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        return connection
-
-    def _admit(self, size: int) -> None:
-        if self._full:
+    def _admit(self, size: int, ticks: bool) -> None:
+        # Ticks are never refused for want of room: by them waiting traces are evaluated, which makes some.
+        if self._full and not ticks:
             raise Overloaded("store_full", f"the store is at its limit of {self._config.max_size} bytes", 30)
         with self._backlog_lock:
-            if self._backlog_bytes > self._config.max_backlog:
+            if self._backlog_bytes > self._config.max_backlog and not ticks:
                 raise Overloaded("backlog", f"{self._backlog_bytes} bytes wait to be evaluated", 5)
             self._backlog_bytes += size
         self._backlog.set(self._backlog_bytes)
@@ -255,18 +231,23 @@ class SqliteEngine:
 
     def _unread_bytes(self, position: int) -> int:
         query = f"SELECT coalesce(sum(length(value)), 0) FROM log_{SPANS} WHERE offset >= ?"  # noqa: S608
-        with closing(self.reader()) as connection:
-            (size,) = connection.execute(query, (position,)).fetchone()
+        ((size,),) = self.rows(query, position)
         return int(size)
 
     def _commit_loop(self) -> None:
-        last_kept = self._clock.monotonic()
+        next_look = self._clock.monotonic() + _HOUSEKEEPING_SECONDS
         while (group := self._next_group()) is not None:
+            began = self._clock.monotonic()
             if group:
                 self._commit(group)
-            if self._clock.monotonic() - last_kept >= _HOUSEKEEPING_SECONDS:
-                self._keep_house()
-                last_kept = self._clock.monotonic()
+            now = self._clock.monotonic()
+            looks = now >= next_look
+            if looks:
+                next_look = now + _HOUSEKEEPING_SECONDS
+                self._trimmer.begin()
+            self._trim(now + max(now - began, _TRIM_SECONDS))
+            if looks:
+                self._measure()
 
     def _next_group(self) -> list[Job] | None:
         """Everything that waits, perhaps nothing after a while; None when it is time to end."""
@@ -315,40 +296,40 @@ class SqliteEngine:
     def _abandon(self, group: list[Job], error: Exception) -> None:
         with suppress(sqlite3.Error):
             self._writer.execute("ROLLBACK")
-        reason = "full" if "full" in str(error) else "locked" if "locked" in str(error) else "other"
-        self._failures.add(1, reason)
+        self._failures.add(1, _reason(error))
         for job in group:
-            job.done.set_exception(StoreError(f"store.path: {self.path} cannot be written: {error}"))
+            job.done.set_exception(failure(self.path, "cannot be written", error))
 
-    def _keep_house(self) -> None:
-        """Drop what was consumed or is older than `retention`; measure."""
+    def _trim(self, until: float) -> None:
+        """Drop what may go: all of it while nobody waits, else until `until`, on the clock of `monotonic`."""
         try:
-            for log in LOGS:
-                self._trim(log)
+            while self._trimmer.step():
+                if self._clock.monotonic() >= until and not self._jobs.empty():
+                    return
+        except sqlite3.Error as error:
+            self._failures.add(1, _reason(error))
+
+    def _measure(self) -> None:
+        try:
             pages, page_size, free = (
                 self._writer.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "page_size", "freelist_count")
             )
         except sqlite3.Error as error:
-            self._failures.add(1, "full" if "full" in str(error) else "other")
+            self._failures.add(1, _reason(error))
             return
         size = (pages - free) * page_size
         self._full = size > self._config.max_size
         self._store_bytes.set(size)
 
-    def _trim(self, log: str) -> None:
-        progress = dict(self._writer.execute("SELECT stage, next_offset FROM stages WHERE log = ?", (log,)))
-        if log not in _CONSUMED:
-            if self._clock.monotonic() - self._began < _ALL_SUBSCRIBED_SECONDS:
-                return
-            # A stage that was switched off must not keep everything for ever: past its retention, age decides.
-            progress = {stage: offset for stage, offset in progress.items() if stage in self._subscribed}
-        elif not progress:
-            return
-        consumed = min(progress.values(), default=2**62)  # nobody reads it: age alone decides
-        oldest_ns = self.now_ns() if log in _CONSUMED else self.now_ns() - round(self._config.retention * 1e9)
-        self._writer.execute(
-            f"DELETE FROM log_{log} WHERE offset IN (SELECT offset FROM log_{log} "  # noqa: S608
-            "WHERE offset < ? AND at_ns <= ? ORDER BY offset LIMIT ?)",
-            (consumed, oldest_ns, _ROWS_PER_TRIM),
-        )
+    def _readers(self) -> Collection[str] | None:
+        """The stages of this process, once all are known."""
+        return None if self._clock.monotonic() - self._began < _ALL_SUBSCRIBED_SECONDS else self._subscribed
+
+
+def _reason(error: Exception) -> str:
+    """In a word of a closed set, for a metric."""
+    if is_damage(error):
+        return "damaged"
+    said = str(error)
+    return "full" if "full" in said else "locked" if "locked" in said else "other"

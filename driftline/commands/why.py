@@ -1,12 +1,13 @@
 """`driftline why`: what happened to a trace, scorer by scorer, and why."""
 
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import orjson
 
-from collector.core.errors import UserError
+from collector.core.errors import StoreError, UserError
 from collector.sample import Sampler
 from driftline.config import Config, load_config
 from driftline.records import Sheet
@@ -30,10 +31,13 @@ def command(
         raise click.UsageError("give a TRACE_ID, or --summary")
     config = load_config(path)
     view = View(view_path(config.store.path), read_only=True)
-    if trace_id is None:
-        print_funnel(view, as_json)
-        return
-    found = view.sheet(checked_trace_id(trace_id))
+    try:
+        if trace_id is None:
+            print_funnel(view, as_json)
+            return
+        found = view.sheet(checked_trace_id(trace_id))
+    except sqlite3.Error as error:
+        raise StoreError(f"the view {view.path} cannot be read: {error}") from None
     if found is None:
         ctx.exit(explain_absence(config, trace_id, as_json))
     if scorer is not None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from collector.assemble import Assembler
 from collector.core.clock import Clock
-from collector.core.engine import SPANS, Engine, Entry, Partition
+from collector.core.engine import SPANS, Engine, Entry, Partition, Record
 from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
@@ -79,12 +79,17 @@ class ScoreStage(Stage):
             if worker.move_out():
                 self._finish(worker)
             if (tick := worker.tick(self._clock.monotonic())) is not None:
-                try:
-                    self._engine.append(SPANS, [tick]).result()
-                except (StoreError, Overloaded) as error:
-                    self.wait_for_store(error)
-                else:
-                    worker.ticked()
+                self._append_tick(worker, tick)
+
+    def _append_tick(self, worker: Worker, tick: Record) -> None:
+        # Not again and again here: if there is no room, it is this stage's own reading that makes some. The next rest
+        # makes a tick anew.
+        try:
+            self._engine.append(SPANS, [tick]).result()
+        except (StoreError, Overloaded) as error:
+            self.wait_after(error)
+        else:
+            worker.ticked()
 
     def _finish(self, worker: Worker) -> None:
         done, sampled_out = worker.batch, worker.sampled_out

@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from collector.core.engine import Engine, Entry, Partition
-from collector.core.errors import StoreError
+from collector.core.errors import DriftlineError, StoreError
 from collector.core.telemetry import Telemetry
+from collector.engines.sqlite_damage import is_damage
 from driftline.pipeline import Stage
 
 
@@ -14,7 +15,7 @@ class ViewStage(Stage):
 
     Every view has all partitions: where several processes have one, each reads under a name of its own (`reader`).
     The view remembers by itself how far it is; the offset committed here only tells the engine what may be trimmed.
-    `tidy` is called after each batch, for retention.
+    `tidy` is called after each batch and while there is none, for retention.
     """
 
     def __init__(
@@ -38,15 +39,22 @@ class ViewStage(Stage):
         del self._partitions[partition.number]
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
-        if not self.retrying(lambda: self._try_write(partition, entries)):
+        if not self.retrying(lambda: self._try(lambda: self._write(partition, entries))):
             return
         transaction = self._partitions[partition].transaction()
         transaction.offset(entries[-1].offset + 1)
         if self.commit(transaction):
-            self._tidy()
+            self.rest()
 
-    def _try_write(self, partition: int, entries: Sequence[Entry]) -> None:
+    def rest(self) -> None:
+        self.retrying(lambda: self._try(self._tidy))
+
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            self._write(partition, entries)
+            write()
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise DriftlineError(
+                    f"the view is damaged: {error}; stop the service and run `driftline repair`"
+                ) from None
             raise StoreError(f"the view cannot be written: {error}") from None

@@ -5,10 +5,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,40 +20,12 @@ from driftline.config import load_config
 from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
 from driftline.stages.score_worker import END_OF_INPUT
+from tests.driftline.conftest import Run
 
 DATA = Path(__file__).parents[1] / "data"
 OTLP = sorted((DATA / "otlp").iterdir())
 END_NS = 1_790_000_000_000_000_000
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run("why", trace_id)`: the command line as a person uses it."""
-
-    def call(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["driftline", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code if isinstance(ended.value.code, int) else 0, out, err)
-
-    return call
 
 
 @dataclass(frozen=True)

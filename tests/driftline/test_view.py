@@ -2,14 +2,16 @@
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 import pytest
 
-from collector.core.engine import Entry
+from collector.core.engine import CHANGES, DECISIONS, Entry
 from collector.core.errors import StoreError
 from driftline.view import View, view_path
+from tests.collector.engines.stores import damage
 
 
 def decision(scorer: str, kind: str = "scored", reason: str = "ok", value: float | None = 0.5) -> list[object]:
@@ -103,6 +105,19 @@ def test_retention_forgets_what_is_older(tmp_path: Path) -> None:
     view.close()
 
 
+def test_retention_forgets_in_steps_between_which_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftline.view._ROWS_PER_STEP", 10)
+    view = View(tmp_path / "view.db")
+    view.add_sheets(0, entries(*(sheet(trace) for trace in range(95))))
+    deletions: list[str] = []
+    view._writer.set_trace_callback(lambda statement: deletions.append(statement) if "DELETE" in statement else None)
+    view.forget_before(1001)
+    assert view.trace_count() == 0
+    assert view.scores("groundedness", 0, 100) == []
+    assert len([one for one in deletions if "FROM traces" in one]) == 10
+    view.close()
+
+
 def test_two_stages_write_at_once(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
     change = [orjson.dumps({"id": str(number), "detected_ns": number}) for number in range(100)]
@@ -125,10 +140,45 @@ def test_a_reader_needs_a_view_that_is_there(tmp_path: Path) -> None:
         View(tmp_path / "none.db", read_only=True)
 
 
-def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:
-    (tmp_path / "view.db").write_bytes(b"nonsense" * 1000)
-    with pytest.raises(StoreError, match=r"view\.db"):
-        View(tmp_path / "view.db")
+def test_a_view_that_was_read_and_closed_is_one_file(tmp_path: Path) -> None:
+    view = View(tmp_path / "view.db")
+    view.add_sheets(0, entries(sheet(1)))
+    assert view.trace_count() == 1
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(view.trace_count).result() == 1
+    view.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["view.db"]
+
+
+def test_a_file_that_is_no_view_is_kept_aside_and_a_view_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = b"nonsense" * 1000
+    path, aside = tmp_path / "view.db", tmp_path / "view.db.damaged"
+    path.write_bytes(content)
+    view = View(path)
+    assert view.empty
+    view.add_sheets(0, entries(sheet(1)))
+    assert view.trace_count() == 1
+    view.close()
+    assert aside.read_bytes() == content
+    (line,) = caplog.messages
+    assert str(path) in line
+    assert str(aside) in line
+
+
+def test_a_view_that_is_damaged_in_its_middle_is_kept_aside_and_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    for number in (1, 2):
+        view = View(path)
+        assert view.is_new_to(DECISIONS)
+        view.add_sheets(0, entries(*(sheet(trace) for trace in range(500))))
+        assert not view.is_new_to(DECISIONS)
+        assert view.is_new_to(CHANGES)
+        view.close()
+        damage(path, path.stat().st_size // 16384 // 2)
+        again = View(path)
+        assert again.empty
+        again.close()
+        assert (tmp_path / ("view.db.damaged" if number == 1 else "view.db.damaged-2")).exists()
 
 
 def test_the_view_lies_beside_its_store() -> None:

@@ -9,42 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from collector.core.clock import FakeClock, SystemClock
-from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Entry, Partition, Record
+from collector.core.clock import FakeClock
+from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, TICK_KIND, Record
 from collector.core.errors import Fenced, Overloaded, StoreError
-from collector.core.telemetry import Telemetry
-from collector.engines.sqlite import SqliteEngine, SqliteSubscription, StoreConfig
+from collector.engines.sqlite import SqliteEngine
+from collector.engines.sqlite_retention import Trimmer
+from tests.collector.engines.stores import Owner, append, engine, subscribe
 
 
-class Owner:
-    """A listener that remembers what it owns."""
-
-    def __init__(self) -> None:
-        self.owned: dict[int, Partition] = {}
-
-    def assigned(self, partition: Partition) -> None:
-        self.owned[partition.number] = partition
-
-    def revoked(self, partition: Partition) -> None:
-        del self.owned[partition.number]
-
-
-def engine(path: Path, clock: object = None, **settings: object) -> SqliteEngine:
-    config = StoreConfig.model_validate({"path": path / "store.db", **settings})
-    return SqliteEngine(config, clock or SystemClock(), Telemetry())  # type: ignore[arg-type]
-
-
-def subscribe(
-    under: SqliteEngine, stage: str = "stage", log: str = SPANS
-) -> tuple[SqliteSubscription, Partition, list[Entry]]:
-    owner = Owner()
-    subscription = under.subscribe(stage, log, owner)
-    entries = [entry for _, batch in subscription.poll(0, 100) for entry in batch]
-    return subscription, owner.owned[0], entries
-
-
-def append(under: SqliteEngine, *values: bytes, log: str = SPANS) -> None:
-    under.append(log, [Record(value, key=b"k", kind="traces") for value in values]).result(10)
+def keep_house(under: SqliteEngine, clock: FakeClock) -> None:
+    """Have the store look for what may go, and return when it has."""
+    clock.advance(2)
+    for _ in range(2):  # it looks after the first, and takes the second when it has done so
+        append(under, b"", log=SCORES)
 
 
 def test_what_is_appended_is_read_in_order_with_key_and_kind(tmp_path: Path) -> None:
@@ -143,6 +120,7 @@ def test_past_the_backlog_limit_senders_are_told_to_wait_until_it_was_read(tmp_p
         under.append(SPANS, [Record(b"y")])
     assert (refused.value.reason, refused.value.retry_after_seconds) == ("backlog", 5)
     under.append(SCORES, [Record(b"an output is never refused")]).result(10)
+    under.append(SPANS, [Record(b"1", kind=TICK_KIND)]).result(10)
     assert subscription.poll(5, 10)
     append(under, b"y")
     subscription.close()
@@ -186,10 +164,10 @@ def test_consumed_records_go_and_the_ledger_stays_for_its_retention(tmp_path: Pa
         transaction.offset(entries[-1].offset + 1)
         transaction.commit()
         subscription.close()
-    under._keep_house()
+    keep_house(under, clock)
     assert [_count(under, log) for log in (SPANS, DECISIONS)] == [0, 2]
     clock.advance(3601)
-    under._keep_house()
+    keep_house(under, clock)
     assert _count(under, DECISIONS) == 0
     append(under, b"c")
     subscription, _, entries = subscribe(under, f"reader-{SPANS}", SPANS)
@@ -204,10 +182,18 @@ def test_nothing_is_trimmed_that_a_stage_has_yet_to_read(tmp_path: Path) -> None
     append(under, b"a", log=CHANGES)
     subscription, _, _ = subscribe(under, "notify", CHANGES)
     clock.advance(3600)
-    under._keep_house()
+    keep_house(under, clock)
     assert _count(under, CHANGES) == 1
     subscription.close()
     under.close()
+
+
+def trim(under: SqliteEngine) -> None:
+    """All that may go, at once."""
+    trimmer = Trimmer(under._writer, 3600, under.now_ns, under._readers)
+    trimmer.begin()
+    while trimmer.step():
+        pass
 
 
 def test_a_stage_that_runs_no_more_keeps_nothing_past_its_retention(tmp_path: Path) -> None:
@@ -222,15 +208,15 @@ def test_a_stage_that_runs_no_more_keeps_nothing_past_its_retention(tmp_path: Pa
             transaction.commit()
         subscription.close()
     clock.advance(3601)
-    under._keep_house()
+    trim(under)
     assert _count(under, CHANGES) == 2
     under.close()
     under = engine(tmp_path, clock, retention="1h")
     subscription, _, _ = subscribe(under, "notify", CHANGES)
-    under._keep_house()
+    trim(under)
     assert _count(under, CHANGES) == 2, "stages may be about to subscribe"
     clock.advance(61)
-    under._keep_house()
+    trim(under)
     assert _count(under, CHANGES) == 0
     subscription.close()
     under.close()
