@@ -18,11 +18,14 @@ help: ## list these targets
 run: $(VENV)/.runtime ## start the service and play a recorded day with a regression through it
 	@$(BIN)/driftline demo $(ARGS)
 
+# A file's tests stay together, and at most four brokers run at once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/.dev ## all tests; those of missing real parts are skipped, in CI they fail
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 quick: $(VENV)/.dev ## the tests that need no real Kafka, Prometheus or Alertmanager
-	$(BIN)/python -m pytest -m "not real" $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not real" $(ARGS)
 
 # In `make check test` the quick tests are a part of `test` and run once.
 check: lint type $(if $(filter test,$(MAKECMDGOALS)),,quick) ## what a change must pass: lint, types, quick tests

@@ -13,7 +13,6 @@ from collector.core.clock import FakeClock
 from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, TICK_KIND, Record
 from collector.core.errors import Fenced, Overloaded, StoreError
 from collector.engines.sqlite import SqliteEngine
-from collector.engines.sqlite_retention import Trimmer
 from tests.collector.engines.stores import Owner, append, engine, subscribe
 
 
@@ -188,14 +187,6 @@ def test_nothing_is_trimmed_that_a_stage_has_yet_to_read(tmp_path: Path) -> None
     under.close()
 
 
-def trim(under: SqliteEngine) -> None:
-    """All that may go, at once."""
-    trimmer = Trimmer(under._writer, 3600, under.now_ns, under._readers)
-    trimmer.begin()
-    while trimmer.step():
-        pass
-
-
 def test_a_stage_that_runs_no_more_keeps_nothing_past_its_retention(tmp_path: Path) -> None:
     clock = FakeClock()
     under = engine(tmp_path, clock, retention="1h")
@@ -208,15 +199,15 @@ def test_a_stage_that_runs_no_more_keeps_nothing_past_its_retention(tmp_path: Pa
             transaction.commit()
         subscription.close()
     clock.advance(3601)
-    trim(under)
+    keep_house(under, clock)
     assert _count(under, CHANGES) == 2
     under.close()
     under = engine(tmp_path, clock, retention="1h")
     subscription, _, _ = subscribe(under, "notify", CHANGES)
-    trim(under)
+    keep_house(under, clock)
     assert _count(under, CHANGES) == 2, "stages may be about to subscribe"
     clock.advance(61)
-    trim(under)
+    keep_house(under, clock)
     assert _count(under, CHANGES) == 0
     subscription.close()
     under.close()
