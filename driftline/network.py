@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
+from collector.core.errors import Rejected
 from collector.core.telemetry import Telemetry
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import address_text
@@ -82,7 +83,10 @@ class Network:
     def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
         """Keep a message that can never be accepted, for somebody to look at."""
         key = f"{topic}/{partition}/{offset}".encode()
-        self._engine.append(DEAD_LETTERS, [Record(payload, key=key, kind=reason)]).result(_APPEND_SECONDS)
+        try:
+            self._engine.append(DEAD_LETTERS, [Record(payload, key=key, kind=reason)]).result(_APPEND_SECONDS)
+        except Rejected:  # too long for the log itself: that it was there is kept
+            self._engine.append(DEAD_LETTERS, [Record(b"", key=key, kind=reason)]).result(_APPEND_SECONDS)
 
     # --- life ---
 

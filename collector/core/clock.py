@@ -49,3 +49,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now_ns += round(seconds * 1e9)
         self._monotonic += seconds
+
+    def set_wall(self, now_ns: int) -> None:
+        """Somebody sets the machine's clock: the time that never goes back does not notice."""
+        self._now_ns = now_ns

@@ -88,7 +88,7 @@ class KafkaSubscription:
             trouble = error
         self._say(trouble)
         batches = [
-            (place.partition, [_entry(record) for record in records])
+            (place.partition, [entry_of(record) for record in records])
             for place, records in polled.items()
             if place.partition in readable and records
         ]
@@ -232,6 +232,7 @@ class KafkaSubscription:
         self._well = trouble is None
 
 
-def _entry(record: Any) -> Entry:
+def entry_of(record: Any) -> Entry:
+    """A record of kafka-python as the contract has it."""
     kind = next((value.decode() for name, value in record.headers if name == KIND_HEADER), "")
     return Entry(record.offset, record.value or b"", record.key or b"", kind)

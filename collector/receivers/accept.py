@@ -16,7 +16,7 @@ from collector.wire.split import tally_logs, tally_traces
 Encoding: TypeAlias = Literal["protobuf", "json"]
 
 Inbox: TypeAlias = Callable[[str, bytes], Awaitable[None]]
-"""Takes a kind and a protobuf request; done when it is durable. Raises Overloaded or StoreError."""
+"""Takes a kind and a protobuf request; done when it is durable. Raises Rejected, Overloaded or StoreError."""
 
 _INLINE_BYTES = 512 * 1024  # a longer body takes milliseconds, which would hold up all other connections
 
@@ -151,7 +151,7 @@ class Acceptor:
     async def _store(self, inbox: Inbox, prepared: Prepared) -> None:
         try:
             await inbox(prepared.kind, prepared.body)
-        except (Overloaded, StoreError):
+        except (Rejected, Overloaded, StoreError):
             raise
         except Exception as error:
             _log.exception("the inbox failed")

@@ -24,7 +24,8 @@ __all__ = ["BatchInbox", "DeadLetter", "KafkaConfig", "KafkaReceiver"]
 RECEIVER = "kafka"
 
 BatchInbox: TypeAlias = Callable[[list[tuple[str, bytes]]], None]
-"""Takes (kind, protobuf request) pairs; returns when all are durable. Raises Overloaded or StoreError."""
+"""Takes (kind, protobuf request) pairs; returns when all are durable. Raises Overloaded or StoreError; Rejected, if one
+can never be accepted, and then none was."""
 
 DeadLetter: TypeAlias = Callable[[str, int, int, str, bytes], None]
 """Takes topic, partition, offset, reason and payload of a message that can never be accepted."""
@@ -226,7 +227,7 @@ class _Batch:
 
     def __init__(self, receiver: KafkaReceiver, polled: dict[Any, Sequence[Any]]) -> None:
         self._receiver = receiver
-        self._requests: list[Prepared] = []
+        self._requests: list[tuple[Any, Prepared]] = []
         self._poison: list[tuple[Any, Rejected]] = []
         self.offsets: dict[Any, int] = {}
         self.add(polled)
@@ -238,7 +239,7 @@ class _Batch:
                 if record.value is None:
                     continue  # a deletion marker, in a topic that is compacted by mistake
                 try:
-                    self._requests.append(self._receiver.prepare(record))
+                    self._requests.append((record, self._receiver.prepare(record)))
                 except Rejected as error:
                     self._poison.append((record, error))
 
@@ -248,20 +249,36 @@ class _Batch:
         Raises:
             Overloaded, StoreError: not all of it could be; call again.
         """
-        bodies = [(request.kind, request.body) for request in self._requests if not request.is_empty]
         try:
-            if bodies:
-                inbox(bodies)
-        except TimeoutError as silence:  # an OSError, which would look like the network's
-            raise StoreError("the inbox does not answer") from silence
-        for request in self._requests:
-            self._receiver.stored(request)
-        self._requests.clear()
+            self._hand_on(inbox, self._requests)
+            self._requests.clear()
+        except Rejected:  # one of them is at fault, and the others must not wait for it
+            self._hand_on_one_by_one(inbox)
         while self._poison:
             record, error = self._poison[0]
             dead_letter(record.topic, record.partition, record.offset, error.reason, record.value)
             self._receiver.buried(error.reason)
             self._poison.pop(0)
+
+    def _hand_on(self, inbox: BatchInbox, items: Sequence[tuple[Any, Prepared]]) -> None:
+        """Raises Rejected, Overloaded, StoreError: none of them was taken."""
+        bodies = [(request.kind, request.body) for _, request in items if not request.is_empty]
+        try:
+            if bodies:
+                inbox(bodies)
+        except TimeoutError as silence:  # an OSError, which would look like the network's
+            raise StoreError("the inbox does not answer") from silence
+        for _, request in items:
+            self._receiver.stored(request)
+
+    def _hand_on_one_by_one(self, inbox: BatchInbox) -> None:
+        while self._requests:
+            record, _ = self._requests[0]
+            try:
+                self._hand_on(inbox, self._requests[:1])
+            except Rejected as error:
+                self._poison.append((record, error))
+            self._requests.pop(0)
 
 
 def connect_consumer(config: KafkaConfig) -> Any:

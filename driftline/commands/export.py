@@ -12,15 +12,13 @@ import click
 import orjson
 
 from collector.core.clock import SystemClock
-from collector.core.engine import SPANS
 from collector.core.errors import DriftlineError, UserError
-from collector.engines.sqlite_reader import read_log
 from driftline.build import load_parts, units
 from driftline.config import Config, load_config
 from driftline.export.archive import verify
 from driftline.export.cases import FORMATS, Format, case_of, in_format
 from driftline.export.choose import Choice, choose
-from driftline.export.content import EXPIRED, PARTLY_EXPIRED, recorded, with_content
+from driftline.export.content import EXPIRED, PARTLY_EXPIRED, read_inbox, recorded, with_content
 from driftline.export.evidence import write_evidence
 from driftline.export.files import appearing
 from driftline.export.parquet_period import export_parquet
@@ -110,7 +108,7 @@ def cases(
     missing: Counter[str] = Counter()
     written = redacted = 0
     with _writing(target):
-        recording = recorded(chosen, read_log(config.store.path, SPANS) if chosen else (), _expanded(files))
+        recording = recorded(chosen, read_inbox(config) if chosen else (), _expanded(files))
         with _lines(target) as out:
             for trace, sheet, scores in with_content(chosen, recording, missing):
                 case = case_of(trace, sheet, scores, redact)

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from collector.core.engine import EVENTS_KIND, TRACES_KIND, Entry
+from collector.core.engine import EVENTS_KIND, MOVED_KIND, SPANS, TRACES_KIND, Entry
 from collector.core.errors import Rejected, UserError
 from collector.core.model import Trace
+from collector.engines import sqlite_reader
+from collector.wire.moved import unpack
+from driftline.config import Config
 from driftline.export.cases import has_content
 from driftline.recording import Recording
 from driftline.records import Sheet
@@ -26,11 +29,11 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
     """
     recording = Recording({bytes.fromhex(trace_id) for trace_id in wanted})
     for entry in inbox:
-        if entry.kind in (TRACES_KIND, EVENTS_KIND):
-            try:
-                recording.add_request(entry.kind, entry.value, f"offset {entry.offset} of the inbox")
-            except Rejected as error:
-                recording.left_out.append(f"offset {entry.offset} of the inbox: {error.reason}: {error}")
+        try:
+            for kind, request in _requests(entry):
+                recording.add_request(kind, request, f"offset {entry.offset} of the inbox")
+        except Rejected as error:
+            recording.left_out.append(f"offset {entry.offset} of the inbox: {error.reason}: {error}")
     for path in files:
         try:
             recording.add(path.read_bytes(), path.name)
@@ -39,6 +42,29 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
         except OSError as error:
             raise UserError(f"--traces: {path}: {error.strerror or error}") from None
     return recording
+
+
+def read_inbox(config: Config) -> Iterator[Entry]:
+    """Everything that is in the inbox of a service now.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    if config.cluster is None:
+        return sqlite_reader.read_log(config.store.path, SPANS)
+    from collector.engines import kafka_reader  # 15 MB that a service without Kafka need not carry
+
+    return kafka_reader.read_log(config.cluster, SPANS)
+
+
+def _requests(entry: Entry) -> Iterator[tuple[str, bytes]]:
+    """The OTLP requests in a record of the inbox. Raises Rejected."""
+    if entry.kind in (TRACES_KIND, EVENTS_KIND, ""):
+        yield entry.kind or TRACES_KIND, entry.value
+    elif entry.kind == MOVED_KIND:
+        arrived = unpack(entry.value)
+        yield TRACES_KIND, arrived.traces
+        yield EVENTS_KIND, arrived.logs
 
 
 def with_content(

@@ -1,6 +1,8 @@
 """The pipeline as a whole: live equals replay, restarts change nothing, late spans correct, our events are no input."""
 
+import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.core.engine import EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
+from collector.core.clock import FakeClock
+from collector.core.engine import DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
+from collector.engines.sqlite_reader import read_log
 from driftline.build import build
 from driftline.commands.replay import offline
 from driftline.config import Config
@@ -256,6 +260,9 @@ def test_an_unreadable_record_does_not_stop_the_others(tmp_path: Path) -> None:
     feed(service, [*broken, chat(1, 1, END_NS, root=True), Record(END_OF_INPUT, kind=TICK_KIND)])
     assert service.view.trace_count() == 1
     assert service.telemetry.counter("driftline_unreadable_records", "", ["reason"]).total() == 2
+    dead = list(read_log(tmp_path / "replay.db", DEAD_LETTERS))
+    assert [(letter.value, letter.kind) for letter in dead] == [(one.value, "malformed") for one in broken]
+    assert [letter.key for letter in dead] == [b"spans/0/1", b"spans/0/2"]
     service.stop()
 
 
@@ -268,4 +275,26 @@ def test_what_the_id_alone_leaves_out_is_counted_and_never_evaluated(tmp_path: P
     assert kept + left_out == 200
     assert 20 <= kept <= 60
     assert {sheet["decisions"][-1]["probability"] for sheet in service.view.recent(200)} == {0.2}
+    service.stop()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_clocks_that_jump_lose_nothing_and_do_nothing_twice(tmp_path: Path, restart: bool) -> None:
+    """Senders a year ahead and in 1970, and the machine's own clock set back and forth."""
+    draw = random.Random(7)
+    jumps = (0, 0, 0, 365 * 86400 * SECOND, -END_NS + SECOND, -7200 * SECOND)
+    times = [END_NS + number * SECOND + draw.choice(jumps) for number in range(400)]
+    records = [chat(number, 1, at_ns, root=True) for number, at_ns in enumerate(times, 1)]
+    clock = FakeClock()
+    service = build(offline(configuration(tmp_path), tmp_path), clock)
+    for first in range(0, 400, 20):
+        feed(service, records[first : first + 20])
+        clock.set_wall(END_NS + draw.choice((-86400, 0, 86400)) * SECOND)
+        if restart and first == 200:
+            service.stop()
+            service = build(offline(configuration(tmp_path), tmp_path), clock)
+    feed(service, [Record(END_OF_INPUT, kind=TICK_KIND)])
+    decided = Counter(sheet["revision"] for sheet in service.view.recent(1000))
+    assert decided == {0: 400}
+    assert {count for _, _, _, count in service.view.funnel()} == {400}
     service.stop()

@@ -68,6 +68,7 @@ class Cluster:
             "group": self._name,
             "partitions": self.partitions,
             "transaction_timeout": "1s",
+            "max_record": "512KiB",
             "options": QUICK_OPTIONS,
         }
 

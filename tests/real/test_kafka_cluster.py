@@ -22,9 +22,10 @@ from driftline.config import Config
 from driftline.stages.score_worker import END_OF_INPUT
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
-from tests.real.cluster import QUICK_BROKER, Cluster, Senders, cluster
+from tests.real.cluster import PROTOBUF, QUICK_BROKER, Cluster, Senders, cluster
 from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import wait_until
+from tests.real.service import run_driftline
 
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -131,7 +132,7 @@ def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_hav
         assert_same_changes(part, undisturbed)
 
 
-def test_a_broker_that_dies_and_comes_back_costs_nothing_but_time(
+def test_a_broker_that_hangs_or_dies_and_comes_back_costs_nothing_but_time(
     broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
 ) -> None:
     some = bodies[:150]
@@ -139,17 +140,36 @@ def test_a_broker_that_dies_and_comes_back_costs_nothing_but_time(
         worker = part.worker()
         sending = Senders(part.workers, some)
         sent = background.submit(sending.run, 4)
-        wait_until(lambda: sending.has_accepted(50), "some traces", 60)
+        wait_until(lambda: sending.has_accepted(30), "some traces", 60)
+        os.kill(broker.process.pid, signal.SIGSTOP)  # no partition can be written, and no connection is refused
+        waits = wait_until(
+            lambda: "waits:" in worker.log or "fail, and are tried again" in worker.log, "a word of it", 60
+        )
+        os.kill(broker.process.pid, signal.SIGCONT)
+        assert waits
+        wait_until(lambda: sending.has_accepted(80), "more traces", 90)
         broker.kill()
         accepted = len(sending.accepted)
         broker.start()
         sent.result(timeout=120)
         assert accepted < len(some), "it was not needed"
         assert worker.process.running
+        too_long = httpx.post(f"{worker.otlp_http}/v1/traces", content=oversized(), headers=PROTOBUF, timeout=30)
+        assert too_long.status_code == 413, too_long.text
         part.end_input()
         part.wait_for_traces(len(some))
         assert_once(part, len(some))
         assert "Traceback" not in worker.log
+
+
+def oversized() -> bytes:
+    """A span that is accepted as such, and longer than a record of the cluster may be."""
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes(15) + b"x", span_id=bytes(7) + b"x")
+    span.start_time_unix_nano = span.end_time_unix_nano = START_NS
+    span.attributes.add(key="long").value.string_value = "x" * 2**20
+    body: bytes = request.SerializeToString()
+    return body
 
 
 def test_each_role_does_its_part_and_a_worker_that_only_looked_dead_is_refused(
@@ -178,6 +198,10 @@ def test_each_role_does_its_part_and_a_worker_that_only_looked_dead_is_refused(
         assert httpx.get(f"http://{watcher.web}/").status_code == 200
         told = watcher.why(some[0].trace_id)
         assert {one["scorer"] for one in told["decisions"]} >= {"groundedness", "refusal"}
+        cases = tmp_path / "cases.jsonl"
+        exported = run_driftline("export", "cases", "--scorer", "latency", "--all", "-c", watcher.config_path, cases)
+        assert exported.returncode == 0, exported.stderr
+        assert len(cases.read_text().splitlines()) == len(some), "the content of all is still in the inbox"
 
 
 def test_what_others_write_in_any_partition_finds_its_trace_and_poison_is_kept_aside(

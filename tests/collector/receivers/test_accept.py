@@ -75,6 +75,7 @@ def test_what_holds_nothing_usable_is_accepted_but_never_stored(
     [
         (Overloaded("queue", "full"), Overloaded, "queue"),
         (StoreError("disk full"), StoreError, "store"),
+        (Rejected("too_large", "longer than the log takes"), Rejected, "too_large"),
         (ValueError("a fault of the inbox"), StoreError, "store"),
     ],
 )

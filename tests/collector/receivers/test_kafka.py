@@ -14,7 +14,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaConnectionError, KafkaTimeoutError
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
-from collector.core.errors import Overloaded, StoreError
+from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.receivers import kafka as kafka_module
 from collector.receivers.kafka import KafkaConfig, KafkaReceiver
@@ -222,6 +222,26 @@ def test_a_message_that_cannot_be_read_is_buried_and_the_stream_goes_on(
     assert sink.batches == [[(TRACES_KIND, traces_body())]]
     assert sink.dead == [("otlp_spans", 0, 5, "malformed", b"hello"), ("otlp_spans", 0, 7, "too_large", huge)]
     assert count("driftline_rejected_requests", "kafka", "malformed") == 1
+    assert count("driftline_rejected_requests", "kafka", "too_large") == 1
+
+
+def test_a_message_that_the_inbox_never_takes_is_buried_and_the_others_are_stored(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, count: Count
+) -> None:
+    bodies = [traces_body(text=text) for text in ("one", "two", "three")]
+    too_large = Rejected("too_large", "a record of the inbox has a limit")
+
+    def inbox(batch: list[tuple[str, bytes]]) -> None:
+        if (TRACES_KIND, bodies[1]) in batch:
+            raise too_large
+        sink.batches.append(batch)
+
+    sink.inbox = inbox  # type: ignore[method-assign]
+    consumer.put(SPANS, 5, *bodies)
+    reading()
+    assert consumer.committed() == {SPANS: 8}
+    assert sink.batches == [[(TRACES_KIND, bodies[0])], [(TRACES_KIND, bodies[2])]]
+    assert sink.dead == [("otlp_spans", 0, 6, "too_large", bodies[1])]
     assert count("driftline_rejected_requests", "kafka", "too_large") == 1
 
 

@@ -1,0 +1,42 @@
+"""A log of a cluster as another process may look at it: no group, no offset, nothing is held back for it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+
+from collector.core.engine import LOGS, Entry
+from collector.core.errors import StoreError
+from collector.engines.kafka_clients import ANSWER_SECONDS, Clients
+from collector.engines.kafka_config import KafkaEngineConfig
+from collector.engines.kafka_subscription import entry_of
+
+_POLL_MS = 1000
+_ANSWER_MS = round(ANSWER_SECONDS * 1000)
+
+
+def read_log(config: KafkaEngineConfig, log: str) -> Iterator[Entry]:
+    """What is committed of a log now; each partition in its order, the partitions as they come.
+
+    Raises:
+        StoreError: there is no such topic, or the brokers do not answer.
+    """
+    if log not in LOGS:
+        raise ValueError(f"{log!r} is not one of the logs {', '.join(LOGS)}")
+    clients = Clients(config)
+    topic = config.topic(log)
+    try:
+        with closing(clients.lone_consumer("read_committed")) as consumer:
+            numbers = consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise StoreError(f"there is no topic {topic}; has `driftline topics apply` run?")
+            places = [TopicPartition(topic, number) for number in numbers]
+            ends = consumer.end_offsets(places, timeout_ms=_ANSWER_MS)
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            while any(consumer.position(place, timeout_ms=_ANSWER_MS) < ends[place] for place in places):
+                for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                    yield from map(entry_of, records)
+    except (KafkaError, OSError) as error:
+        raise clients.trouble(error) from None
