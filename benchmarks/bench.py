@@ -11,6 +11,7 @@ import sys
 TABLES = {
     "service": "benchmarks.service",
     "cluster": "benchmarks.cluster",
+    "scaling": "benchmarks.scaling",
     "wire": "benchmarks.wire",
     "normalise": "benchmarks.normalise",
     "scorers": "benchmarks.scorers",

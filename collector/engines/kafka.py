@@ -82,6 +82,7 @@ class KafkaEngine:
             from_start,
             has_state,
             self._limits.__getitem__,
+            self._learn,
         )
         with self._lock:
             if self._closed:
@@ -99,16 +100,29 @@ class KafkaEngine:
         self._appender.close()
         self._clients.close()
 
+    def _learn(self, topic: str, number: int) -> None:
+        """Whoever has a partition must know of all there are: the home of a key depends on their number.
+
+        Raises:
+            StoreError: the brokers do not answer.
+        """
+        known = self._appender.partitions
+        if number >= known[topic]:
+            known[topic] = max(known[topic], self._existing([topic])[topic].partitions)
+
     def _look_at_topics(self) -> dict[str, Topic]:
         config = self._config
         names = [config.topic(log) for log in LOGS] + [config.state_topic(stage) for stage in self._stages]
+        found = self._existing(names)
+        if problems := obstacles(config, found, self._stages):
+            raise UserError(*problems, f"kafka: '{APPLY}' makes the topics")
+        return found
+
+    def _existing(self, names: list[str]) -> dict[str, Topic]:
         admin = self._clients.admin()
         try:
-            found = existing(names, admin)
+            return existing(names, admin)
         except (KafkaError, OSError) as error:
             raise self._clients.trouble(error) from None
         finally:
             admin.close()
-        if problems := obstacles(config, found, self._stages):
-            raise UserError(*problems, f"kafka: '{APPLY}' makes the topics")
-        return found

@@ -41,7 +41,11 @@ def check_size(topic: str, limit: int, record: Record) -> None:
 def send(producer: Any, topic: str, record: Record) -> Any:
     """Hand a record to a producer; kafka-python's future of it."""
     headers = [(KIND_HEADER, record.kind.encode())] if record.kind else None
-    return producer.send(topic, record.value, record.key or None, headers, record.partition)
+    try:
+        return producer.send(topic, record.value, record.key or None, headers, record.partition)
+    except ValueError:  # a partition that is newer than what the producer knows
+        producer.learn(topic, record.partition)
+        return producer.send(topic, record.value, record.key or None, headers, record.partition)
 
 
 class _Job:

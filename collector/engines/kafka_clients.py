@@ -21,6 +21,7 @@ SEND_SECONDS = 20.0  # for records to be acknowledged, a new leader included; th
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
 _REQUEST_SECONDS = 10.0  # for one request; a broker that died is not waited for longer
 _BATCH_BYTES = 256 * 2**10  # requests are long: 16 kB, the default, would make nearly each a batch of its own
+_LEARN_SECONDS = 0.05  # between two looks at whether new partitions are known
 _RETRY_MILLISECONDS = 20  # kafka-python sleeps so long where a commit follows the last one closely
 _SHARED = {
     "bootstrap_timeout_ms": _ANSWER_MS,
@@ -48,6 +49,16 @@ class Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no type
     def commit(self, seconds: float) -> None:
         """`commit_transaction`, with a limit: past it the outcome is not known. Raises KafkaError."""
         self._await(self._transaction_manager.begin_commit(), seconds)
+
+    def learn(self, topic: str, number: int) -> None:
+        """Ask for the partitions of a topic again, until this one is among them. Raises KafkaTimeoutError."""
+        deadline = Deadline(ANSWER_SECONDS)
+        while number not in self.partitions_for(topic):
+            if not deadline.left():
+                raise KafkaTimeoutError(f"{topic} has no partition {number}")
+            self._metadata.request_update()
+            self._sender.wakeup()
+            time.sleep(_LEARN_SECONDS)
 
     def _await(self, result: Any, seconds: float) -> None:
         self._sender.wakeup()

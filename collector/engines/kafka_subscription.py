@@ -38,6 +38,7 @@ class KafkaSubscription:
     Args:
         has_state: whether the stage has a state topic.
         limit: the largest record that a topic takes.
+        learn: told of each partition that comes, before it is read; may raise StoreError.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class KafkaSubscription:
         from_start: bool,
         has_state: bool,
         limit: Callable[[str], int],
+        learn: Callable[[str, int], None],
     ) -> None:
-        self.topic, self.limit = config.topic, limit
+        self.topic, self.limit, self._learn = config.topic, limit, learn
         self._metrics, self._stage, self._listener, self._from_start = metrics, stage, listener, from_start
         self._log_topic = config.topic(log)
         self._state_topic = config.state_topic(stage) if has_state else None
@@ -198,6 +200,8 @@ class KafkaSubscription:
         So whatever state went with them lies before the end that the state topic has from then on.
         """
         first = self._group.hold(self._new)
+        for number in self._new:
+            self._learn(self._log_topic, number)
         starts = {number: self._start(number, first[number]) for number in self._new}
         if self._state_topic is not None:
             self._restorer.add(self._new)
