@@ -162,7 +162,8 @@ class Watcher:
             return "invalid", []
         if point.corrects:
             return "revised", []
-        self._budget.earn(self._clock.advance(point.at_ns))
+        if elapsed_ns := self._clock.advance(point.at_ns):  # the points of a trace share its time
+            self._budget.earn(elapsed_ns)
         self._taken += 1
         changes = self._sweep() if self._taken % _SWEEP_EVERY == 0 else []
         monitors = self._by_metric.get(point.metric)

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Container, Sequence
+from typing import TypeAlias
 
 from alerts.events import EventExporter
 from collector.assemble import Ready
@@ -74,28 +75,38 @@ class Evaluator:
     def evaluate(self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch) -> list[list[Decision]]:
         """Evaluate revisions of traces, into `batch`.
 
+        All are decoded before the first is normalised, and so on: the code of a step is then still in the processor's
+        cache for the next trace.
+
         Args:
             items: each with the scorers that gave a score to an earlier revision.
             batch: where to put what comes of them.
         """
-        admitted = [self._admit(ready) for ready, _ in items]
+        opened = [self._open(ready) for ready, _ in items]
+        admitted = [self._admit(ready, *parts) for (ready, _), parts in zip(items, opened, strict=True)]
+        del opened  # the traces hold what they need of it
         found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
         for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
             self._put(batch, ready, trace, slices, admission, decisions, told)
         return found
 
-    def _admit(self, ready: Ready) -> tuple[Trace, Slices, Admission]:
-        """The sampling decision, and as much of the trace as it leaves to be scored."""
-        failed = any(item.status_code == STATUS_ERROR for item in ready.spans)
-        trace_state = _trace_state(ready)
-        admission = self._sampler.admit(ready.trace_id, failed, {}, trace_state)
-        if not self._sampler.needs_slices and not self._wanted(admission):
-            return Trace(ready.trace_id.hex(), error=failed), {}, admission
-        trace = self._understand(ready)
+    def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
+        """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
+        admission = self._admission(ready, {})
+        return admission, self._decode(ready) if self._sampler.needs_slices or self._wanted(admission) else None
+
+    def _admit(self, ready: Ready, admission: Admission, decoded: "_Decoded | None") -> tuple[Trace, Slices, Admission]:
+        """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
+        if decoded is None:
+            return Trace(ready.trace_id.hex(), error=_failed(ready)), {}, admission
+        trace = self._understand(ready, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
-            admission = self._sampler.admit(ready.trace_id, failed, slices, trace_state)
+            admission = self._admission(ready, slices)
         return trace, slices, admission
+
+    def _admission(self, ready: Ready, slices: Slices) -> Admission:
+        return self._sampler.admit(ready.trace_id, _failed(ready), slices, _trace_state(ready))
 
     def record(self, batch: Batch) -> None:
         """Tell metrics and events of evaluations that were committed."""
@@ -127,9 +138,8 @@ class Evaluator:
             batch.results.add(trace, decisions)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
-    def _understand(self, ready: Ready) -> Trace:
+    def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
         trace_id = ready.trace_id.hex()
-        spans, events = self._decode(ready)
         try:
             trace = normalise(trace_id, spans, events)
         except Exception:
@@ -140,7 +150,7 @@ class Evaluator:
         trace.incomplete = ready.incomplete
         return trace
 
-    def _decode(self, ready: Ready) -> tuple[list[Span], list[LogEvent]]:
+    def _decode(self, ready: Ready) -> "_Decoded":
         spans: list[Span] = []
         events: list[LogEvent] = []
         for span in ready.spans:
@@ -154,6 +164,13 @@ class Evaluator:
             except Rejected as error:
                 self._rejected.add(1, error.reason)
         return spans, events
+
+
+_Decoded: TypeAlias = tuple[list[Span], list[LogEvent]]
+
+
+def _failed(ready: Ready) -> bool:
+    return STATUS_ERROR in [item.status_code for item in ready.spans]
 
 
 def _trace_state(ready: Ready) -> str:

@@ -67,12 +67,15 @@ def _checked(scorer: Scorer, score: Score) -> Score:
         raise BadOutcome("wrong_type", f"passed is {type(score.passed).__name__}; allowed are True, False, None")
     if value is None and score.label is None:
         raise BadOutcome("wrong_type", "a score with neither value nor label")
-    label = None if score.label is None else _plain(score.label, "label", _LONGEST_LABEL)
-    explanation = None if score.explanation is None else _plain(score.explanation, "explanation", _LONGEST_TEXT)
-    passed = score.passed
+    passed, label, explanation, span_id = score.passed, score.label, score.explanation, score.span_id
+    if label is not None:
+        label = _plain(label, "label", _LONGEST_LABEL)
+    if explanation is not None:
+        explanation = _plain(explanation, "explanation", _LONGEST_TEXT)
+    if span_id is not None:
+        span_id = _plain(span_id, "span_id", 64)
     if passed is None and scorer.passing is not None:
         passed = scorer.passing.judge(value, label)
-    span_id = None if score.span_id is None else _plain(score.span_id, "span_id", 64)
     return Score(value, passed, label, explanation, _evidence(score.evidence) if score.evidence else (), span_id)
 
 
@@ -113,6 +116,8 @@ def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
 
 def _plain(text: object, name: str, longest: int) -> str:
     """Bounded, and without lone surrogates: they cannot be stored as UTF-8."""
+    if type(text) is str and len(text) <= longest and text.isascii():
+        return text  # nearly always
     if not isinstance(text, str):
         raise BadOutcome("wrong_type", f"{name} is {type(text).__name__}; a text is needed")
     cut = text if len(text) <= longest else text[: longest - 1] + "…"

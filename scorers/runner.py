@@ -6,7 +6,8 @@ committed, so that a replay after a crash does not count twice.
 
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -103,6 +104,7 @@ class Runner:
         self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
+        self._calls = {one.name: self._call(one) for one in self.scorers}
 
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
@@ -116,16 +118,22 @@ class Runner:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             seconds: list[float] = []
             for decisions, (trace, admission) in zip(found, traces, strict=True):
-                decisions += self._decide(one, trace, admission, own_rule or admission.rule, seconds)
+                self._decide(one, trace, admission, own_rule or admission.rule, seconds, decisions)
             isolated = self._isolated.get(one.name)
             self._results.ran(one.name, seconds, isolated is not None and isolated.suspended)
         return found
 
     def _decide(
-        self, one: Scorer, trace: Trace, admission: Admission, rule: str, seconds: list[float]
-    ) -> list[Decision]:
-        """The decisions on one candidate; how long the run took is added to `seconds`."""
-        scores: Sequence[Score] = ()
+        self,
+        one: Scorer,
+        trace: Trace,
+        admission: Admission,
+        rule: str,
+        seconds: list[float],
+        decisions: list[Decision],
+    ) -> None:
+        """Add the decisions on one candidate to `decisions`, and how long the run took to `seconds`."""
+        scores: Sequence[Score | None] = ()
         if not admission.includes(one.rate):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := missing_need(one.needs, trace)) is not None:
@@ -134,10 +142,10 @@ class Runner:
             began = self._clock.monotonic()
             (kind, reason, detail), scores = self._run(one, trace)
             seconds.append(self._clock.monotonic() - began)
-        about = (one.name, one.evaluator_id, kind, reason, admission.probability(one.rate), rule)
-        if not scores:
-            return [Decision(*about, detail=detail)]
-        return [Decision(*about, score, score.span_id, detail) for score in scores]
+        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(one.rate)
+        for score in scores or _NO_SCORE:
+            span_id = None if score is None else score.span_id
+            decisions.append(Decision(name, evaluator_id, kind, reason, probability, rule, score, span_id, detail))
 
     def tally(self) -> Tally:
         """An empty one, to add traces and their decisions to."""
@@ -152,10 +160,15 @@ class Runner:
         for isolated in self._isolated.values():
             isolated.close()
 
-    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score]]:
+    def _call(self, one: Scorer) -> Callable[[Trace], object]:
+        """What runs a scorer on a trace."""
+        call = partial(one.function, **one.options) if one.options else one.function
         isolated = self._isolated.get(one.name)
+        return call if isolated is None else lambda trace: isolated.call(lambda: call(trace))
+
+    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score]]:
         try:
-            scores = scores_of(one, one(trace) if isolated is None else isolated.call(lambda: one(trace)))
+            scores = scores_of(one, self._calls[one.name](trace))
         except BadOutcome as error:
             return ("failed", error.reason, str(error)), ()
         except TimedOut:
@@ -173,6 +186,7 @@ _Verdict: TypeAlias = tuple[DecisionKind, str, str]  # decision, reason, detail
 _SCORED: _Verdict = ("scored", "ok", "")
 _NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
 _NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
+_NO_SCORE = (None,)
 
 
 def _where(error: BaseException) -> str:

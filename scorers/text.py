@@ -19,9 +19,8 @@ _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be tried at every character
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_DIGIT = re.compile(r"\d")
 _BOUNDARY = re.compile("[.!?؟।;。！？\n][.!?\"'”’)\\]」』]*")  # ends a sentence if space follows, or it is one of
 _BOUNDARY_WITHOUT_SPACE = "。！？\n"
 _ABBREVIATION = re.compile(
@@ -190,9 +189,10 @@ def _sentence(text: str, start: int, end: int) -> Sentence:
     words = _WORD.findall(piece if piece.isascii() else _UNSPACED.sub(_pairs, piece))
     terms = set(map(_term, words))
     terms.discard("")
-    if _DIGIT.search(piece) is None:
+    found = _NUMBER.findall(piece)
+    if not found:
         return Sentence(start, end, tuple(words), frozenset(terms), _NO_NUMBERS)
-    numbers = frozenset(map(_plain_number, _NUMBER.findall(piece)))
+    numbers = frozenset(map(_plain_number, found))
     return Sentence(start, end, tuple(words), numbers.union(terms), numbers)
 
 

@@ -128,7 +128,8 @@ class SqliteEngine:
         self._config = config
         self._clock = clock
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._committed = threading.Condition()
+        # One for each log: a commit wakes those who wait for what it brought, and no others.
+        self._appended = {log: threading.Condition() for log in LOGS}
         self.appends = dict.fromkeys(LOGS, 0)  # group commits that appended to each log
         self._closed = False
         self._subscribed: set[str] = set()
@@ -203,8 +204,8 @@ class SqliteEngine:
             raise failure(self.path, "cannot be read", error) from None
 
     def wait_for_append(self, log: str, seen: int, timeout_seconds: float) -> None:
-        with self._committed:
-            self._committed.wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
+        with self._appended[log]:
+            self._appended[log].wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
 
     def was_read(self, log: str, size: int) -> None:
         if log == SPANS:
@@ -287,10 +288,10 @@ class SqliteEngine:
         for job in group:
             if not job.done.done():
                 job.done.set_result(None)
-        with self._committed:
-            for log in {log for job in group for log in job.logs}:
+        for log in {log for job in group for log in job.logs}:
+            with self._appended[log]:
                 self.appends[log] += 1
-            self._committed.notify_all()
+                self._appended[log].notify_all()
         self._commit_seconds.observe(self._clock.monotonic() - began)
 
     def _abandon(self, group: list[Job], error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 _ROWS_PER_STATEMENT = 64
 
@@ -18,5 +19,5 @@ def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[
     whole = len(rows) - len(rows) % _ROWS_PER_STATEMENT
     statement = f"{head} VALUES {', '.join([row] * _ROWS_PER_STATEMENT)} {tail}"
     for first in range(0, whole, _ROWS_PER_STATEMENT):
-        connection.execute(statement, [value for one in rows[first : first + _ROWS_PER_STATEMENT] for value in one])
+        connection.execute(statement, tuple(chain.from_iterable(rows[first : first + _ROWS_PER_STATEMENT])))
     connection.executemany(f"{head} VALUES {row} {tail}", rows[whole:])

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
@@ -83,19 +85,23 @@ class _Finding:
     fault: str  # empty: supported
 
 
+_Held: TypeAlias = tuple[int, Mapping[str, Sequence[int]], Set[str]]
+"""Of one context: the number of its first sentence, which of its sentences hold a term, and the terms asked for."""
+
+
 class _Known:
     """The sentences of all contexts. Each text brings its own index, made once however often the text is retrieved."""
 
     def __init__(self, contexts: Sequence[Text]) -> None:
-        self.size = 0  # sentences
+        self.sentences: list[Sentence] = []
         self.contexts: list[tuple[int, Text]] = []  # with the number of its first sentence
         for text in contexts:
-            if self.size >= _MOST_CONTEXT_SENTENCES:
+            if len(self.sentences) >= _MOST_CONTEXT_SENTENCES:
                 break
-            self.contexts.append((self.size, text))
-            self.size += len(text.sentences)
+            self.contexts.append((len(self.sentences), text))
+            self.sentences += text.sentences
         self.says_anything = any(text.vocabulary for _, text in self.contexts)
-        self._by_frequency = _Weights(self.size)
+        self._by_frequency = _weights(len(self.sentences))
 
     def lacks(self, words: Set[str]) -> Set[str]:
         """The words that no context has."""
@@ -105,27 +111,31 @@ class _Known:
 
     def support(self, terms: frozenset[str]) -> "_Support":
         """What the context sentences hold of an answer sentence's terms."""
-        held: dict[int, list[str]] = {}  # the shared terms by sentence
-        frequency: dict[str, int] = {}
-        for first, text in self.contexts:
-            where = text.where
-            for term in terms & where.keys():
-                places = where[term]
-                frequency[term] = frequency.get(term, 0) + len(places)
-                for at in places:
-                    held.setdefault(first + at, []).append(term)
+        held: list[_Held] = [(first, text.where, terms & text.terms) for first, text in self.contexts]
+        frequency = dict.fromkeys(terms, 0)
+        for _, where, shared in held:
+            for term in shared:
+                frequency[term] += len(where[term])
+        missing = frozenset([term for term, count in frequency.items() if not count])
         weights = {term: self._by_frequency[count] for term, count in frequency.items()}
-        missing = terms - weights.keys()
-        total = sum(weights.values()) + len(missing) * self._by_frequency[0]
-        covered, best = _heaviest(held, weights)
-        if best is not None and len(held[best]) < len(weights):
-            second, _ = _heaviest(held, weights | dict.fromkeys(held[best], 0))
-            covered += second
-        return _Support(covered / total if total else 1.0, missing, None if best is None else self._sentence(best))
+        covered, best = self._heaviest(held, weights)
+        if best is None:
+            return _Support(0.0 if terms else 1.0, missing, None)
+        others = terms - self.sentences[best].terms - missing
+        if others:
+            covered += self._heaviest([(first, where, shared & others) for first, where, shared in held], weights)[0]
+        return _Support(covered / sum(weights.values()), missing, self.sentences[best])
 
-    def _sentence(self, number: int) -> Sentence:
-        first, text = next((first, text) for first, text in reversed(self.contexts) if first <= number)
-        return text.sentences[number - first]
+    def _heaviest(self, held: Sequence[_Held], weights: Mapping[str, int]) -> tuple[int, int | None]:
+        """The greatest mass of one sentence's terms, and the first sentence that has it."""
+        masses = [0] * len(self.sentences)
+        for first, where, shared in held:
+            for term in shared:
+                weight = weights[term]
+                for number in where[term]:
+                    masses[first + number] += weight
+        most = max(masses, default=0)
+        return most, masses.index(most) if most else None
 
 
 class _Weights(dict[int, int]):
@@ -144,21 +154,14 @@ class _Weights(dict[int, int]):
         return found
 
 
+_weights = lru_cache(maxsize=64)(_Weights)  # traces have few different numbers of context sentences
+
+
 @dataclass(slots=True)
 class _Support:
     share: float  # of the idf mass, that the best pair of sentences holds (greedily chosen)
     missing: frozenset[str]  # terms that are nowhere
     best: Sentence | None
-
-
-def _heaviest(held: Mapping[int, Sequence[str]], weights: Mapping[str, int]) -> tuple[int, int | None]:
-    """The greatest mass of one sentence's terms, and the first sentence that has it."""
-    most, best = 0, None
-    for at, terms in held.items():
-        mass = sum(map(weights.__getitem__, terms))
-        if mass > most or (mass == most and best is not None and at < best):
-            most, best = mass, at
-    return most, best
 
 
 def _read_contexts(contexts: Sequence[str]) -> list[Text]:
