@@ -2,9 +2,9 @@
 
     python -m benchmarks.cluster [--traces 6000] [--workers 1 2]
 
-The same traces are put into the topic at once. On a machine that is full with its broker and a worker, a second worker
-cannot halve the time: the spans per CPU-second of the workers tell whether sharing the work costs any, and the
-last line is their ratio. The broker's own CPU is told with it.
+The same traces are put into the topic at once, for workers of the role `score`. On a machine that is full with its
+broker and a worker, a second worker cannot halve the time: the spans per CPU-second of the workers tell whether sharing
+the work costs any. The last line has both ratios; the broker's own CPU is told too.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.service import bodies, cpu_seconds, resident_mib
 from collector.core.engine import SPANS, TRACES_KIND
 from collector.engines.kafka_append import KIND_HEADER
 from collector.wire.route import route
-from tests.real.cluster import Cluster, cluster
+from tests.real.cluster import QUICK_BROKER, Cluster, cluster
 from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import wait_until
 
@@ -31,25 +31,26 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=6000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args()
-    rates: dict[int, float] = {}
+    rates: dict[int, tuple[float, float]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="driftline-bench-")))
-        broker = stack.enter_context(kafka_broker(folder / "broker"))
+        broker = stack.enter_context(kafka_broker(folder / "broker", QUICK_BROKER))
         for workers in given.workers:
             rates[workers] = measure(broker, folder / f"{workers}", workers, given.traces)
     first = given.workers[0]
     for workers in given.workers[1:]:
-        ratio = rates[workers] / rates[first]
-        print(f"{workers} workers do {ratio:.2f} times the work of {first} for the same CPU")
+        for_cpu, in_time = (mine / theirs for mine, theirs in zip(rates[workers], rates[first], strict=True))
+        told = f"{for_cpu:.2f} times the work for the same CPU, {in_time:.2f} in the same time"
+        print(f"{workers} workers against {first}: {told}")
 
 
-def measure(broker: KafkaBroker, folder: Path, workers: int, traces: int) -> float:
-    """Spans per CPU-second of so many workers; prints the rest."""
+def measure(broker: KafkaBroker, folder: Path, workers: int, traces: int) -> tuple[float, float]:
+    """Spans per CPU-second, and per second, of so many workers; prints them and the rest."""
     folder.mkdir()
     document = {"alerts": {"log": False}, "store": {"retention": "30d"}}
     with cluster(broker, folder, f"bench-{workers}", document, _PARTITIONS) as part:
         requests, spans = requests_of(traces)
-        pids = [part.worker().process.pid for _ in range(workers)]
+        pids = [part.worker("score").process.pid for _ in range(workers)]
         before = sum(map(cpu_seconds, pids))
         broker_before, began = cpu_seconds(broker.process.pid), time.monotonic()
         fill(part, requests)
@@ -61,7 +62,7 @@ def measure(broker: KafkaBroker, folder: Path, workers: int, traces: int) -> flo
             f"{(cpu_seconds(broker.process.pid) - broker_before) / used:.2f} of their CPU",
             flush=True,
         )
-    return spans / used
+    return spans / used, spans / took
 
 
 def requests_of(traces: int) -> tuple[list[tuple[int, bytes]], int]:

@@ -1,6 +1,6 @@
 """How large a deployment is: partitions, workers, brokers, state, and what a rebalance has to move.
 
-    python -m benchmarks.scaling [--spans-per-second 1000000] [--revision-window 60] [--spans-per-cpu-second 3200] ...
+    python -m benchmarks.scaling [--spans-per-second 1000000] [--revision-window 60] [--spans-per-cpu-second 4000] ...
 
 What a trace costs in each log is measured here, by sending some through the real pipeline. What a partition holds is
 found by running its assembler over simulated time at its share of the traffic: how many traces are open or revisable,
@@ -36,6 +36,8 @@ _RECORD_BYTES = 70  # what a record adds to its value in a topic's batch, key an
 _FETCH_MB_PER_SECOND = 50.0  # of one kafka-python consumer, with some of its CPU left for work
 _BROKER_MB_PER_SECOND = 100.0  # written by one broker with three copies of everything, on usual disks and network
 _COPIES = 3
+# CPU a trace of 4 spans, by thread of `benchmarks.service`, in microseconds: what the other roles take.
+_RECEIVE_US, _SPLIT_US, _WATCH_US, _VIEW_US = 60.0, 25.0, 100.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +121,19 @@ def main() -> None:
     parser.add_argument("--sampled", type=float, default=1.0, help="share of the traces that is scored")
     parser.add_argument("--revision-window", type=float, default=60, help="seconds")
     parser.add_argument("--quiet", type=float, default=5, help="seconds")
-    parser.add_argument("--spans-per-cpu-second", type=float, default=3200, help="of a worker, everything scored")
+    parser.add_argument("--spans-per-cpu-second", type=float, default=4000, help="of a worker, everything scored")
     parser.add_argument("--load", type=float, default=0.6, help="share of a core that a worker uses: room to catch up")
     parser.add_argument("--core-month", type=float, default=25.0, help="price of a core for a month")
     given = parser.parse_args()
     sizes = log_bytes_per_trace()
     traces = given.spans_per_second / _SPANS_PER_TRACE
-    workers = math.ceil(given.spans_per_second * given.sampled / given.spans_per_cpu_second / given.load)
+    sampled = traces * given.sampled
+    cpu_us = _SPANS_PER_TRACE / given.spans_per_cpu_second * 1e6
+    workers = math.ceil((traces * _SPLIT_US + sampled * (cpu_us - _SPLIT_US)) / 1e6 / given.load)
     partitions = 2 ** math.ceil(math.log2(workers * 1.5))
     span_bytes = round(sizes[SPANS] / _SPANS_PER_TRACE)
-    held = hold(traces / partitions, given.revision_window, given.quiet, span_bytes)
-    write_mb = sum(sizes[log] for log in (SPANS, DECISIONS, SCORES)) * traces / 1e6
+    held = hold(sampled / partitions, given.revision_window, given.quiet, span_bytes)
+    write_mb = (sizes[SPANS] * traces + (sizes[DECISIONS] + sizes[SCORES]) * sampled) / 1e6
     brokers = math.ceil(write_mb / _BROKER_MB_PER_SECOND) + 1
     reread_mb = held.reread_seconds * traces / partitions * sizes[SPANS] / 1e6
     share = partitions / workers
@@ -142,11 +146,14 @@ def main() -> None:
     line(
         "score workers (a core each)",
         f"{workers:,}",
-        f"{given.spans_per_second:,.0f} x {given.sampled:g} sampled / {given.spans_per_cpu_second:,.0f} "
-        f"/ {given.load:g} load",
+        f"({traces:,.0f} x {_SPLIT_US:.0f} us read, {sampled:,.0f} x {cpu_us:,.0f} us scored) / {given.load:g} load",
     )
+    receivers = math.ceil(traces * _RECEIVE_US / 1e6 / given.load)
+    watchers = math.ceil(sampled * _WATCH_US / 1e6 / given.load)
+    line("receivers", f"{receivers:,}", f"{traces:,.0f} traces x {_RECEIVE_US:.0f} us / {given.load:g} load")
+    line("watch workers", f"{watchers:,}", f"{sampled:,.0f} scored traces x {_WATCH_US:.0f} us / {given.load:g} load")
     line("partitions", f"{partitions:,}", "a power of two, at least 1.5 a worker")
-    line("written, before copies", f"{write_mb:,.0f} MB/s", "the three logs, times traces a second")
+    line("written, before copies", f"{write_mb:,.0f} MB/s", "spans of all traces; decisions and scores of the sampled")
     line("brokers", f"{brokers:,}", f"{_BROKER_MB_PER_SECOND:.0f} MB/s each with {_COPIES} copies, and one to spare")
     line("a partition: open traces", f"{held.open_traces:,}", "simulated")
     line(
@@ -157,13 +164,22 @@ def main() -> None:
     line("a partition: read again", f"{reread_mb:,.1f} MB", f"{held.reread_seconds:.0f} s of its traffic, if it moves")
     line("a worker: memory", f"{share * held.held_bytes / 1e6 + 80:,.0f} MB", f"{share:.1f} partitions, and 80 MB idle")
     move = share * (reread_mb + held.state_bytes / 1e6)
+    busy = sampled * _VIEW_US / 1e6
+    line(
+        "a view: of one core", f"{busy:,.2f}", f"{sampled:,.0f} x {_VIEW_US:.0f} us; it is one thread: over 1 cannot be"
+    )
+    line(
+        "a view: growth a day",
+        f"{sampled * sizes[DECISIONS] * 1.5 * 86400 / 1e9:,.0f} GB",
+        "decisions, and half of it for indexes",
+    )
     line("a worker that dies: moved", f"{move:,.0f} MB", "its partitions, to all others")
     line(
         "  until they are at work again",
         f"{move / share / _FETCH_MB_PER_SECOND + 20:,.0f} s",
         "20 s to miss it, then reading",
     )
-    cores = workers + 4 * brokers
+    cores = workers + receivers + watchers + 4 * brokers
     line("cost a month", f"{cores * given.core_month:,.0f}", f"{cores:,} cores (4 a broker) x {given.core_month:g}")
     line("  for a million spans", f"{cores * given.core_month / (given.spans_per_second * 30 * 86400 / 1e6):.4f}", "")
 

@@ -45,7 +45,7 @@ class Cluster:
         """`driftline topics apply`."""
         self.partitions = partitions or self.partitions
         path = self._folder / "topics.yaml"
-        path.write_text(yaml.safe_dump({"cluster": self._section()}))
+        path.write_text(yaml.safe_dump({**self._document, "cluster": self._section()}))
         done = run_driftline("topics", "apply", "-c", path)
         assert done.returncode == 0, done.stdout + done.stderr
 

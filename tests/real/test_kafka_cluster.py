@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -19,6 +20,7 @@ from collector.core.engine import SPANS, TICK_KIND, TRACES_KIND, Record
 from driftline.build import build
 from driftline.commands.replay import offline
 from driftline.config import Config
+from driftline.records import read_sheet
 from driftline.stages.score_worker import END_OF_INPUT
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
@@ -162,6 +164,10 @@ def test_a_broker_that_hangs_or_dies_and_comes_back_costs_nothing_but_time(
         assert "Traceback" not in worker.log
 
 
+def values(part: Cluster) -> list[bytes]:
+    return [record.value for record in part.records("decisions")]
+
+
 def oversized() -> bytes:
     """A span that is accepted as such, and longer than a record of the cluster may be."""
     request = ExportTraceServiceRequest()
@@ -176,7 +182,8 @@ def test_each_role_does_its_part_and_a_worker_that_only_looked_dead_is_refused(
     broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
 ) -> None:
     some = bodies[:200]
-    with cluster(broker, tmp_path, unique_name("roles"), DOCUMENT, 2) as part:
+    document = {**DOCUMENT, "export": {"parquet": {"path": str(tmp_path / "lake"), "every": "2s"}}}
+    with cluster(broker, tmp_path, unique_name("roles"), document, 2) as part:
         receiver, watcher = part.worker("receive"), part.worker("watch")
         stuck, other = part.worker("score"), part.worker("score")
         wait_until(lambda: stuck.metrics().get('driftline_rebalances_total{stage="score"}'), "it to have work", 30)
@@ -198,6 +205,13 @@ def test_each_role_does_its_part_and_a_worker_that_only_looked_dead_is_refused(
         assert httpx.get(f"http://{watcher.web}/").status_code == 200
         told = watcher.why(some[0].trace_id)
         assert {one["scorer"] for one in told["decisions"]} >= {"groundedness", "refusal"}
+        assert watcher.stop() == 0  # which writes what is not in a file yet
+        files = (tmp_path / "lake" / "scores").rglob("*.parquet")
+        rows = Counter(one for file in files for one in pq.read_table(file, partitioning=None)["trace_id"].to_pylist())
+        assert set(rows) == {one.trace_id for one in some}
+        assert sum(rows.values()) == sum(
+            "score" in decision for sheet in map(read_sheet, values(part)) for decision in sheet["decisions"]
+        )
         cases = tmp_path / "cases.jsonl"
         exported = run_driftline("export", "cases", "--scorer", "latency", "--all", "-c", watcher.config_path, cases)
         assert exported.returncode == 0, exported.stderr
