@@ -77,7 +77,8 @@ class Service:
     def readiness(self) -> list[str]:
         """What it still waits for; empty when spans are received and worked on."""
         waiting = [] if self._started else ["starting"]
-        return waiting + self.failures() + self.network.problems()
+        store = [problem] if (problem := self.engine.problem) else []
+        return waiting + self.failures() + store + self.network.problems()
 
     def counts(self) -> dict[str, int]:
         evaluated = self.telemetry.counter("driftline_traces", "", ["outcome"]).values()

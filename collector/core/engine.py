@@ -128,6 +128,11 @@ class Subscription(Protocol):
 
 
 class Engine(Protocol):
+    @property
+    def problem(self) -> str:
+        """Why records cannot be appended or read at present, for people; empty if nothing is known."""
+        ...
+
     def partitions(self, log: str) -> int:
         """How many partitions a log has; it may grow, and never shrinks."""
         ...

@@ -60,6 +60,12 @@ class KafkaEngine:
         logs = {config.topic(log): found[config.topic(log)].partitions for log in LOGS}
         self._appender = Appender(self._clients, logs, self._limits, config.max_unsent)
 
+    @property
+    def problem(self) -> str:
+        with self._lock:
+            troubled = [one.problem for one in self._open if one.problem]
+        return self._appender.problem or next(iter(troubled), "")
+
     def partitions(self, log: str) -> int:
         return self._appender.partitions[self._config.topic(log)]
 

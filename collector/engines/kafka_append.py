@@ -83,7 +83,7 @@ class Appender:
         self._in_flight: dict[int, _Job] = {}  # in the order in which they were handed over
         self._producer: Any = None
         self._failure = ""  # of the producer at hand
-        self._well = True
+        self.problem = ""  # why records cannot be appended at present
         self._asked_at = 0.0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="driftline-append", daemon=True)
@@ -157,15 +157,21 @@ class Appender:
 
     def _producer_at_hand(self, job: _Job) -> Any:
         """Raises StoreError if there is none in the time that the job has."""
-        while self._producer is None:
+        while (trouble := self._get_well()) is not None:
+            if self._closed or time.monotonic() >= job.give_up_at:
+                raise trouble
+        return self._producer
+
+    def _get_well(self) -> StoreError | None:
+        """Have a producer; returns why there can be none at present."""
+        if self._producer is None:
             try:
                 self._producer = self._clients.appending_producer()
-                self._say_well()
             except StoreError as error:
                 self._say_trouble(str(error))
-                if self._closed or time.monotonic() >= job.give_up_at:
-                    raise
-        return self._producer
+                return error
+            self._say_well()
+        return None
 
     def _look_after_producer(self) -> None:
         with self._lock:
@@ -175,6 +181,8 @@ class Appender:
         if self._failure:
             self._say_trouble(self._failure)
             self._drop_producer(self._failure)
+        elif self._producer is None and self.problem:
+            self._get_well()  # also while nobody appends: they may be waiting for that
         elif self._producer is not None and time.monotonic() - self._asked_at >= _ASK_SECONDS:
             self._asked_at = time.monotonic()
             self._ask_partitions(self._producer)
@@ -227,13 +235,13 @@ class Appender:
 
     def _say_trouble(self, problem: str) -> None:
         """Said once, when it begins."""
-        if self._well:
-            self._well = False
+        said, self.problem = self.problem, problem
+        if not said:
             _log.warning("appends to Kafka fail, and are tried again when they are handed in again: %s", problem)
 
     def _say_well(self) -> None:
-        if not self._well:
-            self._well = True
+        if self.problem:
+            self.problem = ""
             _log.warning("appending to Kafka again")
 
 

@@ -66,7 +66,7 @@ class KafkaSubscription:
         self._owned: dict[int, KafkaPartition] = {}
         self._to_tell: list[KafkaPartition] = []  # lost, and the listener was not told yet
         self._lag_at = 0.0
-        self._well = True
+        self.problem = ""  # why there is nothing to read at present
         self._closed = False
 
     # --- the contract ---
@@ -229,11 +229,11 @@ class KafkaSubscription:
 
     def _say(self, trouble: StoreError | None) -> None:
         """Said once when it begins, and once when it is over."""
-        if trouble is not None and self._well:
+        if trouble is not None and not self.problem:
             _log.warning("%s waits: %s", self._stage, trouble)
-        elif trouble is None and not self._well:
+        elif trouble is None and self.problem:
             _log.warning("%s goes on", self._stage)
-        self._well = trouble is None
+        self.problem = "" if trouble is None else str(trouble)
 
 
 def entry_of(record: Any) -> Entry:

@@ -150,6 +150,10 @@ class SqliteEngine:
 
     # --- the contract ---
 
+    @property
+    def problem(self) -> str:
+        return f"the store is at its limit of {self._config.max_size} bytes" if self._full else ""
+
     def partitions(self, log: str) -> int:
         return 1
 

@@ -225,11 +225,15 @@ def test_while_the_broker_is_gone_it_says_so_and_goes_on_afterwards(
             with pytest.raises(StoreError):
                 transaction.commit()
             assert list(reader.subscription.poll(0.1, 10)) == []
+            assert config.brokers[0] in engine.problem
             broker.start()
             _until_committed(transaction)
             with pytest.raises(DriftlineError) if appended.exception(60) else ExitStack():
                 appended.result(0)
             wait_until(lambda: engine.append(SPANS, [Record(b"b")]).result(30) is None, "appends to work", 60)
+            wait_until(
+                lambda: list(reader.subscription.poll(0.1, 10)) is not None and not engine.problem, "all well", 60
+            )
             partition: Partition = reader.partition
             assert dict(partition.state()) == {"x": b"2"}
             reader.close()
