@@ -46,8 +46,11 @@ class Cluster:
         self.partitions = partitions or self.partitions
         path = self._folder / "topics.yaml"
         path.write_text(yaml.safe_dump({**self._document, "cluster": self._section()}))
+        found = run_driftline("topics", "plan", "-c", path)
+        assert found.returncode == 1, found.stdout + found.stderr
         done = run_driftline("topics", "apply", "-c", path)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout == f"{found.stdout}done\n"
 
     def worker(self, role: str = "all") -> Service:
         """One more, which begins to work at once."""
