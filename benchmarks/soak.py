@@ -8,6 +8,7 @@ half minute; at the end what was accepted, evaluated, revised, lost and done twi
 """
 
 import argparse
+import math
 import os
 import random
 import signal
@@ -148,6 +149,7 @@ class Load:
         self._subject, self._rate, self._draw = subject, rate, random.Random(seed)
         self._lock = Lock()
         self._waiting: dict[str, float] = {}  # when they were accepted
+        self._later: list[tuple[float, bytes]] = []
         self.accepted: list[str] = []
         self.late = 0
         self.told_to_wait = 0
@@ -161,7 +163,11 @@ class Load:
                 for body, _ in bodies(self._rate, time.time_ns() - _NS, seed=sent, spacing_ns=_NS // self._rate):
                     pool.submit(self._send, client, body).add_done_callback(_fail_loudly)
                 sent += self._rate
+                for body in self._due():
+                    pool.submit(self._post, client, body).add_done_callback(_fail_loudly)
                 stopping.wait(max(0.0, began + sent / self._rate - time.monotonic()))
+            for body in self._due(math.inf):
+                self._post(client, body)
 
     def look(self, stopping: Event) -> None:
         """Ask for the watched traces, again and again."""
@@ -195,9 +201,16 @@ class Load:
             self.accepted += [one.hex() for one in ids]
             self.late += len(late)
             self._waiting |= {one.hex(): time.monotonic() for one in watched}
-        if late:
-            time.sleep(_LATE_SECONDS)
-            self._post(client, rest.SerializeToString())
+            if late:
+                self._later.append((time.monotonic() + _LATE_SECONDS, rest.SerializeToString()))
+
+    def _due(self, now: float | None = None) -> list[bytes]:
+        """Requests whose spans come late, and whose time has come."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            due = [body for at, body in self._later if at <= now]
+            self._later = [item for item in self._later if item[0] > now]
+        return due
 
     def _post(self, client: httpx.Client, body: bytes) -> None:
         while True:

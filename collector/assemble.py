@@ -23,6 +23,7 @@ from collector.core.telemetry import Telemetry
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
 _TRACE_OVERHEAD_BYTES = 900
+_SLACK = 1.1  # over the limit, while records are read again, before it is looked what can go
 
 
 class AssembleConfig(Settings):
@@ -142,6 +143,10 @@ class Assembler:
         """Event time: everything up to here is taken to have arrived."""
         return self.clock.now_ns - self._lateness_ns
 
+    def reading(self, offset: int) -> None:
+        """The record at `offset` comes next; everything before it was read, or need not be."""
+        self._next_offset = offset
+
     def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
         self._next_offset = offset + 1
         for item in slices:
@@ -245,8 +250,22 @@ class Assembler:
     def recalled(self) -> None:
         """All processed records were read again: time is what it was, evaluated traces are in their order again."""
         self.clock.load_json(self._restored)
+        for trace_id, memory in list(self._memories.items()):
+            if trace_id not in self._held and not memory.forgotten:  # its records are gone: nothing can revise it
+                self._put_memory(trace_id, replace(memory, forgotten=True))
+                heappush(self._forgotten, (memory.last_offset, trace_id))
         closed = sorted((h.closed_at_ns, h.trace_id) for h in self._held.values() if not h.fresh)
         self._closed = OrderedDict((trace_id, at_ns) for at_ns, trace_id in closed)
+
+    def spare(self) -> None:
+        """While records are read again: let go of evaluated traces that take more memory than there may be."""
+        if self._bytes <= self.max_bytes * _SLACK:
+            return
+        for trace_id in [held.trace_id for held in self._held.values() if not held.fresh]:
+            if self._bytes <= self.max_bytes:
+                return
+            self._evicted.add(1, "revisable")
+            self._forget(trace_id)
 
     # --- moving to another partition, when there are more of them ---
 
@@ -274,8 +293,10 @@ class Assembler:
             return  # it can no longer be revised, or this is read again after a restart
         if held is not None:
             held.revision, held.scored = max(held.revision, moved.revision), held.scored | scored
-        fresh = moved.fresh or (held is not None and held.fresh)
-        last_offset = offset - 1 if fresh else offset  # what the record holds is a late correction, or was evaluated
+        late = held is not None and held.fresh  # a span of it was here first
+        fresh = moved.fresh or late
+        # Up to here everything was evaluated: what the record holds was too, or it is a late correction.
+        last_offset = (held.first_offset if held is not None and late else offset) - 1 if fresh else offset
         revision = moved.revision if memory is None else max(moved.revision, memory.revision)
         self._put_memory(moved.trace_id, Memory(revision, last_offset, moved.closed_at_ns, False, scored))
         if not fresh:
@@ -371,8 +392,9 @@ class Assembler:
             self._forget(held.trace_id)
 
     def _forget(self, trace_id: bytes) -> None:
-        del self._closed[trace_id]
-        held = self._held.pop(trace_id)
+        self._closed.pop(trace_id, None)
+        if (held := self._held.pop(trace_id, None)) is None:
+            return  # it was adopted, and none of its spans came with it
         self._bytes -= held.size_bytes
         self._remember(held, forgotten=True)
 

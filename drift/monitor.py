@@ -314,8 +314,10 @@ class Watcher:
                     self._forget(monitor, key, series)
         return moved
 
-    def adopt(self, packed: bytes) -> None:
+    def adopt(self, packed: bytes) -> list[Change]:
         """Take over a series of another watcher; what came of it here meanwhile is what comes next for it.
+
+        Returns what there is to tell of changes by then.
 
         Raises:
             UserError: corrupt, or of another release.
@@ -326,8 +328,7 @@ class Watcher:
             monitor = self._monitors.get(head["monitor"])
             if monitor is None or monitor.plan.fingerprint != head["fingerprint"]:
                 change = retired(head)
-                self._pending += [change] if change else []
-                return
+                return [change] if change else []
             series = self._restored_series(monitor.plan, key, head, parts)
         except WRONG as error:
             raise unreadable("moved series", error) from error
@@ -338,9 +339,11 @@ class Watcher:
         self._deleted.difference_update(series.take_state(everything=True))
         self._touched[series.key] = series
         self._adopted.add(series.key)
-        for record in list(early.recent.records()) if early is not None else ():
-            change = series.update(record, self._clock.now_ns, self._budget)
-            self._pending += [self._decide(monitor, series, change)] if change is not None else []
+        found = (
+            series.update(record, self._clock.now_ns, self._budget)
+            for record in (list(early.recent.records()) if early is not None else ())
+        )
+        return [self._decide(monitor, series, change) for change in found if change is not None]
 
     def leave(self) -> None:
         """Its partition went to another process, which shows the series from now on."""

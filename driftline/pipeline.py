@@ -9,6 +9,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from collector.core.engine import (
     CHANGES,
@@ -30,6 +31,10 @@ _POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that tim
 _GATHER_SECONDS = 0.1  # after a small batch: what comes meanwhile shares the next commit
 _RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
 _RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, DECISIONS: 1024, CHANGES: 64}
+
+
+class Stopped(Exception):
+    """What was done cannot be committed any more: nothing may be done on top of it. The next start does it again."""
 
 
 class Stage(ABC):
@@ -89,15 +94,17 @@ class Stage(ABC):
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
-                try:
-                    self._work(self._subscription)
-                except Lost as error:
-                    self._retries.add(1, self.name)
-                    _log.warning("%s begins again: %s", self.name, error)
-                    self._subscription.close()
-            self.finish()
+            with suppress(Stopped):
+                while not self._stopping.is_set():
+                    self._subscription = self._engine.subscribe(self.name, self._log, self, self._from_start)
+                    try:
+                        self._work(self._subscription)
+                    except Lost as error:
+                        self._retries.add(1, self.name)
+                        _log.warning("%s begins again: %s", self.name, error)
+                        self._subscription.close()
+            with suppress(Stopped):
+                self.finish()
         except Exception as error:
             if not isinstance(error, DriftlineError):  # which says all there is to say in its one line
                 _log.exception("stage %s failed", self.name)
@@ -121,9 +128,14 @@ class Stage(ABC):
         for partition, entries in batches:
             self.process(partition, entries)
 
-    def commit(self, transaction: Transaction) -> bool:
-        """Commit, trying again for as long as the store cannot be written; False if stopped before it could."""
-        return self.retrying(transaction.commit)
+    def commit(self, transaction: Transaction) -> None:
+        """Commit, trying again for as long as the store cannot be written.
+
+        Raises:
+            Stopped: the stage is to stop before it could.
+        """
+        if not self.retrying(transaction.commit):
+            raise Stopped
 
     def retrying(self, write: Callable[[], None]) -> bool:
         """Call `write` until it does not raise StoreError; False if stopped before that."""

@@ -93,7 +93,7 @@ class KafkaEngine:
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
-            self._open.append(subscription)
+            self._open = [one for one in self._open if not one.closed] + [subscription]
         return subscription
 
     def close(self) -> None:
@@ -112,9 +112,8 @@ class KafkaEngine:
         Raises:
             StoreError: the brokers do not answer.
         """
-        known = self._appender.partitions
-        if number >= known[topic]:
-            known[topic] = max(known[topic], self._existing([topic])[topic].partitions)
+        if number >= self._appender.partitions[topic]:
+            self._appender.learn(topic, self._existing([topic])[topic].partitions)
 
     def _look_at_topics(self) -> dict[str, Topic]:
         config = self._config

@@ -107,6 +107,11 @@ class Appender:
             self._jobs.put(job)
         return job.done
 
+    def learn(self, topic: str, partitions: int) -> None:
+        """A topic has at least so many partitions."""
+        with self._lock:
+            self.partitions[topic] = max(self.partitions[topic], partitions)
+
     def close(self) -> None:
         """Send what was handed in, for as long as that may take and no longer; the rest fails. Safe twice."""
         with self._lock:
@@ -181,16 +186,16 @@ class Appender:
         if self._failure:
             self._say_trouble(self._failure)
             self._drop_producer(self._failure)
-        elif self._producer is None and self.problem:
-            self._get_well()  # also while nobody appends: they may be waiting for that
-        elif self._producer is not None and time.monotonic() - self._asked_at >= _ASK_SECONDS:
+        elif self._producer is None:
+            self._get_well()  # also while nobody appends: it knows the partitions, and who appends may wait for it
+        elif time.monotonic() - self._asked_at >= _ASK_SECONDS:
             self._asked_at = time.monotonic()
             self._ask_partitions(self._producer)
 
     def _ask_partitions(self, producer: Any) -> None:
-        for topic in self.partitions:
+        for topic in list(self.partitions):
             try:
-                self.partitions[topic] = max(self.partitions[topic], len(producer.partitions_for(topic)))
+                self.learn(topic, len(producer.partitions_for(topic)))
             except Exception as error:  # nothing that was asked for depends on it
                 _log.debug("partitions of %s: %s", topic, error)
                 return

@@ -67,7 +67,7 @@ class KafkaSubscription:
         self._to_tell: list[KafkaPartition] = []  # lost, and the listener was not told yet
         self._lag_at = 0.0
         self.problem = ""  # why there is nothing to read at present
-        self._closed = False
+        self.closed = False
 
     # --- the contract ---
 
@@ -100,9 +100,9 @@ class KafkaSubscription:
 
     def close(self) -> None:
         """Let go of everything and leave the group. Safe twice."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._lose(list(self._owned))
         self._tell()
         self._restorer.close()
@@ -238,5 +238,5 @@ class KafkaSubscription:
 
 def entry_of(record: Any) -> Entry:
     """A record of kafka-python as the contract has it."""
-    kind = next((value.decode() for name, value in record.headers if name == KIND_HEADER), "")
-    return Entry(record.offset, record.value or b"", record.key or b"", kind)
+    kind = next((value or b"" for name, value in record.headers if name == KIND_HEADER), b"")
+    return Entry(record.offset, record.value or b"", record.key or b"", kind.decode(errors="replace"))

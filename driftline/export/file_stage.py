@@ -107,31 +107,28 @@ class FileStage(ExportStage):
 
     def _write(self, gathering: Gathering) -> bool:
         """Write what was gathered, and begin anew; False if the stage is to stop before that was possible."""
-        if gathering.rows and gathering.plan is None and not self._plan(gathering):
-            return False
+        if gathering.rows and gathering.plan is None:
+            self._plan(gathering)
         if not self.retrying(lambda: self._try_write(gathering)):
             return False
         transaction = gathering.partition.transaction()
         transaction.delete(_PLAN)
         if gathering.first is not None:
             transaction.offset(gathering.next)
-        if not self.commit(transaction):
-            return False
+        self.commit(transaction)
         self.wrote(gathering.rows)
         number, now = gathering.partition.number, self._clock.monotonic()
         self._gathering[number] = Gathering(gathering.partition, gathering.stem, None, now)
         return True
 
-    def _plan(self, gathering: Gathering) -> bool:
+    def _plan(self, gathering: Gathering) -> None:
         assert gathering.first is not None
         plan = gathering.first, gathering.next
         transaction = gathering.partition.transaction()
         transaction.put(_STEM, gathering.stem.encode())
         transaction.put(_PLAN, orjson.dumps(plan))
-        if not self.commit(transaction):
-            return False
+        self.commit(transaction)
         gathering.plan = plan
-        return True
 
     def _try_write(self, gathering: Gathering) -> None:
         for date, batches in gathering.days.items():

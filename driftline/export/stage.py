@@ -102,8 +102,8 @@ class TopicStage(ExportStage):
             return
         transaction = self._partitions[partition].transaction()
         transaction.offset(entries[-1].offset + 1)
-        if self.commit(transaction):
-            self.wrote(len(rows), too_large)
+        self.commit(transaction)
+        self.wrote(len(rows), too_large)
 
     def finish(self) -> None:
         self._topic.close()

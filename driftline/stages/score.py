@@ -93,11 +93,11 @@ class ScoreStage(Stage):
 
     def _finish(self, worker: Worker) -> None:
         done, sampled_out = worker.batch, worker.sampled_out
-        if self.commit(worker.transaction(self.append)):
-            self._evaluator.record(done)
-            if sampled_out:
-                self._sampled_out.add(sampled_out, "sample.rate")
-            self._publish()
+        self.commit(worker.transaction(self.append))
+        self._evaluator.record(done)
+        if sampled_out:
+            self._sampled_out.add(sampled_out, "sample.rate")
+        self._publish()
 
     def _publish(self) -> None:
         assemblers = [worker.assembler for worker in self._workers.values()]

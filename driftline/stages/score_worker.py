@@ -42,6 +42,7 @@ are about a trace, not part of it, and would revise it for ever."""
 
 _POSITION = "position"
 _MEMORY = "trace:"
+_LONGEST_TICK = 19  # digits of a time that fits 64 bits
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
 
 _Slice = TypeVar("_Slice", SpanSlice, LogSlice)
@@ -71,10 +72,13 @@ class Worker:
         self._outgoing: list[tuple[str, Record]] = []  # to other partitions, and what nobody can read
         state = partition.state()
         self._processed = partition.committed
+        assembler.reading(partition.committed)
         self._recalling = False
         self._touched = 0.0
         self._newest_when_touched_ns = 0
         self._ticked = False
+        self._clock: object = None  # of the last commit, while its records are read again
+        self._guests = False  # whether traces are held that may live elsewhere
         self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
         if _POSITION in state:
             position = orjson.loads(state[_POSITION])
@@ -82,7 +86,10 @@ class Worker:
             self._recalling = self._processed > partition.committed
             self._partitions = position.get("partitions", 1)
             self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
-            assembler.restore(_memories(state.items()), position["clock"])
+            self._clock = position["clock"]
+            assembler.restore(_memories(state.items()), self._clock)
+            if not self._recalling:
+                assembler.recalled()
 
     def take(self, entry: Entry) -> None:
         """Add one record, and evaluate what became ready by it.
@@ -95,6 +102,7 @@ class Worker:
         recalled = self._recalling
         if not recalled:
             self._processed = entry.offset + 1
+        self.assembler.reading(entry.offset + 1)
         try:
             self._add(entry)
         except Rejected as error:
@@ -105,6 +113,8 @@ class Worker:
         finally:
             if recalled and entry.offset + 1 >= self._processed:
                 self._end_recall()
+            elif recalled:
+                self.assembler.spare()
         if not self._recalling:
             self._evaluate(self.assembler.ready())
             if entry.kind == TICK_KIND and entry.value == END_OF_INPUT:
@@ -112,10 +122,10 @@ class Worker:
 
     def move_out(self) -> bool:
         """Hand on what lives elsewhere now that there are more partitions; whether there is something to commit."""
-        partitions = self._ask_partitions()
-        if partitions == self._partitions or self._recalling:
+        partitions = max(self._ask_partitions(), self._partitions)
+        if self._recalling or (partitions == self._partitions and not self._guests):
             return False
-        self._partitions = partitions
+        self._partitions, self._guests = partitions, False
         moved: dict[int, list[Moved]] = {}
         for trace in self.assembler.move_out(lambda trace_id: not self._lives_here(trace_id)):
             moved.setdefault(partition_of(trace.trace_id, partitions), []).append(trace)
@@ -146,7 +156,7 @@ class Worker:
                 transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
         position = {
             "processed": self._processed,
-            "clock": self.assembler.clock.to_json(),
+            "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
             "scorers": list(self._bits),
             "partitions": self._partitions,
         }
@@ -193,7 +203,11 @@ class Worker:
             self._add_events(entry.offset, self._ours(kind, entry.value, split_logs(entry.value).slices))
         elif kind == MOVED_KIND:
             self._add_moved(entry)
-        elif kind == TICK_KIND and entry.value != END_OF_INPUT:
+        elif kind != TICK_KIND:
+            raise Rejected("unknown_kind", f"a record of the inbox is of the kind {kind!r:.40}")
+        elif entry.value != END_OF_INPUT:
+            if not entry.value.isdigit() or len(entry.value) > _LONGEST_TICK:
+                raise Rejected("malformed", f"a tick is {entry.value!r:.40}; it must be nanoseconds")
             self.assembler.add_tick(entry.offset, int(entry.value))
 
     def _add_spans(self, offset: int, slices: Sequence[SpanSlice]) -> None:
@@ -207,12 +221,15 @@ class Worker:
 
     def _add_moved(self, entry: Entry) -> None:
         """Raises Rejected."""
+        # All of it is taken in, also what does not seem to live here: whoever sent it may know of more partitions. If
+        # it was of fewer, it moves on as it came, with what is known of it.
         arrived = unpack(entry.value)
         for moved, names in arrived.known:
-            if self._lives_here(moved.trace_id):
+            if not self._sampler.never(moved.trace_id):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
-        self._add_spans(entry.offset, self._ours(TRACES_KIND, arrived.traces, split_traces(arrived.traces).slices))
-        self._add_events(entry.offset, self._ours(EVENTS_KIND, arrived.logs, split_logs(arrived.logs).slices))
+        self._add_spans(entry.offset, split_traces(arrived.traces).slices)
+        self._add_events(entry.offset, split_logs(arrived.logs).slices)
+        self._guests = True
 
     def _lives_here(self, trace_id: bytes) -> bool:
         return self._partitions == 1 or partition_of(trace_id, self._partitions) == self._partition.number

@@ -43,8 +43,8 @@ class ViewStage(Stage):
             return
         transaction = self._partitions[partition].transaction()
         transaction.offset(entries[-1].offset + 1)
-        if self.commit(transaction):
-            self.rest()
+        self.commit(transaction)
+        self.rest()
 
     def rest(self) -> None:
         self.retrying(lambda: self._try(self._tidy))

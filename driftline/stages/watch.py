@@ -5,16 +5,31 @@ elsewhere move there through the log, in the transaction that also lets go of th
 sent by the old count go after them.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from collector.core.engine import CHANGES, MOVED_KIND, SCORES, STRAY_KIND, Engine, Entry, Partition, Record
+from collector.core.engine import (
+    CHANGES,
+    DEAD_LETTERS,
+    MOVED_KIND,
+    SCORES,
+    STRAY_KIND,
+    Engine,
+    Entry,
+    Partition,
+    Record,
+)
+from collector.core.errors import UserError
 from collector.core.telemetry import Telemetry
 from drift.base import Change, Point, decode_points, encode_change, encode_points
 from drift.monitor import Watcher
 from drift.series import SeriesStatus
 from driftline.pipeline import Stage, put_state
 from driftline.score_route import ScoreRoute
+
+_log = logging.getLogger(__name__)
+_PARTITIONS = "partitions"  # a key of the state: as in `_Owned`
 
 
 @dataclass(slots=True)
@@ -23,8 +38,9 @@ class _Owned:
 
     partition: Partition
     watcher: Watcher
-    partitions: int = 0  # how many there were when its series were last looked through; 0: never
-    outgoing: list[Record] = field(default_factory=list)
+    partitions: int  # how many there were when its series were last looked through; 0: never
+    guests: bool = True  # whether there may be series that live elsewhere
+    outgoing: list[tuple[str, Record]] = field(default_factory=list)
 
 
 class WatchStage(Stage):
@@ -39,8 +55,10 @@ class WatchStage(Stage):
 
     def assigned(self, partition: Partition) -> None:
         watcher = self._new_watcher()
-        watcher.restore(partition.state())
-        self._owned[partition.number] = _Owned(partition, watcher)
+        state = partition.state()
+        watcher.restore(state)
+        owned = self._owned[partition.number] = _Owned(partition, watcher, int(state.get(_PARTITIONS, b"0")))
+        self._share_out(owned)
         self._describe()
 
     def revoked(self, partition: Partition) -> None:
@@ -60,15 +78,22 @@ class WatchStage(Stage):
                 self._commit(owned, (), None)
 
     def _take(self, owned: _Owned, entry: Entry) -> Sequence[Change]:
-        if entry.kind == MOVED_KIND:
-            owned.watcher.adopt(entry.value)
-            return ()
         try:
-            points = decode_points(entry.value)
-        except ValueError:
+            if entry.kind == MOVED_KIND:
+                owned.guests = True
+                return owned.watcher.adopt(entry.value)
+            points: Sequence[Point] = decode_points(entry.value)
+        except (ValueError, UserError) as error:
             self._unreadable.add()
+            _log.error("watch leaves out record %d of partition %d: %s", entry.offset, owned.partition.number, error)
+            key = f"{SCORES}/{owned.partition.number}/{entry.offset}".encode()
+            owned.outgoing.append((DEAD_LETTERS, Record(entry.value, key=key, kind="malformed")))
             return ()
-        return [change for point in self._ours(owned, points) for change in owned.watcher.update(point)]
+        if entry.kind == STRAY_KIND:  # whoever sent them here may have known of more partitions
+            owned.guests = True
+        else:
+            points = self._ours(owned, points)
+        return [change for point in points for change in owned.watcher.update(point)]
 
     def _ours(self, owned: _Owned, points: Sequence[Point]) -> Sequence[Point]:
         """Those points whose series live here; the others go to where they do."""
@@ -80,16 +105,16 @@ class WatchStage(Stage):
             home = self._route.partition(point.metric, point.slices, owned.partitions)
             (ours if home == owned.partition.number else strays.setdefault(home, [])).append(point)
         owned.outgoing += [
-            Record(encode_points(some), kind=STRAY_KIND, partition=number) for number, some in strays.items()
+            (SCORES, Record(encode_points(some), kind=STRAY_KIND, partition=number)) for number, some in strays.items()
         ]
         return ours
 
     def _share_out(self, owned: _Owned) -> None:
         """Take this partition's share of budget and series, as many partitions as there are now."""
-        partitions = self._route.partitions()
-        if partitions == owned.partitions:
+        partitions = max(self._route.partitions(), owned.partitions)
+        if partitions == owned.partitions and not owned.guests:
             return
-        owned.partitions = partitions
+        owned.partitions, owned.guests = partitions, False
         owned.watcher.share(1 / partitions)
         if partitions == 1:
             return
@@ -99,16 +124,19 @@ class WatchStage(Stage):
 
         number = owned.partition.number
         owned.outgoing += [
-            Record(packed, kind=MOVED_KIND, partition=home(metric, slices))
+            (SCORES, Record(packed, kind=MOVED_KIND, partition=home(metric, slices)))
             for metric, slices, packed in owned.watcher.move_out(lambda *series: home(*series) != number)
         ]
 
     def _commit(self, owned: _Owned, changes: Sequence[Change], next_offset: int | None) -> None:
         transaction = owned.partition.transaction()
         self.append(transaction, CHANGES, [Record(encode_change(change), key=change.id.encode()) for change in changes])
-        self.append(transaction, SCORES, owned.outgoing)
+        for log, record in owned.outgoing:
+            self.append(transaction, log, [record])
         owned.outgoing = []
         put_state(transaction, owned.watcher.take_state())
+        if owned.partitions > 1:
+            transaction.put(_PARTITIONS, str(owned.partitions).encode())
         if next_offset is not None:
             transaction.offset(next_offset)
         self.commit(transaction)

@@ -388,12 +388,9 @@ def test_all_problems_are_told_at_once() -> None:
 # --- several watchers ---
 
 
-def moved(watch: Watcher, other: Watcher) -> int:
-    """Hand every series of `watch` over to `other`; how many there were."""
-    series = watch.move_out(lambda metric, slices: True)
-    for _, _, packed in series:
-        other.adopt(packed)
-    return len(series)
+def moved(watch: Watcher, other: Watcher) -> list[Change]:
+    """Hand every series of `watch` over to `other`; what there is to tell of changes by then."""
+    return [change for _, _, packed in watch.move_out(lambda metric, slices: True) for change in other.adopt(packed)]
 
 
 @pytest.mark.parametrize("at", [100, 1500, 3100])
@@ -406,7 +403,7 @@ def test_a_series_that_moves_goes_on_with_all_it_knew(at: int) -> None:
     first, second = watcher(rule), watcher(rule)
     feed(second, points[:1])  # its clock has begun, and so has a series of that name
     changes = feed(first, points[1:at])
-    assert moved(first, second) == 1
+    changes += moved(first, second)
     assert first.status() == []
     third = watcher(rule)
     third.restore({key: value for key, value in second.take_state().items() if value is not None})
@@ -430,8 +427,7 @@ def test_what_came_before_a_moved_series_arrived_is_counted_after_it() -> None:
 def test_a_series_of_a_monitor_that_is_gone_ends_its_change() -> None:
     first, second = watcher(), watcher({"watch": "grounded", "by": ("service",), "min_effect": 0.2, "name": "other"})
     assert opened(feed(first, traffic([(3000, 0.95), (400, 0.6)])))
-    moved(first, second)
-    (ended,) = feed(second, [next(traffic([(1, 1.0)]))])
+    (ended,) = moved(first, second)
     assert (ended.status, ended.reason) == ("resolved", "reconfigured")
     with pytest.raises(UserError, match="moved series"):
         second.adopt(b"{}")

@@ -18,6 +18,7 @@ from driftline.export.file_stage import FileStage
 from driftline.export.parquet import write_part
 from driftline.export.rows import SCORE_FORM
 from driftline.export.stage import changes, scores
+from driftline.pipeline import Stopped
 from tests.driftline.export.store import Store, tree
 
 
@@ -248,10 +249,11 @@ def test_files_of_another_store_are_never_replaced(tmp_path: Path, store: Store)
 
 
 def test_a_plan_that_cannot_be_committed_writes_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(transaction: Transaction) -> bool:
-        return False
+    def refused(transaction: Transaction) -> None:
+        raise Stopped
 
     stage = bench.stage()
     monkeypatch.setattr(stage, "commit", refused)
-    complete(stage)
+    with pytest.raises(Stopped):
+        complete(stage)
     assert not bench.lake.exists()
