@@ -11,7 +11,7 @@ gives the same traces at the same places, and a restart can rebuild what was ope
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from pydantic import Field
@@ -20,9 +20,9 @@ from collector.core.event_clock import EventClock
 from collector.core.model import LogSlice, SpanSlice
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
+from collector.waiting import Held, Memory, Moved, Ready
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
-_TRACE_OVERHEAD_BYTES = 900
 _SLACK = 1.1  # over the limit, while records are read again, before it is looked what can go
 
 
@@ -40,63 +40,6 @@ class AssembleConfig(Settings):
     session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
     max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
     max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
-
-
-@dataclass(slots=True)
-class Held:
-    """A trace that waits, or that was evaluated and may still be revised."""
-
-    trace_id: bytes
-    first_offset: int
-    last_offset: int
-    first_start_ns: int
-    last_end_ns: int = 0
-    has_root: bool = False
-    size_bytes: int = _TRACE_OVERHEAD_BYTES
-    spans: dict[bytes, SpanSlice] = field(default_factory=dict)
-    events: dict[bytes, LogSlice] = field(default_factory=dict)  # by their bytes: sent twice, kept once
-    revision: int = -1  # the last one that was evaluated
-    closed_at_ns: int = 0  # event time of that evaluation
-    scored: int = 0  # what `Assembler.scored` was told
-    fresh: bool = True  # holds something that was not evaluated yet
-    scheduled_ns: int | None = None  # the due time of its entry in the heap
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A trace to evaluate, as slices."""
-
-    trace_id: bytes
-    revision: int
-    spans: list[SpanSlice]
-    events: list[LogSlice]
-    incomplete: bool
-    event_ns: int  # the end of its last span
-    scored: int  # what `Assembler.scored` was told of earlier revisions
-
-
-@dataclass(slots=True)
-class Memory:
-    """What must outlive a restart about an evaluated trace; the spans themselves are read from the log again."""
-
-    revision: int
-    last_offset: int
-    closed_at_ns: int
-    forgotten: bool
-    scored: int  # what `Assembler.scored` was told
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A trace that goes on in another partition, as it is held."""
-
-    trace_id: bytes
-    revision: int  # the last one that was evaluated; -1: none
-    closed_at_ns: int
-    scored: int
-    fresh: bool  # holds something that was not evaluated yet
-    spans: list[SpanSlice]
-    events: list[LogSlice]
 
 
 class Assembler:

@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 failed
 """
 
 import importlib
+import sqlite3
 import sys
 import traceback
 from importlib.metadata import version
@@ -70,6 +71,9 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     except DriftlineError as error:
         print(f"driftline: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except sqlite3.Error as error:  # of a store or a view: missing rights, or no such file at all
+        print(f"driftline: the store or its view cannot be read: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except Exception:
         # A fault of ours, or one in a user's plug-in: the traceback says where. Never 1, which is an answer.

@@ -6,7 +6,6 @@ from collections.abc import Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
-from collector.assemble import Ready
 from collector.core.engine import Record
 from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
@@ -14,6 +13,7 @@ from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
+from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
 from driftline.records import sheet

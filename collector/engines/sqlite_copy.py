@@ -8,7 +8,7 @@ from pathlib import Path
 
 from collector.core.engine import LOGS
 from collector.core.errors import StoreError
-from collector.engines.sqlite_damage import first_fault, is_damage, remove, sync_folder
+from collector.engines.sqlite_damage import BESIDE, beside, first_fault, is_damage, remove, sync_folder
 from collector.engines.sqlite_schema import version_of
 
 _PAGES_PER_STEP = 4096
@@ -45,6 +45,8 @@ def copy_store(source: Path, target: Path, progress: Callable[[int, int], None] 
         with part.open("rb") as file:
             os.fsync(file.fileno())
         size = part.stat().st_size
+        for end in BESIDE:  # of a database that was there before: it would be taken for a part of this one
+            beside(target, end).unlink(missing_ok=True)
         part.replace(target)
         sync_folder(target.parent)
     except (OSError, sqlite3.Error) as error:

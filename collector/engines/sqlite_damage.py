@@ -19,7 +19,7 @@ _SECONDS_AFTER_A_CRASH = 30.0
 # Every open connection to a database in WAL mode holds a shared lock on these bytes of its file.
 _SHARED_LOCK_AT, _SHARED_LOCK_BYTES = 0x40000002, 510
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_BESIDE = ("-wal", "-shm")
+BESIDE = ("-wal", "-shm")
 
 _log = logging.getLogger(__name__)
 
@@ -106,22 +106,24 @@ def _interrupted_after(connection: sqlite3.Connection, seconds: float | None) ->
 
 def refuse_if_open(path: Path) -> None:
     """Raises StoreError if another process has the database open; this one must not have it open itself."""
-    with path.open("r+b") as file:
-        try:
+    try:
+        with path.open("r+b") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_LOCK_BYTES, _SHARED_LOCK_AT)
-        except OSError:
-            raise StoreError(f"store.path: {path} is open in another process; stop the service first") from None
+    except BlockingIOError:
+        raise StoreError(f"store.path: {path} is open in another process; stop the service first") from None
+    except OSError as error:
+        raise StoreError(f"store.path: {path} cannot be opened: {error.strerror}") from None
 
 
 def set_aside(path: Path, why: str) -> Path:
     """Rename a database with what belongs to it; returns the new name. What was set aside before is kept."""
     aside = path.with_name(f"{path.name}.{why}")
     number = 1
-    while aside.exists():
+    while any(one.exists() for one in (aside, *(beside(aside, end) for end in BESIDE))):
         number += 1
         aside = path.with_name(f"{path.name}.{why}-{number}")
     path.rename(aside)  # first: a log without its file is noticed at the next start, a file without its log is not
-    for end in _BESIDE:
+    for end in BESIDE:
         if beside(path, end).exists():
             beside(path, end).rename(beside(aside, end))
     sync_folder(path.parent)
@@ -130,7 +132,7 @@ def set_aside(path: Path, why: str) -> Path:
 
 def remove(path: Path) -> None:
     """Remove a database with the files that SQLite keeps beside it, as far as they are there."""
-    for file in (path, *(beside(path, end) for end in _BESIDE)):
+    for file in (path, *(beside(path, end) for end in BESIDE)):
         file.unlink(missing_ok=True)
 
 

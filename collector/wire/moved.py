@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from collector.assemble import Moved
 from collector.core.errors import Rejected
+from collector.waiting import Moved
 from collector.wire.route import MAX_PART_BYTES, RequestBuilder
 
 _LENGTHS = struct.Struct(">III")

@@ -9,6 +9,7 @@ from collector.core.errors import UserError
 from collector.engines.sqlite_copy import copy_store, count_records
 from driftline.commands.progress import copying
 from driftline.config import load_config
+from driftline.store_files import store_of
 from driftline.units import size_text
 from driftline.view import view_path
 
@@ -23,7 +24,7 @@ def command(target: Path, path: Path | None, force: bool, as_json: bool) -> None
 
     The service may run. The view is not copied: it is rebuilt from the logs in the store.
     """
-    store = load_config(path).store.path
+    store = store_of(load_config(path))
     if not store.is_file():
         raise UserError(f"store.path: there is no store {store}")
     refuse_target(target, store, force)
@@ -42,7 +43,8 @@ def refuse_target(target: Path, store: Path, force: bool) -> None:
     """Raises UserError if the copy must not be written there."""
     if target.is_dir():
         raise UserError(f"TARGET: {target} is a folder; a file is needed, such as {target / 'driftline.backup.db'}")
-    if target.resolve() in (store.resolve(), view_path(store).resolve()):
+    ours = [path.with_name(path.name + end) for path in (store, view_path(store)) for end in ("", "-wal", "-shm")]
+    if target.resolve() in [path.resolve() for path in ours]:
         raise UserError(f"TARGET: {target} is the store itself, or its view")
     if target.exists() and not force:
         raise UserError(f"TARGET: {target} exists; --force replaces it")

@@ -81,6 +81,7 @@ def parquet(path: Path | None, begin: str | None, end: str | None, as_json: bool
 @click.option(
     "--traces", "files", multiple=True, type=click.Path(path_type=Path), help="Recorded OTLP that has the content too."
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
 def cases(
     path: Path | None,
@@ -94,6 +95,7 @@ def cases(
     redact: bool,
     limit: int,
     files: Sequence[Path],
+    force: bool,
     target: Path,
 ) -> None:
     """Write failing traces as regression cases, a line of JSON each, into FILE (`-`: standard output; .gz: packed).
@@ -101,6 +103,8 @@ def cases(
     The content of traces is kept for `assemble.revision_window` only; what has gone is counted. Give recordings of the
     same traffic with --traces to have more of it.
     """
+    if str(target) != "-":
+        _refuse_existing("FILE", target, force)
     config, view, period = _asked(path, begin, end)
     choice = Choice(scorer, failing, _pairs(slices))
     newest = deque(choose(view.sheets_between(period.from_ns, period.to_ns), choice), maxlen=limit)
@@ -121,13 +125,15 @@ def cases(
 
 @command.command("evidence")
 @_options(dated=True)
+@click.option("--force", is_flag=True, help="Replace FILE.zip if it exists.")
 @click.argument("target", metavar="FILE.zip", type=click.Path(path_type=Path))
-def evidence(path: Path | None, begin: str | None, end: str | None, as_json: bool, target: Path) -> None:
+def evidence(path: Path | None, begin: str | None, end: str | None, as_json: bool, force: bool, target: Path) -> None:
     """Write what is known of a period into FILE.zip, for an audit.
 
     Configuration without secrets, evaluators, decisions, scores, changes, alerts, and hashes of it all. The same
     question gives the same bytes, as long as the store has not learned or forgotten anything.
     """
+    _refuse_existing("FILE.zip", target, force)
     config, view, period = _asked(path, begin, end)
     scorers, _ = load_parts(config)
     with _writing(target):
@@ -164,6 +170,14 @@ def verify_command(ctx: click.Context, archive: Path, expected: str | None, as_j
 def schema_command(form: str) -> None:
     """Print the JSON Schema of what is exported."""
     click.echo(orjson.dumps(schema(form), option=orjson.OPT_INDENT_2).decode())
+
+
+def _refuse_existing(named: str, target: Path, force: bool) -> None:
+    """Raises UserError if there is something that must not be replaced."""
+    if target.exists() and not target.is_file():
+        raise UserError(f"{named}: {target} is there, and is no file")
+    if target.exists() and not force:
+        raise UserError(f"{named}: {target} exists; --force replaces it")
 
 
 def _asked(path: Path | None, begin: str | None, end: str | None) -> tuple[Config, View, Period]:
@@ -206,7 +220,7 @@ def _lines(target: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with appearing(target) as out:
+    with appearing(target, private=True) as out:
         if target.suffix == ".gz":
             with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed:
                 yield packed  # type: ignore[misc]

@@ -23,7 +23,7 @@ from collector.engines.sqlite_damage import (
 from collector.engines.sqlite_salvage import HIGHEST_OFFSET, Salvaged, salvage
 from collector.engines.sqlite_schema import version_of
 from driftline.config import load_config
-from driftline.store_files import replace_store
+from driftline.store_files import replace_store, store_of
 from driftline.view import view_path
 
 _STRETCHES_SHOWN = 20
@@ -39,7 +39,7 @@ def command(ctx: click.Context, path: Path | None, as_json: bool) -> None:
     A damaged store is kept under another name; every record that can still be read is in the new one. Exits with 1 if
     something is lost. A damaged view is set aside: it is rebuilt when the service starts.
     """
-    store = load_config(path).store.path
+    store = store_of(load_config(path))
     if not store.exists() and not was_left_open(store):
         raise UserError(f"store.path: there is no store {store}")
     refuse_lost_content(store)

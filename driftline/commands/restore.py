@@ -10,7 +10,7 @@ from collector.engines.sqlite_copy import copy_store, count_records
 from collector.engines.sqlite_damage import refuse_if_open, was_left_open
 from driftline.commands.progress import copying
 from driftline.config import load_config
-from driftline.store_files import replace_store
+from driftline.store_files import replace_store, store_of
 
 
 @click.command()
@@ -23,7 +23,7 @@ def command(source: Path, path: Path | None, force: bool, as_json: bool) -> None
 
     A store that is there is kept, under another name. The view is rebuilt when the service starts.
     """
-    store = load_config(path).store.path
+    store = store_of(load_config(path))
     if not source.is_file():
         raise UserError(f"SOURCE: there is no file {source}")
     if source.resolve() == store.resolve():

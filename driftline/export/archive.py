@@ -1,10 +1,12 @@
 """A zip whose bytes depend on nothing but its contents, with a manifest of hashes; and the check of one.
 
-The manifest lists every file with its length and SHA-256. Its own `sha256` is that of the lines `HASH  NAME`, sorted by
-name, as `sha256sum` prints them: one short text that stands for everything, to be noted down elsewhere.
+The manifest lists every file with its length and SHA-256, after the facts about the whole. Its own `sha256` is that of
+itself without that field, as JSON with sorted names and no spaces: one short text that stands for everything, to be
+noted down elsewhere.
 """
 
 import hashlib
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -21,6 +23,11 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can say
 _MODE = 0o644 << 16
 _BYTES_AT_ONCE = 2**20
 _MOST_MANIFEST_BYTES = 2**20
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError),
+    *(RuntimeError, ValueError, OSError),
+)
+"""What a zip that is not one may raise where it is read."""
 
 
 def write_archive(path: Path, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,9 +38,10 @@ def write_archive(path: Path, folder: Path, facts: Mapping[str, Any]) -> dict[st
     """
     names = sorted(file.name for file in folder.iterdir())
     files = [_described(folder / name) for name in names]
-    manifest = {**facts, "files": files, "sha256": whole(files)}
+    manifest: dict[str, Any] = {**facts, "files": files}
+    manifest["sha256"] = whole(manifest)
     (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-    with appearing(path) as out, zipfile.ZipFile(out, "w") as archive:
+    with appearing(path, private=True) as out, zipfile.ZipFile(out, "w") as archive:
         for name in sorted([*names, MANIFEST]):
             entry = zipfile.ZipInfo(name, _FIXED_TIME)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, _MODE
@@ -42,10 +50,10 @@ def write_archive(path: Path, folder: Path, facts: Mapping[str, Any]) -> dict[st
     return manifest
 
 
-def whole(files: list[dict[str, Any]]) -> str:
-    """The hash that stands for all files."""
-    lines = (f"{file['sha256']}  {file['name']}\n" for file in sorted(files, key=lambda file: str(file["name"])))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def whole(manifest: Mapping[str, Any]) -> str:
+    """The hash that stands for everything that a manifest says."""
+    said = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def verify(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -54,11 +62,12 @@ def verify(path: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         OSError: the file cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _checked(archive)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        return {}, [f"it is not a zip that can be read: {error}"]
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _checked(archive)
+        except _UNREADABLE as error:
+            return {}, [f"it is not a zip that can be read: {error}"]
 
 
 def _checked(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[str]]:
@@ -74,8 +83,8 @@ def _checked(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[str]]:
     problems += [f"{name}: is missing" for name in sorted({*files} - {*names})]
     for name in sorted({*files} & {*names}):
         problems += _compare(archive, name, files[name])
-    if whole(manifest["files"]) != manifest["sha256"]:
-        problems.append(f"{MANIFEST}: its own hash is not that of its list")
+    if whole(manifest) != manifest["sha256"]:
+        problems.append(f"{MANIFEST}: its own hash is not that of what it says")
     return manifest, problems
 
 
@@ -87,7 +96,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any] | None:
             isinstance(file["name"], str) and isinstance(file["sha256"], str) and isinstance(file["bytes"], int)
             for file in manifest["files"]
         )
-    except (ValueError, KeyError, TypeError, zlib.error):
+    except (KeyError, TypeError, *_UNREADABLE):
         return None
     return dict(manifest) if sound else None
 
@@ -100,7 +109,7 @@ def _compare(archive: zipfile.ZipFile, name: str, said: Mapping[str, Any]) -> It
             while size <= said["bytes"] and (some := source.read(_BYTES_AT_ONCE)):
                 digest.update(some)
                 size += len(some)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         yield f"{name}: cannot be read: {error}"
         return
     if size != said["bytes"]:

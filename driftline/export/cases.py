@@ -27,12 +27,14 @@ def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], red
     """The case in our own form (case.schema.json): a row for `driftline score`, and its provenance."""
     content = _content(trace)
     told = [_score(one) for one in scores]
-    redacted = None
+    slices, redacted = sheet["slices"], None
     if redact:
         redactor = Redactor()
         content = {name: redactor.value(value) for name, value in content.items()}
-        told = [{**one, "explanation": redactor.value(one["explanation"])} for one in told]
+        told = [{**one, **{name: redactor.value(one[name]) for name in ("label", "explanation")}} for one in told]
+        slices = redactor.value(slices)
         redacted = redactor.count
+    content["messages"] = [_with_arguments_as_text(message) for message in content["messages"]]
     return {
         "form": CASE_FORM,
         "id": sheet["trace_id"],
@@ -41,7 +43,7 @@ def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], red
             "trace_id": sheet["trace_id"],
             "revision": sheet["revision"],
             "event_time": rfc3339(sheet["event_ns"]),
-            "slices": sheet["slices"],
+            "slices": slices,
             "scores": told,
             "redacted": redacted,
             "written_by": f"driftline {version('driftline')}",
@@ -92,12 +94,24 @@ def _message(message: Message) -> Case:
 
 
 def _tool_call(call: RequestedCall, otherwise: str) -> Case:
-    arguments = call.arguments if isinstance(call.arguments, str) else orjson.dumps(call.arguments).decode()
     return {
         "id": call.id or otherwise,
         "type": "function",
-        "function": {"name": call.name, "arguments": arguments},
+        "function": {"name": call.name, "arguments": call.arguments},
     }
+
+
+def _with_arguments_as_text(message: Case) -> Case:
+    """Chat messages have arguments as JSON in a text: made of what was redacted, for marks in it would break it."""
+    if "tool_calls" not in message:
+        return message
+    calls = []
+    for call in message["tool_calls"]:
+        function = call["function"]
+        given = function["arguments"]
+        text = given if isinstance(given, str) else orjson.dumps(given).decode()
+        calls.append({**call, "function": {**function, "arguments": text}})
+    return {**message, "tool_calls": calls}
 
 
 def _score(decision: Mapping[str, Any]) -> Case:

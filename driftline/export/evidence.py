@@ -139,7 +139,7 @@ def _configured(scorer: Scorer | None) -> dict[str, Any] | None:
     return {
         "version": scorer.version,
         "passing": scorer.passing.text if scorer.passing else None,
-        "options": scorer.options,
+        "options": Redactor(personal=False).value(scorer.options),
         "tier": scorer.tier,
         "better": scorer.better,
         "unit": scorer.unit,
@@ -163,8 +163,10 @@ def _write_traces(folder: Path, sheets: Iterable[Sheet], evaluators: Evaluators)
 
 
 def without_content(sheet: Sheet) -> Sheet:
-    """The sheet with what scorers wrote freely redacted, and without the texts that they point at."""
-    return {**sheet, "decisions": [_decision(one) for one in sheet["decisions"]]}
+    """The sheet with what scorers and senders wrote freely redacted, and without the texts that scorers point at."""
+    redactor = Redactor()
+    named = {name: redactor.value(sheet[name]) for name in ("name", "session_id", "slices")}
+    return {**sheet, **named, "decisions": [_decision(one) for one in sheet["decisions"]]}
 
 
 def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:

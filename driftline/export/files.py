@@ -8,18 +8,18 @@ from typing import BinaryIO
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[BinaryIO]:
+def appearing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write, which is at `path` once the block ends without an exception, replacing what was there.
 
     After a crash either the old file is there or the new one, whole; a hidden `.NAME.part` may be left, which the next
-    attempt overwrites.
+    attempt overwrites. A `private` one is for its owner only.
 
     Raises:
         OSError: it cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as out:
+        with open(part, "wb", opener=_private if private else None) as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -28,6 +28,10 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def make_folder(path: Path) -> None:

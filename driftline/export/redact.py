@@ -23,6 +23,7 @@ _MARKS = {
 _SECRET = "[SECRET]"  # noqa: S105 - what stands where one was
 _PRIVATE_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
+_LEAST_LONG = 10**12  # a number of 13 digits
 _MOST_PASSES = 20  # a pass finds what the one before had hidden, in text that is made to be confusing
 
 Find = Callable[[str, int], list[Evidence]]
@@ -62,8 +63,22 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(str(name)): self._field(str(name), item) for name, item in value.items()}
+            return self._fields(value)
+        if type(value) is int and abs(value) >= _LEAST_LONG:  # such as a card's, which somebody did not quote
+            told = self.text(str(value))
+            return value if told == str(value) else told
         return value
+
+    def _fields(self, value: dict[Any, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for name, item in value.items():
+            mark = clean = self.text(str(name))
+            number = 1
+            while clean in told:  # two names that are both an address are still two fields
+                number += 1
+                clean = f"{mark} {number}"
+            told[clean] = self._field(str(name), item)
+        return told
 
     def _field(self, name: str, value: Any) -> Any:
         """A password is known by the name beside it, which may be that of its field."""

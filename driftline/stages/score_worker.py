@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import orjson
 
-from collector.assemble import Assembler, Memory, Moved, Ready
+from collector.assemble import Assembler
 from collector.core.engine import (
     DEAD_LETTERS,
     DECISIONS,
@@ -28,6 +28,7 @@ from collector.core.engine import (
 from collector.core.errors import Rejected
 from collector.core.model import LogSlice, SpanSlice
 from collector.sample import Sampler
+from collector.waiting import Memory, Moved, Ready
 from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.assemble import AssembleConfig, Assembler, Ready
+from collector.assemble import AssembleConfig, Assembler
 from collector.core.model import LogSlice, Origin, SpanSlice
 from collector.core.telemetry import Telemetry
+from collector.waiting import Ready
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND

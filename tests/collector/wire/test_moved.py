@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector.assemble import Assembler, Ready
+from collector.assemble import Assembler
 from collector.core.errors import Rejected
 from collector.core.model import LogSlice, SpanSlice
+from collector.waiting import Ready
 from collector.wire.moved import pack, unpack
 from collector.wire.route import MAX_PART_BYTES
 from collector.wire.split import split_logs, split_traces

@@ -130,9 +130,11 @@ def test_cases_are_chosen_by_slice_and_the_newest_first(run: Run, store: Store, 
     every = lines(target)
     assert {case["provenance"]["slices"]["service"] for case in every} == {"clinic-assistant"}  # type: ignore[index]
     arguments = ("-c", store.config_path, "--all", "--slice", "service=clinic-assistant", "--limit", "3")
-    code, out, _ = run("cases", *arguments, target)
+    assert run("cases", *arguments, target) == (2, "", f"driftline: FILE: {target} exists; --force replaces it\n")
+    code, out, _ = run("cases", *arguments, "--force", target)
     assert code == 0
     assert lines(target) == every[-3:]
+    assert target.stat().st_mode & 0o077 == 0, "cases hold prompts"
     assert out.endswith("(only the newest 3 were looked for; see --limit)\n")
 
 
@@ -151,7 +153,7 @@ def test_cases_whose_content_has_gone_are_counted_and_come_from_recordings(
         (tmp_path / "recordings" / f"{number:06}.pb").write_bytes(value)
     connection.close()
     assert run("cases", "-c", store.config_path, tmp_path / "kept.jsonl")[0] == 0
-    assert run("cases", "-c", expired, "--traces", tmp_path / "recordings", target)[0] == 0
+    assert run("cases", "-c", expired, "--force", "--traces", tmp_path / "recordings", target)[0] == 0
     assert target.read_bytes() == (tmp_path / "kept.jsonl").read_bytes() != b""
 
 

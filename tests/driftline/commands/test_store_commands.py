@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collector.core.clock import FakeClock
-from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS
+from collector.core.engine import CHANGES, DECISIONS, LOGS, SCORES, SPANS
+from driftline.commands import restore
 from driftline.view import View
 from tests.collector.engines.stores import append, damage, engine, leaf_pages, offsets, opened, unpack_fixture
 from tests.driftline.conftest import Run
@@ -150,11 +153,7 @@ def test_nothing_is_done_to_a_store_that_a_service_has_open(
 ) -> None:
     copy = tmp_path / "copy.db"
     run("backup", copy, "-c", config)
-    code = (
-        "import sys; from pathlib import Path; from tests.collector.engines.stores import engine\n"
-        "under = engine(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read(); under.close()"
-    )
-    program = [sys.executable, "-c", code, str(tmp_path)]
+    program = [sys.executable, "-c", _HOLDING, str(tmp_path)]
     with subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
@@ -162,6 +161,65 @@ def test_nothing_is_done_to_a_store_that_a_service_has_open(
         other.communicate("", timeout=30)
     assert refused.code == 3
     assert refused.err == f"driftline: store.path: {store} is open in another process; stop the service first\n"
+
+
+def test_a_service_that_starts_during_a_restore_keeps_its_store(
+    run: Run, tmp_path: Path, config: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.db"
+    run("backup", copy, "-c", config)
+    real = restore.copy_store
+    program = [sys.executable, "-c", _HOLDING, str(tmp_path)]
+    with ExitStack() as running:
+
+        def copy_while_it_starts(*arguments: Any) -> int:
+            other = running.enter_context(
+                subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            assert other.stdout is not None
+            assert other.stdin is not None
+            assert other.stdout.readline() == "open\n"
+            running.callback(other.stdin.close)
+            return real(*arguments)
+
+        monkeypatch.setattr(restore, "copy_store", copy_while_it_starts)
+        refused = run("restore", copy, "--force", "-c", config)
+        assert refused.code == 3
+        assert "is open in another process" in refused.err
+        assert {path.name for path in tmp_path.glob("store.db*")} <= {"store.db", "store.db-wal", "store.db-shm"}
+
+
+def test_a_log_that_was_left_beside_the_target_is_no_part_of_the_copy(
+    run: Run, tmp_path: Path, config: Path, store: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    copy = other / "store.db"
+    subprocess.run([sys.executable, "-c", _DYING, str(other)], cwd=ROOT, check=False)
+    assert (other / "store.db-wal").stat().st_size
+    assert run("backup", copy, "--force", "-c", config).code == 0
+    assert not (other / "store.db-wal").exists()
+    assert offsets(copy, SPANS) == offsets(store, SPANS)
+    assert offsets(copy, CHANGES) == []
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "repair"])
+def test_where_a_cluster_keeps_the_logs_there_is_no_file(run: Run, tmp_path: Path, command: str, store: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(f"{{store: {{path: {store}}}, cluster: {{brokers: ['a:9092']}}}}\n")
+    refused = run(command, *([] if command == "repair" else [tmp_path / "x.db"]), "-c", path)
+    assert refused.code == 2
+    assert refused.err.startswith("driftline: cluster: is configured")
+
+
+_HOLDING = (
+    "import sys; from pathlib import Path; from tests.collector.engines.stores import engine\n"
+    "under = engine(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read(); under.close()"
+)
+_DYING = (
+    "import os, sys; from pathlib import Path; from tests.collector.engines.stores import append, engine\n"
+    "append(engine(Path(sys.argv[1])), b'change', log='changes'); os._exit(0)"
+)
 
 
 # --- repair ---

@@ -54,7 +54,7 @@ def test_a_pack_is_as_it_was_written(pack: Path) -> None:
     assert {file["name"]: file["bytes"] for file in manifest["files"]} == {
         name: len(one) for name, one in FILES.items()
     }
-    assert manifest["sha256"] == whole(manifest["files"])
+    assert manifest["sha256"] == whole(manifest)
 
 
 def changed(files: dict[str, bytes]) -> None:
@@ -90,6 +90,11 @@ def rehashed(files: dict[str, bytes]) -> None:
     files[MANIFEST] = orjson.dumps(manifest)
 
 
+def another_period(files: dict[str, bytes]) -> None:
+    """What the manifest says of the whole is under the hash too."""
+    files[MANIFEST] = orjson.dumps({**orjson.loads(files[MANIFEST]), "form": "of another time"})
+
+
 @pytest.mark.parametrize(
     ("do", "told"),
     [
@@ -99,7 +104,8 @@ def rehashed(files: dict[str, bytes]) -> None:
         (added, "d.txt: is not in the manifest"),
         (without_manifest, "it has 0 files manifest.json, not one"),
         (with_another_manifest, "manifest.json is not a manifest"),
-        (rehashed, "manifest.json: its own hash is not that of its list"),
+        (another_period, "manifest.json: its own hash is not that of what it says"),
+        (rehashed, "manifest.json: its own hash is not that of what it says"),
     ],
 )
 def test_what_was_done_to_it_is_told(pack: Path, do: Callable[[dict[str, bytes]], None], told: str) -> None:

@@ -99,6 +99,16 @@ def test_a_case_as_it_is_written() -> None:
     }
 
 
+def test_arguments_stay_json_whatever_is_replaced_in_them() -> None:
+    arguments = {"card": 4111111111111111, "note": "Mail:\njo@example.org"}
+    asked = LLMCall("s", input_messages=[Message("user", "pay")], tool_calls=[RequestedCall("pay", arguments, "c")])
+    case = a_case(trace=Trace(TRACE_ID, question="pay", llm_calls=[asked]))
+    (call,) = case["messages"][-1]["tool_calls"]
+    told = {"card": "[CREDIT_CARD]", "note": "Mail:\n[EMAIL]"}
+    assert orjson.loads(call["function"]["arguments"]) == told
+    assert case["calls"] == [{"name": "pay", "arguments": told}]
+
+
 def test_a_sample_of_openai_evals() -> None:
     sample = openai_evals(a_case())
     assert set(sample) == {"input", "metadata"}

@@ -49,6 +49,12 @@ def test_values_of_every_depth_and_names_of_fields() -> None:
     assert redactor.count == 3
 
 
+def test_numbers_that_nobody_quoted_and_fields_that_become_the_same() -> None:
+    value = {"card": 4111111111111111, "at": 1_700_000_000_000_000_000, "a@b.de": 1, "c@d.de": 2}
+    told = {"card": "[CREDIT_CARD]", "at": 1_700_000_000_000_000_000, "[EMAIL]": 1, "[EMAIL] 2": 2}
+    assert Redactor().value(value) == told
+
+
 def test_personal_data_may_stay_where_only_credentials_matter() -> None:
     value = {"brokers": ["10.0.0.5:9092"], "password": "v9#Lq2!xWz"}
     assert Redactor(personal=False).value(value) == {"brokers": ["10.0.0.5:9092"], "password": "[SECRET]"}
