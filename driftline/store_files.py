@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from collector.core.engine import CHANGES, DECISIONS
 from collector.core.errors import StoreError, UserError
 from collector.engines.sqlite_damage import refuse_if_open, set_aside, sync_folder
+from collector.engines.sqlite_reader import end_of_log
 from driftline.config import Config
-from driftline.view import view_path
+from driftline.view import View, view_path
 
 
 def store_of(config: Config) -> Path:
@@ -17,6 +19,20 @@ def store_of(config: Config) -> Path:
     if config.cluster is not None:
         raise UserError("cluster: is configured, so the logs are in Kafka and there is no file to look after")
     return config.store.path
+
+
+def records_behind(config: Config, view: View) -> int:
+    """How many decisions and changes of the store the view has yet to take in, as while it is rebuilt.
+
+    Of a cluster nothing is known here.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    store = config.store.path
+    if config.cluster is not None or not store.is_file():
+        return 0
+    return sum(max(0, end_of_log(store, log) - max(1, view.next_offset(log))) for log in (DECISIONS, CHANGES))
 
 
 def replace_store(store: Path, new: Path, why: str) -> Path | None:

@@ -87,6 +87,11 @@ class View:
         """True if nothing of a log was ever written: it must be read from its beginning."""
         return not self._rows("SELECT 1 FROM progress WHERE log = ?", log)
 
+    def next_offset(self, log: str, partition: int = 0) -> int:
+        """How far a log was taken in: the offset of the first record that was not."""
+        rows = self._rows("SELECT next_offset FROM progress WHERE log = ? AND partition = ?", log, partition)
+        return int(rows[0][0]) if rows else 0
+
     # --- in ---
 
     def add_sheets(self, partition: int, entries: Sequence[Entry]) -> None:

@@ -31,3 +31,17 @@ def read_log(path: Path, log: str) -> Iterator[Entry]:
                 position = rows[-1][0] + 1
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be read: {error}") from None
+
+
+def end_of_log(path: Path, log: str) -> int:
+    """The offset after the newest record; 0 if there is none.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            (newest,) = connection.execute(f"SELECT max(offset) FROM log_{log}").fetchone()  # noqa: S608
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be read: {error}") from None
+    return 0 if newest is None else int(newest) + 1

@@ -24,6 +24,7 @@ from driftline.export.files import appearing
 from driftline.export.parquet_period import export_parquet
 from driftline.export.period import Period, parse_period
 from driftline.export.schemas import FORMS, schema
+from driftline.store_files import records_behind
 from driftline.view import View, view_path
 
 _EXIT_NO = 1
@@ -183,7 +184,11 @@ def _refuse_existing(named: str, target: Path, force: bool) -> None:
 def _asked(path: Path | None, begin: str | None, end: str | None) -> tuple[Config, View, Period]:
     config = load_config(path)
     period = parse_period(begin, end, SystemClock().now_ns())
-    return config, View(view_path(config.store.path), read_only=True), period
+    view = View(view_path(config.store.path), read_only=True)
+    if behind := records_behind(config, view):
+        told = f"the view has yet to take in {behind} records of the store, which are left out"
+        click.echo(f"driftline: {told}", err=True)
+    return config, view, period
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:

@@ -53,6 +53,16 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_what_the_view_does_not_know_yet_is_said(run: Run, expired: Path, tmp_path: Path) -> None:
+    connection = sqlite3.connect(expired.parent / "store.view.db")
+    connection.execute("UPDATE progress SET next_offset = next_offset - 5 WHERE log = 'decisions'")
+    connection.commit()
+    connection.close()
+    code, _, err = run("evidence", "-c", expired, "--from", "9000d", tmp_path / "pack.zip")
+    assert code == 0
+    assert "the view has yet to take in 5 records of the store, which are left out\n" in err
+
+
 # --- parquet ---
 
 
