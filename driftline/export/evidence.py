@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -79,8 +80,25 @@ def write_evidence(
 
 
 def masked(config: Config) -> Any:
-    """The configuration as JSON: secrets are stars, and what looks like one somewhere else is a mark."""
-    return Redactor(personal=False).value(config.model_dump(mode="json"))
+    """The configuration as JSON: secrets are stars, and what looks like one somewhere else is a mark.
+
+    Of the addresses of those who are told of alerts only the host is there: a path is often all that protects them.
+    """
+    document = config.model_dump(mode="json")
+    document["alerts"] = _hosts_only(document["alerts"])
+    return Redactor(personal=False).value(document)
+
+
+def _hosts_only(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_hosts_only(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: _hosts_only(item) for name, item in value.items()}
+    if isinstance(url := told.get("url"), str):
+        parts = urlsplit(url)
+        told["url"] = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/..." if parts.netloc else url
+    return told
 
 
 def open_in(view: View, period: Period) -> Iterator[Change]:

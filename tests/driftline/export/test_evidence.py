@@ -99,7 +99,11 @@ def test_an_alert_is_of_the_period_in_which_it_is_told() -> None:
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S", "hunter2-v9#Lq2!xWz")
     secret = {"env": "S"}
-    webhook = {"url": "https://ops.example", "secret": secret, "headers": {"authorization": secret}}
+    webhook = {
+        "url": "https://u:pw1234567@ops.example:8443/services/T0AAAA/hook-path-token",
+        "secret": secret,
+        "headers": {"authorization": secret},
+    }
     config = Config.model_validate(
         {
             "listen": {"token": secret},
@@ -111,6 +115,9 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = orjson.dumps(masked(config)).decode()
     assert "hunter2" not in shown
     assert "10.0.0.5:9092" in shown
+    assert '"url":"https://ops.example:8443/..."' in shown
+    assert "hook-path-token" not in shown
+    assert "pw1234567" not in shown
     assert "https://ops.example" in shown
 
 
