@@ -49,6 +49,7 @@ class GroupMember:
                 # Else a leader that does not know the partitions yet gives them to nobody, and all rejoin at once.
                 self._consumer.partitions_for_topic(self._topic)
             self._take_up_rebalance()
+            self._free_slot()
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms, max_records)
             if not polled and self._take_up_rebalance():
                 polled = self._consumer.poll(_JOIN_MS, max_records)
@@ -134,6 +135,16 @@ class GroupMember:
         if consumer is not None:
             with suppress(KafkaError, OSError):
                 consumer.close(autocommit=False, timeout_ms=_ANSWER_MS)
+
+    def _free_slot(self) -> None:
+        """Let records that were set aside while their partition was paused be read again.
+
+        kafka-python takes them up only where none are in hand, and keeps in hand those that are used up: a partition
+        that was paused while another was read to its end would never be read again.
+        """
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def _take_up_rebalance(self) -> bool:
         """Have the next poll go on with a rebalance that is under way; whether there is one.

@@ -208,6 +208,28 @@ def test_commits_in_the_middle_of_a_rebalance_go_through(configured: Configured)
         second.close()
 
 
+def test_a_partition_that_was_held_while_others_were_read_is_read_afterwards(configured: Configured) -> None:
+    config = configured(partitions=2)
+    with running(config) as engine:
+        engine.append(SPANS, [Record(b"%d" % n, partition=n % 2) for n in range(60)]).result(10)
+        reader = Reader(engine)
+        found: dict[int, list[Entry]] = {0: [], 1: []}
+
+        def read(most: int) -> dict[int, list[Entry]]:
+            for number, entries in reader.subscription.poll(0.1, most):
+                found[number] += entries
+            return found
+
+        wait_until(lambda: any(read(5).values()), "the first records", every_seconds=0)
+        held = next(number for number, entries in found.items() if entries)
+        group = reader.subscription._group  # type: ignore[attr-defined]
+        group.hold([held])
+        wait_until(lambda: len(read(100)[1 - held]) == 30, "all of the other partition", every_seconds=0)
+        group.resume([held])
+        wait_until(lambda: len(read(100)[held]) == 30, "the rest", every_seconds=0)
+        reader.close()
+
+
 # --- what is not known ---
 
 

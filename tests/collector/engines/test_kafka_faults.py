@@ -225,7 +225,7 @@ def test_while_the_broker_is_gone_it_says_so_and_goes_on_afterwards(
             with pytest.raises(StoreError):
                 transaction.commit()
             assert list(reader.subscription.poll(0.1, 10)) == []
-            assert config.brokers[0] in engine.problem
+            wait_until(lambda: (reader.poll(), config.brokers[0] in engine.problem)[1], "a word of it")
             broker.start()
             _until_committed(transaction)
             with pytest.raises(DriftlineError) if appended.exception(60) else ExitStack():
