@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from collector.engines.sqlite_damage import sync_folder
+
 
 @contextmanager
 def appearing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
@@ -44,12 +46,3 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for one in missing:
         sync_folder(one.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make durable what names a folder has."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
