@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
@@ -18,6 +18,7 @@ from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
+from scorers.allowance import Allowances
 from scorers.ledger import Decision
 from scorers.results import Tally
 from scorers.runner import Runner
@@ -72,22 +73,30 @@ class Evaluator:
         """An empty one."""
         return Batch(self._runner.tally())
 
-    def evaluate(self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch) -> list[list[Decision]]:
+    def allowances(self) -> Allowances:
+        """What a partition keeps of the limits of the scorers."""
+        return self._runner.allowances()
+
+    def evaluate(
+        self, items: Sequence[tuple[Ready, Collection[str]]], batch: Batch, allowances: Allowances
+    ) -> list[list[Decision]]:
         """Evaluate revisions of traces, into `batch`.
 
         All are decoded before the first is normalised, and so on: the code of a step is then still in the processor's
         cache for the next trace.
 
         Args:
-            items: each with the scorers that gave a score to an earlier revision.
+            items: each with the marks of its earlier revisions (`scorers.ledger.marks_of`).
             batch: where to put what comes of them.
+            allowances: those of the partition that the traces are in.
         """
         opened = [self._open(ready) for ready, _ in items]
         admitted = [self._admit(ready, *parts) for (ready, _), parts in zip(items, opened, strict=True)]
         del opened  # the traces hold what they need of it
-        found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
-        for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
-            self._put(batch, ready, trace, slices, admission, decisions, told)
+        asked = [(trace, admission, marks) for (trace, _, admission), (_, marks) in zip(admitted, items, strict=True)]
+        found = self._runner.evaluate_all(asked, allowances)
+        for (ready, marks), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
+            self._put(batch, ready, trace, slices, admission, decisions, marks)
         return found
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:

@@ -30,6 +30,7 @@ from driftline.export.schemas import tables
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
+from scorers.runner import Limit
 
 HOW = "python -m driftline.reference"
 _ANY_PORT = "127.0.0.1:0"
@@ -55,6 +56,7 @@ _MARKED = {
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),
         (Budget, "N per PERIOD"),
+        (Limit, "N per PERIOD"),
         (ScorerEntry, "name or mapping"),
         (Rate, "0 to 1"),
     )

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 import orjson
 from pydantic import ConfigDict, ValidationError, create_model
 
+from collector.core.frequency import Frequency
 from collector.core.model import Trace
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
@@ -79,6 +80,7 @@ class Scorer:
     target: Target = "trace"
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
+    limit: Frequency | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
@@ -107,7 +109,7 @@ class Scorer:
 
     @cached_property
     def evaluator_id(self) -> str:
-        """Changes with whatever can change a score: code, version, options, passing. Not with the sampling rate."""
+        """Changes with whatever can change a score: code, version, options, passing. Not with rate or limit."""
         parts = ("code", self.name, self.version, _source(self.function), _canonical(self.options), str(self.passing))
         return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -118,6 +120,7 @@ class Scorer:
         passing: str | None = None,
         options: dict[str, Any] | None = None,
         rate: float = 1.0,
+        limit: Frequency | None = None,
         timeout_seconds: float | None = None,
     ) -> "Scorer":
         """This scorer as a configuration wants it.
@@ -131,6 +134,7 @@ class Scorer:
             passing=self.passing if passing is None else parse_passing(passing),
             options={**self.options, **checked_options(self.function, options or {})},
             rate=rate,
+            limit=limit,
             timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )
 

@@ -90,6 +90,11 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
     reason = decision["reason"]
     if decision["decision"] == "not_sampled":
         return f"its id's place {sheet['unit']:.9f} is not below the rate of {decision['rule']}"
+    if decision["decision"] == "throttled":
+        rate = decision["probability"] / sheet["upstream"]
+        return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
+    if decision["decision"] == "over_budget":
+        return f"what {decision['rule']} gives for the period was used up"
     if reason.startswith("needs:"):
         return f"the trace has no {reason.removeprefix('needs:').replace('_', ' ')}"
     detail = decision.get("detail")

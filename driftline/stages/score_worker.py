@@ -33,6 +33,7 @@ from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Evaluator
+from scorers.ledger import marks_of
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -43,6 +44,7 @@ are about a trace, not part of it, and would revise it for ever."""
 
 _POSITION = "position"
 _MEMORY = "trace:"
+_ALLOWANCES = "allowances"
 _LONGEST_TICK = 19  # digits of a time that fits 64 bits
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
 
@@ -80,7 +82,8 @@ class Worker:
         self._ticked = False
         self._clock: object = None  # of the last commit, while its records are read again
         self._guests = False  # whether traces are held that may live elsewhere
-        self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
+        self._bits: dict[str, int] = {}  # a bit for each mark that was ever made here
+        self._allowances = evaluator.allowances()
         if _POSITION in state:
             position = orjson.loads(state[_POSITION])
             self._processed = position["processed"]
@@ -91,6 +94,9 @@ class Worker:
             assembler.restore(_memories(state.items()), self._clock)
             if not self._recalling:
                 assembler.recalled()
+        if _ALLOWANCES in state:
+            self._allowances.load_bytes(state[_ALLOWANCES])
+        self._allowances.share(partition.number, self._partitions)
 
     def take(self, entry: Entry) -> None:
         """Add one record, and evaluate what became ready by it.
@@ -127,6 +133,7 @@ class Worker:
         if self._recalling or (partitions == self._partitions and not self._guests):
             return False
         self._partitions, self._guests = partitions, False
+        self._allowances.share(self._partition.number, partitions)
         moved: dict[int, list[Moved]] = {}
         for trace in self.assembler.move_out(lambda trace_id: not self._lives_here(trace_id)):
             moved.setdefault(partition_of(trace.trace_id, partitions), []).append(trace)
@@ -162,6 +169,8 @@ class Worker:
             "partitions": self._partitions,
         }
         transaction.put(_POSITION, orjson.dumps(position))
+        if self._allowances:
+            transaction.put(_ALLOWANCES, self._allowances.to_bytes())
         transaction.offset(min(low, self._processed))
         return transaction
 
@@ -250,14 +259,15 @@ class Worker:
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
         items = [(item, self._names(item.scored)) for item in ready]
+        self._allowances.now_ns = self.assembler.clock.now_ns
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
-            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch), strict=True):
-                names = [one.scorer for one in decisions if one.score is not None and one.score.value is not None]
-                self.assembler.scored(item, item.scored | self._bits_of(names))
+            found = self._evaluator.evaluate(some, self.batch, self._allowances)
+            for (item, _), decisions in zip(some, found, strict=True):
+                self.assembler.scored(item, item.scored | self._bits_of(marks_of(decisions)))
 
     def _names(self, scored: int) -> Sequence[str]:
-        """The scorers that gave a score to an earlier revision."""
+        """The marks of earlier revisions."""
         return [name for name, bit in self._bits.items() if scored & bit] if scored else ()
 
     def _bits_of(self, names: Iterable[str]) -> int:
