@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from alerts.http import Address as HttpAddress
 from alerts.reference import between_marks
 from alerts.reference import in_document as with_metrics
+from collector.allowance import Limit
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import SubscriptionMetrics
@@ -30,7 +31,6 @@ from driftline.export.schemas import tables
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
-from scorers.runner import Limit
 
 HOW = "python -m driftline.reference"
 _ANY_PORT = "127.0.0.1:0"

@@ -80,6 +80,7 @@ class Scorer:
     target: Target = "trace"
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
+    salt: str | None = None
     limit: Frequency | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
@@ -109,7 +110,7 @@ class Scorer:
 
     @cached_property
     def evaluator_id(self) -> str:
-        """Changes with whatever can change a score: code, version, options, passing. Not with rate or limit."""
+        """Changes with whatever can change a score: code, version, options, passing. Not with rate, salt or limit."""
         parts = ("code", self.name, self.version, _source(self.function), _canonical(self.options), str(self.passing))
         return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -120,6 +121,7 @@ class Scorer:
         passing: str | None = None,
         options: dict[str, Any] | None = None,
         rate: float = 1.0,
+        salt: str | None = None,
         limit: Frequency | None = None,
         timeout_seconds: float | None = None,
     ) -> "Scorer":
@@ -134,6 +136,7 @@ class Scorer:
             passing=self.passing if passing is None else parse_passing(passing),
             options={**self.options, **checked_options(self.function, options or {})},
             rate=rate,
+            salt=salt,
             limit=limit,
             timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from scorers.allowance import mark
+from collector.allowance import mark
 from scorers.base import Evidence, Score
 
 DecisionKind: TypeAlias = Literal[
@@ -23,7 +23,7 @@ class Decision:
     `reason` is of a closed set, fit for a metric label: `ok`; `needs:<need>` or `nothing to score`; `rate`; `limit`; a
     failure reason. `detail` says more of a failure without content: the exception's type and where it was raised.
     `rule` is the configuration line that decided. `span_id` is the operation scored, None for the whole trace.
-    `step` is the rate of its scorer's limit (`scorers.allowance`) that it met; None without a limit.
+    `step` is the rate of its scorer's limit (`collector.allowance`) that it met; None without a limit.
     """
 
     scorer: str

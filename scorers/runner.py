@@ -9,19 +9,20 @@ import traceback
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from collector.allowance import Allowance, Limit, marked_step, rate_of_step
 from collector.core.clock import Clock, SystemClock
 from collector.core.component import load
 from collector.core.errors import UserError
-from collector.core.frequency import Frequency, parse_frequency
+from collector.core.frequency import Frequency
 from collector.core.model import Trace
 from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
-from collector.sample import Admission, Rate
-from scorers.allowance import Allowance, Allowances, marked_step, rate_of_step
+from collector.quota import Allowances
+from collector.sample import Admission, Rate, hashed_unit
 from scorers.base import Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
@@ -35,35 +36,14 @@ Item: TypeAlias = tuple[Trace, Admission, Collection[str]]
 """A trace to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
 
 
-def parse_limit(value: Any) -> Frequency:
-    """How often a scorer may run, over all workers.
-
-    >>> parse_limit("600 per hour")
-    Frequency(count=600.0, seconds=3600)
-
-    Raises:
-        ValueError: not a whole number of runs per period.
-    """
-    if isinstance(value, Frequency):
-        return value
-    limit = parse_frequency(value, "runs", ("minute", "hour", "day", "week", "month"), "600 per hour")
-    if not limit.count.is_integer():
-        raise ValueError(f"{value!r:.80} is not a whole number of runs; use a longer period")
-    return limit
-
-
-Limit = Annotated[Frequency, BeforeValidator(parse_limit, json_schema_input_type=str)]
-
-
 class ScorerConfig(Settings):
     """One entry of `scorers:`, a name or a mapping: `refusal`, or `{use: ./my_scorers.py:politeness, rate: 0.5}`."""
 
     use: str = Field(min_length=1, description="a built-in's name, MODULE:NAME, or ./FILE.py:NAME")
     name: str | None = Field(default=None, min_length=1, description="what to call it, where one scorer is used twice")
     rate: Rate = Field(default=1.0, description="share of the sampled traces that it scores; 0 means never")
-    limit: Limit | None = Field(
-        default=None, description="how often it may run at most, over all workers; null: always"
-    )
+    salt: str | None = Field(default=None, description="makes the choice by its `rate` apart from those of others")
+    limit: Limit | None = Field(default=None, description="how often it may run at most, over all workers")
     passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
     options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
     timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
@@ -96,6 +76,7 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
             passing=config.passing,
             options=config.options,
             rate=config.rate,
+            salt=config.salt,
             limit=config.limit,
             timeout_seconds=config.timeout,
         )
@@ -139,9 +120,9 @@ class Runner:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
         return self.evaluate_all([(trace, admission, ())])[0]
 
-    def allowances(self) -> Allowances:
-        """What a partition keeps of the limits of these scorers."""
-        return Allowances({one.name: one.limit for one in self.scorers if one.limit is not None})
+    def limits(self) -> dict[str, Frequency]:
+        """How often scorers may run, by their names."""
+        return {one.name: one.limit for one in self.scorers if one.limit is not None}
 
     def evaluate_all(self, items: Sequence["Item"], allowances: Allowances | None = None) -> list[list[Decision]]:
         """The same for several traces. A scorer goes through all of them before the next one begins: its code and its
@@ -156,7 +137,7 @@ class Runner:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             seconds: list[float] = []
             limit = None
-            if allowances is not None and (allowance := allowances.of(one.name)) is not None:
+            if allowances is not None and (allowance := allowances.of_scorer(one.name)) is not None:
                 limit = _Limit(allowance, allowances.now_ns, f"scorers[{at}].limit")
             for decisions, item in zip(found, items, strict=True):
                 self._decide(one, item, own_rule or item[1].rule, limit, seconds, decisions)
@@ -176,14 +157,15 @@ class Runner:
         """Add the decisions on one candidate to `decisions`, and how long the run took to `seconds`."""
         trace, admission, marks = item
         rate, step, scores = one.rate, None, _NO_SCORES
-        if not admission.includes(rate):
+        unit = None if one.salt is None else hashed_unit(bytes.fromhex(trace.trace_id), one.salt.encode())
+        if not admission.includes(rate, unit):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := missing_need(one.needs, trace)) is not None:
             kind, reason, detail = "filtered", f"needs:{missing}", ""
         else:
             refused = None
             if limit is not None:  # it counts for those alone that would be run without it
-                step, refused = limit.ask(one, admission, marks)
+                step, refused = limit.ask(one, admission, unit, marks)
                 rate, rule = (rate * rate_of_step(step), limit.rule) if step or refused else (rate, rule)
             if refused is not None:
                 kind, reason, detail = refused, "limit", ""
@@ -191,7 +173,7 @@ class Runner:
                 began = self._clock.monotonic()
                 (kind, reason, detail), scores = self._run(one, trace)
                 seconds.append(self._clock.monotonic() - began)
-        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(rate)
+        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(rate, unit)
         for score in scores or _NO_SCORE:
             span_id = None if score is None else score.span_id
             decisions.append(
@@ -240,7 +222,9 @@ class _Limit(NamedTuple):
     now_ns: int
     rule: str
 
-    def ask(self, one: Scorer, admission: Admission, marks: Collection[str]) -> tuple[int, DecisionKind | None]:
+    def ask(
+        self, one: Scorer, admission: Admission, unit: float | None, marks: Collection[str]
+    ) -> tuple[int, DecisionKind | None]:
         """The step of the rate for this candidate, and why it is not to be run, if it is not.
 
         A revision has the rate of the first evaluation, and so the same answer.
@@ -248,7 +232,7 @@ class _Limit(NamedTuple):
         step = marked_step(one.name, marks) if marks else None
         if step is None:
             step = self.allowance.step(self.now_ns)
-        if not admission.includes(one.rate * rate_of_step(step)):
+        if not admission.includes(one.rate * rate_of_step(step), unit):
             return step, "throttled"
         return step, None if self.allowance.spend(self.now_ns) else "over_budget"
 

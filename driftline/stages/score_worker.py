@@ -33,7 +33,7 @@ from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Evaluator
-from scorers.ledger import marks_of
+from driftline.pipeline import put_state
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -44,7 +44,6 @@ are about a trace, not part of it, and would revise it for ever."""
 
 _POSITION = "position"
 _MEMORY = "trace:"
-_ALLOWANCES = "allowances"
 _LONGEST_TICK = 19  # digits of a time that fits 64 bits
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
 
@@ -94,8 +93,7 @@ class Worker:
             assembler.restore(_memories(state.items()), self._clock)
             if not self._recalling:
                 assembler.recalled()
-        if _ALLOWANCES in state:
-            self._allowances.load_bytes(state[_ALLOWANCES])
+        self._allowances.load(state)
         self._allowances.share(partition.number, self._partitions)
 
     def take(self, entry: Entry) -> None:
@@ -169,8 +167,7 @@ class Worker:
             "partitions": self._partitions,
         }
         transaction.put(_POSITION, orjson.dumps(position))
-        if self._allowances:
-            transaction.put(_ALLOWANCES, self._allowances.to_bytes())
+        put_state(transaction, self._allowances.take_changes())
         transaction.offset(min(low, self._processed))
         return transaction
 
@@ -263,8 +260,8 @@ class Worker:
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
             found = self._evaluator.evaluate(some, self.batch, self._allowances)
-            for (item, _), decisions in zip(some, found, strict=True):
-                self.assembler.scored(item, item.scored | self._bits_of(marks_of(decisions)))
+            for (item, _), marks in zip(some, found, strict=True):
+                self.assembler.scored(item, item.scored | self._bits_of(marks))
 
     def _names(self, scored: int) -> Sequence[str]:
         """The marks of earlier revisions."""

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -64,6 +65,16 @@ class Cluster:
         """What was decided for this scorer, over all partitions."""
         sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
         return Counter(row[2] for sheet in sheets for row in sheet["rows"] if row[0] == scorer)
+
+    def scored(self, scorer: str) -> set[tuple[str, int]]:
+        """The traces, each with its revision, that this scorer gave a score."""
+        sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
+        return {
+            (sheet["trace_id"], sheet["revision"])
+            for sheet in sheets
+            for row in sheet["rows"]
+            if row[0] == scorer and row[2] == "scored"
+        }
 
     def first_points(self) -> Counter[tuple[str, str]]:
         """How often each score was sent to the watchers as one that corrects none."""
@@ -183,6 +194,7 @@ class Worker:
         numbers: Sequence[int],
         known: dict[str, int] | None = None,
         scorers: Sequence[Any] = DEFAULT_SCORERS,
+        sample: Mapping[str, Any] = MappingProxyType({}),
         **assemble: Any,
     ) -> None:
         document = {
@@ -191,6 +203,7 @@ class Worker:
             "assemble": {"quiet": "1s", "lateness": "0s", "revision_window": "1h", **assemble},
             "alerts": {"log": False},
             "scorers": scorers,
+            "sample": dict(sample),
         }
         config = Config.model_validate(document)
         self.engine = _Engine(cluster, numbers, known or {})

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.allowance import Allowance, mark, marked_step, parse_limit, rate_of_step
 from collector.core.frequency import Frequency
 from collector.core.model import Trace
 from collector.core.telemetry import Telemetry
+from collector.quota import Allowances
 from collector.sample import Admission
-from scorers.allowance import Allowance, Allowances, mark, marked_step, rate_of_step
 from scorers.base import scorer
 from scorers.ledger import Decision, marks_of
-from scorers.runner import Runner, parse_limit
+from scorers.runner import Runner
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -130,28 +131,32 @@ def test_a_mean_weighed_by_the_rates_in_force_is_unbiased_where_the_plain_one_is
     assert abs(sum(plain) / len(plain) - sum(truths) / len(truths)) > 0.03
 
 
+def kept_of(allowances: Allowances) -> dict[str, bytes]:
+    return {key: value for key, value in allowances.take_changes().items() if value is not None}
+
+
 def test_what_was_kept_goes_on_as_if_nothing_had_happened() -> None:
     chance = random.Random(5)
     times = list(poisson(chance, 5, 600))
-    whole, first = Allowances({"one": Frequency(60, 3600)}), Allowances({"one": Frequency(60, 3600)})
+    whole, first = (Allowances({"one": Frequency(60, 3600)}) for _ in range(2))
     steps = []
     for number, at in enumerate(times):
         if number % 100 == 50:
-            kept, first = first.to_bytes(), Allowances({"one": Frequency(60, 3600)})
-            first.load_bytes(kept)
-        pair = [one for each in (whole, first) if (one := each.of("one")) is not None]
+            kept, first = kept_of(first), Allowances({"one": Frequency(60, 3600)})
+            first.load(kept)
+        pair = [one for each in (whole, first) if (one := each.of_scorer("one")) is not None]
         steps.append([(one.step(at), one.spend(at, 0.1)) for one in pair])
     assert all(a == b for a, b in steps)
 
 
 def test_another_limit_begins_anew() -> None:
     old, new = Allowances({"one": Frequency(1, 3600)}), Allowances({"one": Frequency(2, 3600), "two": Frequency(1, 60)})
-    one = old.of("one")
+    one = old.of_scorer("one")
     assert one is not None
     one.step(START)
     assert one.spend(START) and not one.spend(START)
-    new.load_bytes(old.to_bytes())
-    one = new.of("one")
+    new.load(kept_of(old))
+    one = new.of_scorer("one")
     assert one is not None
     assert one.spend(START) and one.spend(START)
 
@@ -165,7 +170,7 @@ def test_the_step_of_a_scorer_is_found_among_marks_whatever_its_name_is() -> Non
     "value", ["", "600", "0 per hour", "0.5 per hour", "600 per second", "1 per year", 5, ["1 per hour"]]
 )
 def test_what_is_no_limit_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"is not a (whole )?number of runs"):
+    with pytest.raises(ValueError, match=r"is not a (whole )?number of evaluations"):
         parse_limit(value)
 
 
@@ -175,7 +180,7 @@ class Limited:
     def __init__(self) -> None:
         one = scorer(name="one", needs=("answer",))(lambda trace: 0.5)
         self.runner = Runner([one.configured(limit=parse_limit("2 per hour"))], Telemetry())
-        self.allowances = self.runner.allowances()
+        self.allowances = Allowances(self.runner.limits())
 
     def decide(self, at: int, unit: float = 0.0, answer: str | None = "Fine.", marks: tuple[str, ...] = ()) -> Decision:
         self.allowances.now_ns = at

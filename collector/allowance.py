@@ -1,4 +1,4 @@
-"""How often a scorer may run: a budget for each period, spent evenly, and never more than it.
+"""How often something may be done: a budget for each period, spent evenly, and never more than it.
 
 A budget is not spent until it is gone and then refused to whoever comes later in the day: that would be no sample of
 the day. Instead, the share of the candidates that are scored goes down to what the rest of the budget can bear until
@@ -17,11 +17,12 @@ need no word between them.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Annotated, Any
 
-import orjson
+from pydantic import BeforeValidator
 
-from collector.core.frequency import Frequency
+from collector.core.frequency import Frequency, parse_frequency
 
 _SECOND = 10**9
 _RUNS_AT_PACE = 20  # candidates are counted over the time for which the budget has so many runs, or one period
@@ -30,6 +31,26 @@ _LAST_STRETCH = 1 / 100  # of the period: what is left then may be spent as it c
 _STEPS_PER_HALVING = 8
 _MOST_STEPS = 255
 _MARK = "\0"  # is in no name
+
+
+def parse_limit(value: Any) -> Frequency:
+    """A budget of evaluations, over all workers.
+
+    >>> parse_limit("600 per hour")
+    Frequency(count=600.0, seconds=3600)
+
+    Raises:
+        ValueError: not a whole number of evaluations per period.
+    """
+    if isinstance(value, Frequency):
+        return value
+    limit = parse_frequency(value, "evaluations", ("minute", "hour", "day", "week", "month"), "600 per hour")
+    if not limit.count.is_integer():
+        raise ValueError(f"{value!r:.80} is not a whole number of evaluations; use a longer period")
+    return limit
+
+
+Limit = Annotated[Frequency, BeforeValidator(parse_limit, json_schema_input_type=str)]
 
 
 def rate_of_step(step: int) -> float:
@@ -42,7 +63,7 @@ def rate_of_step(step: int) -> float:
 
 
 class Allowance:
-    """One scorer's budget in one partition.
+    """One budget in one partition.
 
     Args:
         limit: how much may be spent in each period, over all partitions.
@@ -98,6 +119,10 @@ class Allowance:
         turn = (self._number + self._now_ns // self._period_ns) % n
         return float((turn + 1) * whole // n - turn * whole // n)
 
+    def forgettable(self, now_ns: int) -> bool:
+        """Whether nothing of it matters any more at this event time: a period has begun since it was last asked."""
+        return now_ns // self._period_ns > self._now_ns // self._period_ns
+
     def to_json(self) -> list[float]:
         limit = self._limit
         return [self._now_ns, self._elapsed_ns, self._recent, self._spent, limit.count, limit.seconds]
@@ -132,41 +157,12 @@ class Allowance:
         self._now_ns = now_ns
 
 
-class Allowances:
-    """Those of one partition, by the name of the scorer. Changes with each evaluation; kept with the offset."""
-
-    def __init__(self, limits: Mapping[str, Frequency]) -> None:
-        self._by_scorer = {name: Allowance(limit) for name, limit in limits.items()}
-        self.now_ns = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._by_scorer)
-
-    def of(self, scorer: str) -> Allowance | None:
-        """None if it has no limit."""
-        return self._by_scorer.get(scorer)
-
-    def share(self, number: int, partitions: int) -> None:
-        """As `Allowance.share`."""
-        for allowance in self._by_scorer.values():
-            allowance.share(number, partitions)
-
-    def to_bytes(self) -> bytes:
-        return orjson.dumps({name: allowance.to_json() for name, allowance in self._by_scorer.items()})
-
-    def load_bytes(self, raw: bytes) -> None:
-        """Take over what `to_bytes` gave."""
-        for name, state in orjson.loads(raw).items():
-            if (allowance := self._by_scorer.get(name)) is not None:
-                allowance.load_json(state)
+def mark(name: str, step: int) -> str:
+    """What is remembered of a trace that met the limit of this name, so that a revision of it is decided alike."""
+    return f"{name}{_MARK}{step}"
 
 
-def mark(scorer: str, step: int) -> str:
-    """What is remembered of a trace whose candidate met a limit, so that a revision of it is decided alike."""
-    return f"{scorer}{_MARK}{step}"
-
-
-def marked_step(scorer: str, marks: Iterable[str]) -> int | None:
-    """The step that `mark` was given for this scorer, None if it never met its limit."""
-    head = f"{scorer}{_MARK}"
+def marked_step(name: str, marks: Iterable[str]) -> int | None:
+    """The step that `mark` was given for this name, None if the trace never met that limit."""
+    head = f"{name}{_MARK}"
     return next((int(found.removeprefix(head)) for found in marks if found.startswith(head)), None)
