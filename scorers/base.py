@@ -14,7 +14,6 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 import orjson
@@ -22,6 +21,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from collector.core.frequency import Frequency
 from collector.core.model import Trace
+from scorers.code import code_hash
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
 
@@ -78,6 +78,7 @@ class Scorer:
     unit: str = "ratio"
     version: str = "1"
     target: Target = "trace"
+    files: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     salt: str | None = None
@@ -111,7 +112,14 @@ class Scorer:
     @cached_property
     def evaluator_id(self) -> str:
         """Changes with whatever can change a score: code, version, options, passing. Not with rate, salt or limit."""
-        parts = ("code", self.name, self.version, _source(self.function), _canonical(self.options), str(self.passing))
+        parts = (
+            "code",
+            self.name,
+            self.version,
+            code_hash(self.function, self.files),
+            _canonical(self.options),
+            str(self.passing),
+        )
         return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def configured(
@@ -153,6 +161,7 @@ def scorer(
     unit: str = "ratio",
     version: str = "1",
     target: Target = "trace",
+    files: Sequence[str] = (),
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
@@ -166,6 +175,7 @@ def scorer(
         unit: of the value, such as `ratio` or `seconds`.
         version: change it when the meaning of scores changes.
         target: what a score is about.
+        files: data that scores depend on, such as a model's weights: names in the folder of the function's file.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
@@ -175,7 +185,8 @@ def scorer(
     low, high = range
 
     def declare(function: Function) -> Scorer:
-        return Scorer(name, function, wanted, (float(low), float(high)), verdict, better, tier, unit, version, target)
+        bounds = (float(low), float(high))
+        return Scorer(name, function, wanted, bounds, verdict, better, tier, unit, version, target, tuple(files))
 
     return declare
 
@@ -210,15 +221,6 @@ def checked_options(function: Function, given: dict[str, Any]) -> dict[str, Any]
         first = error.errors()[0]
         raise ValueError(f"options.{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
     return {name: getattr(model, name) for name in given}
-
-
-def _source(function: Function) -> str:
-    """The source of the function's whole file, so that a change in what it calls there counts too."""
-    try:
-        return Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
-    except (OSError, TypeError, UnicodeDecodeError):
-        code = getattr(function, "__code__", None)
-        return repr((code.co_code, code.co_consts)) if code else getattr(function, "__qualname__", "")
 
 
 def _canonical(options: dict[str, Any]) -> str:

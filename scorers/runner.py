@@ -71,7 +71,7 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
     if config.timeout is not None and config.timeout <= 0:
         raise UserError(f"timeout: {config.use!r} needs more than 0 seconds")
     try:
-        return found.configured(
+        configured = found.configured(
             name=config.name,
             passing=config.passing,
             options=config.options,
@@ -80,8 +80,12 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
             limit=config.limit,
             timeout_seconds=config.timeout,
         )
+        _ = configured.evaluator_id  # reads the data it depends on
     except ValueError as error:
         raise UserError(f"{config.use!r}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{config.use!r}: {error.filename} cannot be read: {error.strerror}") from None
+    return configured
 
 
 def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> list[Scorer]:
@@ -111,7 +115,7 @@ class Runner:
 
     def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
         self.scorers = tuple(scorers)
-        self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
+        self._results = Results(telemetry, self.scorers)
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
         self._calls = {one.name: self._call(one) for one in self.scorers}
