@@ -21,6 +21,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from collector.core.frequency import Frequency
 from collector.core.model import Trace
+from scorers.calibrate import Calibration
 from scorers.code import code_hash
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
@@ -83,6 +84,7 @@ class Scorer:
     rate: float = 1.0
     salt: str | None = None
     limit: Frequency | None = None
+    calibration: Calibration | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
@@ -110,17 +112,25 @@ class Scorer:
         return self.function.__module__.startswith("scorers.builtin.")
 
     @cached_property
+    def code_id(self) -> str:
+        """Changes with whatever can change the value that the function gives: code, data, version, options."""
+        return _hash(self.version, code_hash(self.function, self.files), _canonical(self.options))
+
+    @cached_property
     def evaluator_id(self) -> str:
-        """Changes with whatever can change a score: code, version, options, passing. Not with rate, salt or limit."""
-        parts = (
-            "code",
-            self.name,
-            self.version,
-            code_hash(self.function, self.files),
-            _canonical(self.options),
-            str(self.passing),
-        )
-        return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        """Changes with whatever can change a score: also name, calibration, passing. Not with rate, salt or limit."""
+        calibration = self.calibration.model_dump_json() if self.calibration is not None else ""
+        return _hash("code", self.name, self.code_id, calibration, str(self.passing))
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """Lowest and highest value of its scores; `range` is what its function may give."""
+        return self.range if self.calibration is None else (0.0, 1.0)
+
+    @property
+    def score_unit(self) -> str:
+        """Of its scores."""
+        return self.unit if self.calibration is None else "ratio"
 
     def configured(
         self,
@@ -131,14 +141,18 @@ class Scorer:
         rate: float = 1.0,
         salt: str | None = None,
         limit: Frequency | None = None,
+        calibration: Calibration | None = None,
         timeout_seconds: float | None = None,
     ) -> "Scorer":
         """This scorer as a configuration wants it.
 
         Raises:
-            ValueError: the passing expression or an option is wrong; the message names it.
+            ValueError: the passing expression or an option is wrong, or the calibration is of another scorer; the
+                message names it.
         """
-        return replace(
+        if passing is None and calibration is not None:
+            passing = calibration.passing
+        configured = replace(
             self,
             name=self.name if name is None else name,
             passing=self.passing if passing is None else parse_passing(passing),
@@ -146,8 +160,13 @@ class Scorer:
             rate=rate,
             salt=salt,
             limit=limit,
+            calibration=calibration,
             timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )
+        if calibration is not None and calibration.code_id != configured.code_id:
+            found = f"fitted to {calibration.scorer!r} of code {calibration.code_id}, and this is {configured.code_id}"
+            raise ValueError(f"calibration: it was {found}; calibrate again with `driftline score --calibrate`")
+        return configured
 
 
 def scorer(
@@ -221,6 +240,10 @@ def checked_options(function: Function, given: dict[str, Any]) -> dict[str, Any]
         first = error.errors()[0]
         raise ValueError(f"options.{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
     return {name: getattr(model, name) for name in given}
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _canonical(options: dict[str, Any]) -> str:

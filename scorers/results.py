@@ -20,7 +20,9 @@ class Results:
     """
 
     def __init__(self, telemetry: Telemetry, scorers: Sequence[Scorer]) -> None:
-        self._ratios = frozenset(one.name for one in scorers if one.unit == "ratio")  # others are seconds or counts
+        self._ratios = frozenset(
+            one.name for one in scorers if one.score_unit == "ratio"
+        )  # others are seconds or counts
         info = telemetry.gauge(
             "driftline_scorer_info", "1 for each scorer as it is now.", ("scorer", "evaluator_id", "tier")
         )

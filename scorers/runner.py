@@ -24,6 +24,7 @@ from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
 from collector.sample import Admission, Rate, hashed_unit
 from scorers.base import Score, Scorer
+from scorers.calibrate import Calibration, load_calibration
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
 from scorers.needs import missing_need
@@ -44,6 +45,7 @@ class ScorerConfig(Settings):
     rate: Rate = Field(default=1.0, description="share of the sampled traces that it scores; 0 means never")
     salt: str | None = Field(default=None, description="makes the choice by its `rate` apart from those of others")
     limit: Limit | None = Field(default=None, description="how often it may run at most, over all workers")
+    calibration: Path | None = Field(default=None, description="a file of `driftline score --calibrate`")
     passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
     options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
     timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
@@ -78,6 +80,7 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
             rate=config.rate,
             salt=config.salt,
             limit=config.limit,
+            calibration=_calibration(config, base),
             timeout_seconds=config.timeout,
         )
         _ = configured.evaluator_id  # reads the data it depends on
@@ -86,6 +89,11 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
     except OSError as error:
         raise UserError(f"{config.use!r}: {error.filename} cannot be read: {error.strerror}") from None
     return configured
+
+
+def _calibration(config: ScorerConfig, base: Path | None) -> Calibration | None:
+    """Raises UserError."""
+    return None if config.calibration is None else load_calibration((base or Path.cwd()) / config.calibration)
 
 
 def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> list[Scorer]:
