@@ -1,4 +1,4 @@
-"""Calibration: right where the truth is known, honest about rows left out of the fit, refused where it means nothing."""
+"""Calibration: right where the truth is known, honest about held-out rows, refused where it means nothing."""
 
 import math
 import random
