@@ -33,6 +33,7 @@ from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Evaluator
+from driftline.pipeline import put_state
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -89,6 +90,7 @@ class Worker:
             self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
             self._clock = position["clock"]
             assembler.restore(_memories(state.items()), self._clock)
+            assembler.let_go.restore(state.items())
             if not self._recalling:
                 assembler.recalled()
 
@@ -155,6 +157,7 @@ class Worker:
                 transaction.delete(_MEMORY + trace_id.hex())
             else:
                 transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
+        put_state(transaction, self.assembler.let_go.take_state())
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
