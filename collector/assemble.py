@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from google.protobuf.message import DecodeError
 from pydantic import Field
 
 from collector.core.event_clock import EventClock
@@ -25,8 +24,7 @@ from collector.core.model import LogSlice, SpanSlice
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
 from collector.let_go import LetGo
-from collector.waiting import Held, Memory, Moved, Ready
-from collector.wire.schema import SpanHead
+from collector.waiting import Held, Memory, Moved, Ready, says_more, unfinished
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
 _MOST_DOUBLINGS = 32  # of the wait before a revision; more makes no difference to any `max_age`
@@ -121,7 +119,7 @@ class Assembler:
             held.spans[item.span_id] = item
             held.first_start_ns = min(held.first_start_ns, item.start_ns)
             held.last_end_ns = max(held.last_end_ns, item.end_ns)
-            held.has_root = held.has_root or (not item.parent_id and not _unfinished(item))
+            held.has_root = held.has_root or (not item.parent_id and not unfinished(item))
             self._grown(
                 held, offset, len(item.raw) + _SLICE_OVERHEAD_BYTES if known is None else len(item.raw) - len(known.raw)
             )
@@ -290,9 +288,9 @@ class Assembler:
         if item.raw == known.raw:
             self._duplicates.add(1, "same")
             return False
-        says_more = (item.end_ns, len(item.raw), item.raw) > (known.end_ns, len(known.raw), known.raw)
-        self._duplicates.add(1, "replaced" if says_more else "left_out")
-        return says_more
+        replaces = says_more(item, known)
+        self._duplicates.add(1, "replaced" if replaces else "left_out")
+        return replaces
 
     def _grown(self, held: Held, offset: int, by_bytes: int) -> None:
         held.size_bytes += by_bytes
@@ -385,13 +383,3 @@ class Assembler:
                 self.let_go.add(trace_id)
             else:
                 heappush(self._forgotten, (memory.last_offset, trace_id))
-
-
-def _unfinished(item: SpanSlice) -> bool:
-    """Whether a span was sent before it ended. (One that ends when it starts is as good as any.)"""
-    if item.end_ns > item.start_ns:
-        return False
-    try:
-        return not SpanHead.FromString(item.raw).end_ns
-    except DecodeError:
-        return False

@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 
 from collector.core.model import Slices, Trace
+from collector.links import linked_traces
 from collector.sample import Admission
 from scorers.ledger import Decision, decision_to_row, row_to_json
 
 Sheet = dict[str, Any]
+_MOST_LINKED = 50  # traces that a sheet names as continued; a batch may have thousands
 
 
 def sheet(
@@ -21,6 +23,7 @@ def sheet(
 ) -> bytes:
     """The record of one evaluation. Holds no prompts, contexts or answers."""
     probability, rule = admission.probability(), admission.rule
+    linked = {"links": linked_traces(trace.links)[:_MOST_LINKED]} if trace.links else {}
     return orjson.dumps(
         {
             "trace_id": trace.trace_id,
@@ -45,6 +48,7 @@ def sheet(
             "rate": admission.rate,
             "rate_rule": rule,
             "upstream": admission.upstream,
+            **linked,
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )

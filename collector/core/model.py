@@ -211,6 +211,15 @@ class AgentStep(Operation):
 
 
 @dataclass(slots=True)
+class Link:
+    """What a trace says it follows: a queue's consumer its message, a batch its items, a later run the run before."""
+
+    trace_id: str
+    span_id: str
+    from_span_id: str  # the span of this trace that says so
+
+
+@dataclass(slots=True)
 class Trace:
     """What scorers see: one request of the application, understood.
 
@@ -238,6 +247,7 @@ class Trace:
     answer: str | None = None
     contexts: list[str] = field(default_factory=list)
     reference: str | None = None  # a known right answer; only in data sets
+    links: list[Link] = field(default_factory=list)  # to other traces
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None

@@ -35,13 +35,16 @@ def command(
         if trace_id is None:
             print_funnel(view, as_json)
             return
-        found = view.sheet(checked_trace_id(trace_id))
+        trace_id = checked_trace_id(trace_id)
+        found = view.sheet(trace_id)
+        continued_by = view.continued_by(trace_id) if found is not None else []
     except sqlite3.Error as error:
         raise StoreError(f"the view {view.path} cannot be read: {error}") from None
     if found is None:
         ctx.exit(explain_absence(config, trace_id, as_json))
     if scorer is not None:
         found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
+    found["continued_by"] = continued_by
     click.echo(orjson.dumps(found) if as_json else "\n".join(story(found)))
 
 
@@ -67,6 +70,8 @@ def story(sheet: Sheet) -> list[str]:
         lines.append(f"  revised {sheet['revision']} times by late spans; these are the current decisions")
     if sheet["incomplete"]:
         lines.append("  incomplete: its root did not come in time")
+    lines += [f"  continues trace {linked}" for linked in sheet.get("links", ())]
+    lines += [f"  continued by trace {linked}" for linked in sheet.get("continued_by", ())]
     chance = sheet["rate"] * sheet["upstream"]
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")

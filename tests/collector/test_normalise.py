@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.core.model import LogEvent, Span, SpanEvent, Trace
+from collector.core.model import Link, LogEvent, Span, SpanEvent, Trace
 from collector.normalise import normalise
 from collector.wire.decode import decode_log, decode_span
 from driftline.commands.inspect import Recording, as_line
@@ -180,6 +180,23 @@ def test_ten_times_the_spans_are_ten_times_the_work_also_where_each_is_in_the_on
     few, many = spans(40), spans(400)
     normalise("t", few)  # what is done once only
     assert _lines_run(lambda: normalise("t", many)) < 11.5 * _lines_run(lambda: normalise("t", few))
+
+
+def test_links_to_other_traces_are_kept_once_and_those_within_it_or_without_valid_ids_are_not() -> None:
+    first, second = span("a" * 16), span("b" * 16, start=1)
+    first.links = [("1" * 32, "2" * 16), ("t", "2" * 16), ("", ""), ("0" * 32, "2" * 16), ("1" * 32, "0" * 16)]
+    second.links = [("1" * 32, "2" * 16), ("1" * 32, "3" * 16), ("4" * 32, "2" * 16), ("x", "y")]
+    assert normalise("t", [second, first]).links == [
+        Link("1" * 32, "2" * 16, "a" * 16),
+        Link("1" * 32, "3" * 16, "b" * 16),
+        Link("4" * 32, "2" * 16, "b" * 16),
+    ]
+
+
+def test_of_a_million_links_the_first_thousand_are_kept() -> None:
+    one = span("a" * 16)
+    one.links = [(f"{number:032x}", f"{number:016x}") for number in range(1, 20_000)]
+    assert len(normalise("t", [one]).links) == 1_000
 
 
 def test_a_trace_of_no_spans_is_empty() -> None:
