@@ -42,7 +42,12 @@ class AssembleConfig(Settings):
     revision_window: Duration = Field(
         3600.0, description="how long after evaluation a late span still corrects a trace"
     )
-    session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
+    session_idle: Duration = Field(1800.0, gt=0, description="a session is over after this long without a trace")
+    session_max_age: Duration = Field(
+        86400.0, gt=0, description="a session that goes on this long is scored as it is, incomplete; another begins"
+    )
+    session_max_turns: int = Field(100, ge=2, le=200, description="the same for a session of so many traces")
+    max_sessions: Size = Field(64 * 2**20, gt=0, description="memory for the turns of sessions that wait")
     max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
     max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
     max_let_go: int = Field(
@@ -157,7 +162,7 @@ class Assembler:
                 continue
             held.scheduled_ns = None
             now_due = self._due_ns(held)
-            if now_due > watermark:
+            if now_due > due:  # in its turn then, also if that is now: a restart may find it with another entry
                 self._schedule(held, now_due)
             elif held.fresh:
                 yield self._close(held, incomplete=not held.has_root)

@@ -89,11 +89,25 @@ class Sampler:
             slices: its slice attributes, for keep rules that name one.
             trace_state: the W3C tracestate of its root, where OpenTelemetry's samplers leave their threshold.
         """
+        return self._admission(trace_id, failed, slices, upstream_probability(trace_state))
+
+    def admit_session(self, key: bytes, failed: bool, slices: Slices, upstream: float) -> Admission:
+        """The admission of a session: by its own id, so that its scorers see all of its traces or none.
+
+        Args:
+            key: 16 bytes, what the session is told by.
+            failed: whether any trace of it failed.
+            slices: of its last trace.
+            upstream: probability that the sampler of the application kept its traces.
+        """
+        return self._admission(key, failed, slices, upstream)
+
+    def _admission(self, identity: bytes, failed: bool, slices: Slices, upstream: float) -> Admission:
         rate, rule = self._config.rate, "sample.rate"
         for number, keep in enumerate(self._config.keep):
             if keep.rate > rate and _matches(keep.when, failed, slices):
                 rate, rule = keep.rate, f"sample.keep[{number}]"
-        return Admission(self.unit(trace_id), rate, upstream_probability(trace_state), rule)
+        return Admission(self.unit(identity), rate, upstream, rule)
 
 
 def upstream_probability(trace_state: str) -> float:

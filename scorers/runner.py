@@ -16,14 +16,14 @@ from pydantic import Field, model_validator
 from collector.core.clock import Clock, SystemClock
 from collector.core.component import load
 from collector.core.errors import UserError
-from collector.core.model import Trace
+from collector.core.model import Session, Trace
 from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission, Rate
 from scorers.base import Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
-from scorers.needs import missing_need
+from scorers.needs import missing_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
 from scorers.results import Results, Tally
 
@@ -101,10 +101,22 @@ class Runner:
 
     def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
         self.scorers = tuple(scorers)
+        placed = list(enumerate(self.scorers))  # with their places in the configuration
+        self._of_traces = [(at, one) for at, one in placed if one.target != "session"]
+        self._of_sessions = [(at, one) for at, one in placed if one.target == "session"]
         self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
         self._calls = {one.name: self._call(one) for one in self.scorers}
+
+    @property
+    def gathers_sessions(self) -> bool:
+        """Whether a scorer asks for sessions."""
+        return bool(self._of_sessions)
+
+    def wants(self, admission: Admission) -> bool:
+        """Whether a trace of this admission is to be scored at all."""
+        return any(admission.includes(one.rate) for _, one in self._of_traces)
 
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
@@ -114,19 +126,32 @@ class Runner:
         """The same for several traces. A scorer goes through all of them before the next one begins: its code and its
         tables are then still in the processor's cache, which saves about a tenth of the time."""
         found: list[list[Decision]] = [[] for _ in traces]
-        for at, one in enumerate(self.scorers):
+        for at, one in self._of_traces:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             seconds: list[float] = []
             for decisions, (trace, admission) in zip(found, traces, strict=True):
                 self._decide(one, trace, admission, own_rule or admission.rule, seconds, decisions)
-            isolated = self._isolated.get(one.name)
-            self._results.ran(one.name, seconds, isolated is not None and isolated.suspended)
+            self._ran(one, seconds)
         return found
+
+    def evaluate_session(self, session: Session, admission: Admission) -> list[Decision]:
+        """What becomes of each scorer of sessions for this one."""
+        decisions: list[Decision] = []
+        for at, one in self._of_sessions:
+            seconds: list[float] = []
+            rule = admission.rule if one.rate == 1 else f"scorers[{at}].rate"
+            self._decide(one, session, admission, rule, seconds, decisions)
+            self._ran(one, seconds)
+        return decisions
+
+    def _ran(self, one: Scorer, seconds: Sequence[float]) -> None:
+        isolated = self._isolated.get(one.name)
+        self._results.ran(one.name, seconds, isolated is not None and isolated.suspended)
 
     def _decide(
         self,
         one: Scorer,
-        trace: Trace,
+        subject: Trace | Session,
         admission: Admission,
         rule: str,
         seconds: list[float],
@@ -136,11 +161,11 @@ class Runner:
         scores: Sequence[Score | None] = ()
         if not admission.includes(one.rate):
             kind, reason, detail = _NOT_SAMPLED
-        elif (missing := missing_need(one.needs, trace)) is not None:
+        elif (missing := _missing(one.needs, subject)) is not None:
             kind, reason, detail = "filtered", f"needs:{missing}", ""
         else:
             began = self._clock.monotonic()
-            (kind, reason, detail), scores = self._run(one, trace)
+            (kind, reason, detail), scores = self._run(one, subject)
             seconds.append(self._clock.monotonic() - began)
         name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(one.rate)
         for score in scores or _NO_SCORE:
@@ -160,15 +185,15 @@ class Runner:
         for isolated in self._isolated.values():
             isolated.close()
 
-    def _call(self, one: Scorer) -> Callable[[Trace], object]:
-        """What runs a scorer on a trace."""
+    def _call(self, one: Scorer) -> Callable[[Trace | Session], object]:
+        """What runs a scorer on a trace, or on a session."""
         call = partial(one.function, **one.options) if one.options else one.function
         isolated = self._isolated.get(one.name)
         return call if isolated is None else lambda trace: isolated.call(lambda: call(trace))
 
-    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score]]:
+    def _run(self, one: Scorer, subject: Trace | Session) -> tuple["_Verdict", Sequence[Score]]:
         try:
-            scores = scores_of(one, self._calls[one.name](trace))
+            scores = scores_of(one, self._calls[one.name](subject))
         except BadOutcome as error:
             return ("failed", error.reason, str(error)), ()
         except TimedOut:
@@ -187,6 +212,10 @@ _SCORED: _Verdict = ("scored", "ok", "")
 _NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
 _NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
 _NO_SCORE = (None,)
+
+
+def _missing(needs: Sequence[str], subject: Trace | Session) -> str | None:
+    return missing_need(needs, subject) if isinstance(subject, Trace) else missing_session_need(needs, subject)
 
 
 def _where(error: BaseException) -> str:
