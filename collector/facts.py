@@ -58,6 +58,7 @@ _FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _REDACTED = "[Scrubbed due to"
 _RANKS = {key: (name, rank) for name, keys in _FACTS for rank, key in enumerate(keys)}
 _KEYS = frozenset(_RANKS)
+_SESSION_KEYS = frozenset(_SESSION)
 
 
 def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
@@ -75,3 +76,8 @@ def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
                     best[name] = rank, value
     for name, (_, value) in best.items():
         setattr(trace, name, value)
+
+
+def has_session(told: Iterable[Span | LogEvent]) -> bool:
+    """Whether any of them names a session."""
+    return any(not _SESSION_KEYS.isdisjoint(one.attributes) for one in told)

@@ -27,10 +27,11 @@ def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
 
 def _main(seen: Sequence[Seen]) -> list[LLMCall]:
     """The model calls of the application's own line, not those that a tool makes for itself."""
+    in_tools: dict[int, bool] = {}
     return [
         call
         for one in seen
-        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool")
+        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool", in_tools)
     ]
 
 

@@ -118,7 +118,8 @@ def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
             one.dropped = True
         above = _alive_above(one)
         if above is not None and above.kind == kind:
-            inner.setdefault(id(above), []).extend(below if len(below) > 1 else [stays])
+            # Of several only that they are: passed up whole, they would be copied at each level of a deep trace.
+            inner.setdefault(id(above), []).extend(below[:2] if len(below) > 1 else [stays])
 
 
 def _alive_above(one: Seen) -> Seen | None:

@@ -10,10 +10,12 @@ from collector.core.engine import Record
 from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
 from collector.core.telemetry import Telemetry
+from collector.facts import has_session
 from collector.normalise import normalise
 from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
+from collector.turns import encode_turn, told_by
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -36,12 +38,13 @@ class Batch:
     def __init__(self, results: Tally) -> None:
         self.sheets: list[Record] = []
         self.points: list[Record] = []
+        self.turns: list[tuple[bytes, bytes]] = []  # the key of a session, and a turn of it
         self.results = results
         self.outcomes: Counter[tuple[str, ...]] = Counter()
         self.events: list[tuple[Trace, Sequence[Decision], int]] = []
 
     def __len__(self) -> int:
-        return len(self.sheets)
+        return max(len(self.sheets), len(self.turns))
 
 
 class Evaluator:
@@ -68,6 +71,11 @@ class Evaluator:
             "driftline_normalise_failures", "Traces that could not be understood at all."
         )
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
+
+    @property
+    def gathers_sessions(self) -> bool:
+        """Whether every trace is to be read, whatever its sampling: it may be a part of a session that is scored."""
+        return self._runner.gathers_sessions
 
     def batch(self) -> Batch:
         """An empty one."""
@@ -109,7 +117,13 @@ class Evaluator:
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
         """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
         admission = self._admission(ready, {})
-        return admission, self._decode(ready) if self._sampler.needs_slices or self._wanted(admission) else None
+        if self._sampler.needs_slices or self._runner.wants(admission):
+            return admission, self._decode(ready)
+        if not self.gathers_sessions:
+            return admission, None
+        # Whether its session is wanted is not known before it is decoded, nor that it has one.
+        decoded = self._decode(ready)
+        return admission, decoded if has_session([*decoded[0], *decoded[1]]) else None
 
     def _admit(
         self,
@@ -142,11 +156,6 @@ class Evaluator:
         self._runner.record(batch.results)
         self._outcomes.add_all(batch.outcomes)
 
-    def _wanted(self, admission: Admission) -> bool:
-        return any(
-            admission.includes(1.0 if scorer.salt is not None else scorer.rate) for scorer in self._runner.scorers
-        )
-
     def _put(
         self,
         batch: Batch,
@@ -155,11 +164,18 @@ class Evaluator:
         slices: Slices,
         admission: Admission,
         decisions: Sequence[Decision],
-        told: Container[str],
+        before: Container[str],
     ) -> None:
+        if self.gathers_sessions:
+            told = told_by(trace, ready.revision, admission.upstream, slices)
+            if told is not None and not self._sampler.never(told.key):
+                batch.turns.append((told.key, encode_turn(told)))
+            if self._sampler.never(ready.trace_id):
+                return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        batch.points += self._route.records(_points(trace, ready, decisions, slices, told))
+        found = points(trace.trace_id, ready.event_ns, decisions, slices, before)
+        batch.points += self._route.records(found)
         if self._events is not None:
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
@@ -217,16 +233,21 @@ def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:
     return "incomplete" if trace.incomplete else "evaluated"
 
 
-def _points(
-    trace: Trace, ready: Ready, decisions: Sequence[Decision], slices: Slices, told: Container[str]
+def points(
+    identity: str, event_ns: int, decisions: Sequence[Decision], slices: Slices, told: Container[str]
 ) -> list[Point]:
+    """What watchers are told of the scores of a trace or a session, by its id.
+
+    Args:
+        told: the scorers that gave a score to an earlier revision.
+    """
     shared = dict(slices)
     return [
         Point(
             decision.scorer,
-            trace.trace_id,
+            identity,
             decision.span_id or "",
-            ready.event_ns,
+            event_ns,
             score.value,
             score.passed,
             decision.probability,

@@ -7,6 +7,7 @@ from collector.core.errors import Rejected
 from collector.core.model import LogEvent, LogSlice, SpanSlice, Trace
 from collector.merge import merge_repeats
 from collector.normalise import normalise
+from collector.waiting import says_more
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
 from collector.wire.split import split_logs, split_traces
@@ -67,7 +68,12 @@ class Recording:
     def trace(self, trace_id: bytes) -> Trace:
         """One of them, as it is by itself. What was recorded twice counts once; what is no span is left out."""
         decoded = []
-        for part in {part.span_id: part for part in self.spans[trace_id]}.values():
+        parts: dict[bytes, SpanSlice] = {}
+        for part in self.spans[trace_id]:
+            known = parts.get(part.span_id)
+            if known is None or says_more(part, known):
+                parts[part.span_id] = part
+        for part in parts.values():
             try:
                 decoded.append(decode_span(part))
             except Rejected as error:

@@ -211,6 +211,15 @@ class AgentStep(Operation):
 
 
 @dataclass(slots=True)
+class Link:
+    """What a trace says it follows: a queue's consumer its message, a batch its items, a later run the run before."""
+
+    trace_id: str
+    span_id: str
+    from_span_id: str  # the span of this trace that says so
+
+
+@dataclass(slots=True)
 class Trace:
     """What scorers see: one request of the application, understood.
 
@@ -238,6 +247,7 @@ class Trace:
     answer: str | None = None
     contexts: list[str] = field(default_factory=list)
     reference: str | None = None  # a known right answer; only in data sets
+    links: list[Link] = field(default_factory=list)  # to other traces
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None
@@ -260,6 +270,60 @@ class Trace:
             *self.agent_steps,
         ]
         return iter(sorted(steps, key=lambda step: (step.start_ns, step.span_id or "")))
+
+
+@dataclass(slots=True)
+class ToolUse:
+    """A run of a tool, as a session remembers it. `arguments` is the beginning of them, as JSON or as told."""
+
+    name: str
+    arguments: str | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Turn:
+    """A trace, as its session remembers it: the first 2,000 characters of question and answer, the first tool runs."""
+
+    trace_id: str
+    start_ns: int = 0
+    end_ns: int = 0
+    question: str | None = None
+    answer: str | None = None
+    tools: list[ToolUse] = field(default_factory=list)
+    error: bool = False
+    incomplete: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """What scorers of sessions see: the turns of one conversation with one service, in order of their start.
+
+    `incomplete` if turns are missing: it was too long or too old to wait for its end, or memory was needed; or if a
+    turn is itself incomplete.
+    """
+
+    session_id: str
+    service: str = "unknown_service"
+    turns: list[Turn] = field(default_factory=list)
+    incomplete: bool = False
+
+    @property
+    def start_ns(self) -> int:
+        return min([turn.start_ns for turn in self.turns], default=0)
+
+    @property
+    def end_ns(self) -> int:
+        return max([turn.end_ns for turn in self.turns], default=0)
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the first turn to the end of the last, pauses included."""
+        return max(0, self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def error(self) -> bool:
+        return any(turn.error for turn in self.turns)
 
 
 Slices: TypeAlias = Mapping[str, str]

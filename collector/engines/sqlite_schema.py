@@ -12,7 +12,7 @@ from collector.core.engine import LOGS
 from collector.core.errors import StoreError
 
 OLDEST_VERSION = 2
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x44524654
 """In the file's header: "DRFT". Says that a database is a store of ours, whatever its tables are called."""
 
@@ -28,7 +28,12 @@ def _to_3(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: _to_3}
+def _to_4(connection: sqlite3.Connection) -> None:
+    """The log of turns, of which sessions are made."""
+    connection.execute(f"CREATE TABLE log_turns {_LOG}")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: _to_3, 4: _to_4}
 """By the version that each leads to, from the one before. Each runs in the one transaction of all of them."""
 
 

@@ -1,6 +1,6 @@
 """A normalised trace as a tree for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,27 +21,40 @@ from collector.core.model import (
     Trace,
 )
 from collector.dialects.values import as_text
+from collector.links import linked_traces
 
 _SHORT_CHARS = 160
+_SHORT_LIST = 10  # linked traces, without `--full`
 
 
 def print_trace(traces: Sequence[Trace], full: bool, console: Console | None = None) -> None:
     """Print a tree for each trace; `full` shows texts whole."""
     console = console or Console(highlight=False)
-    drawing = _Drawing(None if full else _SHORT_CHARS)
+    drawing = _Drawing(None if full else _SHORT_CHARS, _continued_by(traces))
     for trace in traces:
         console.print(drawing.trace(trace))
     console.print(f"[dim]{len(traces)} trace{'s' if len(traces) != 1 else ''}[/dim]")
 
 
+def _continued_by(traces: Sequence[Trace]) -> dict[str, list[str]]:
+    """Of each trace, those of the others that say they continue it."""
+    found: dict[str, list[str]] = {}
+    for trace in traces:
+        for linked in linked_traces(trace.links):
+            found.setdefault(linked, []).append(trace.trace_id)
+    return found
+
+
 class _Drawing:
-    def __init__(self, longest: int | None) -> None:
-        self._longest = longest
+    def __init__(self, longest: int | None, continued_by: Mapping[str, Sequence[str]]) -> None:
+        self._longest, self._continued_by = longest, continued_by
 
     def trace(self, trace: Trace) -> Tree:
         failed = "  [bold red]failed[/bold red]" if trace.error else ""
         tree = Tree(f"[bold]{escape(trace.name or 'trace')}[/bold]  [dim]{trace.trace_id}[/dim]{failed}")
         tree.add(escape(self._headline(trace)))
+        self._related(tree, "continues", linked_traces(trace.links))
+        self._related(tree, "continued by", self._continued_by.get(trace.trace_id, ()))
         for title, said in (("question", trace.question), ("answer", trace.answer)):
             if said:
                 tree.add(self._said(title, said, "bold"))
@@ -50,6 +63,13 @@ class _Drawing:
         for step in trace.operations():
             self._operation(tree, step)
         return tree
+
+    def _related(self, tree: Tree, title: str, trace_ids: Sequence[str]) -> None:
+        shown = trace_ids if self._longest is None else trace_ids[:_SHORT_LIST]
+        for trace_id in shown:
+            tree.add(Text.assemble((title, "bold"), f" {trace_id}"))
+        if len(trace_ids) > len(shown):
+            tree.add(f"[dim]{title} {len(trace_ids) - len(shown)} more[/dim]")
 
     def _headline(self, trace: Trace) -> str:
         facts = [
