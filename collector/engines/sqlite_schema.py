@@ -23,6 +23,15 @@ _STATE = "(stage TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY 
 TABLES = {**{f"log_{log}": _LOG for log in LOGS}, "stages": _STAGES, "state": _STATE}
 
 
+ADDED: Mapping[str, int] = {"log_turns": 4}
+"""The version that each table came with, if the oldest has it not."""
+
+
+def tables_of(version: int) -> set[str]:
+    """The tables of a store of a version."""
+    return {name for name in TABLES if ADDED.get(name, 0) <= version}
+
+
 def _to_3(connection: sqlite3.Connection) -> None:
     """The file says whose it is."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
