@@ -49,15 +49,17 @@ _PROMPT_VERSION = (
     "ai.telemetry.metadata.promptVersion",
     "ai.telemetry.metadata.prompt_version",
 )
-_FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("session_id", _SESSION),
     ("user_id", _USER),
     ("prompt_name", _PROMPT_NAME),
     ("prompt_version", _PROMPT_VERSION),
 )
+"""Each fact with the attributes that may tell it, the most telling first."""
 _REDACTED = "[Scrubbed due to"
-_RANKS = {key: (name, rank) for name, keys in _FACTS for rank, key in enumerate(keys)}
-_KEYS = frozenset(_RANKS)
+_RANKS = {key: (name, rank) for name, keys in FACTS for rank, key in enumerate(keys)}
+FACT_KEYS = frozenset(_RANKS)
+"""All attributes that are read of any span."""
 
 
 def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
@@ -65,9 +67,9 @@ def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
     best: dict[str, tuple[int, str]] = {}
     for one in told:
         attributes = one.attributes
-        if _KEYS.isdisjoint(attributes):
+        if FACT_KEYS.isdisjoint(attributes):
             continue  # most spans
-        for key in _KEYS & attributes.keys():
+        for key in FACT_KEYS & attributes.keys():
             name, rank = _RANKS[key]
             if name not in best or rank < best[name][0]:
                 value = word(attributes[key])

@@ -13,6 +13,7 @@ from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
+from collector.unmapped_counter import UnmappedCounter
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -66,6 +67,7 @@ class Evaluator:
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
         )
+        self._unmapped = UnmappedCounter(telemetry)
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
 
     def batch(self) -> Batch:
@@ -142,6 +144,7 @@ class Evaluator:
         trace_id = ready.trace_id.hex()
         try:
             trace = normalise(trace_id, spans, events)
+            self._unmapped.look(ready.trace_id, spans, events)
         except Exception:
             # The normaliser promises not to raise; were it to, one trace must not stop all others.
             _log.exception("trace %s could not be normalised", trace_id)

@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Rejected
-from collector.core.model import LogEvent, LogSlice, SpanSlice, Trace
+from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
 from collector.merge import merge_repeats
 from collector.normalise import normalise
 from collector.wire.decode import decode_log, decode_span
@@ -66,13 +66,17 @@ class Recording:
 
     def trace(self, trace_id: bytes) -> Trace:
         """One of them, as it is by itself. What was recorded twice counts once; what is no span is left out."""
+        return normalise(trace_id.hex(), *self.decoded(trace_id))
+
+    def decoded(self, trace_id: bytes) -> tuple[list[Span], list[LogEvent]]:
+        """What one of them is made of."""
         decoded = []
         for part in {part.span_id: part for part in self.spans[trace_id]}.values():
             try:
                 decoded.append(decode_span(part))
             except Rejected as error:
                 self.left_out.append(f"span {part.span_id.hex()}: {error.reason}: {error}")
-        return normalise(trace_id.hex(), decoded, self._events(trace_id))
+        return decoded, self._events(trace_id)
 
     def _events(self, trace_id: bytes) -> list[LogEvent]:
         decoded = []

@@ -147,6 +147,10 @@ class EventMessages:
 
     outputs: bool  # the model's choices, or what it was given
 
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return tuple(name for name in _EVENT_ROLES if (name == "gen_ai.choice") == self.outputs)
+
     def __call__(self, view: View) -> list[Turn]:
         return [
             turn
@@ -184,6 +188,10 @@ class SpanEventMessages:
     event: str
     key: str
     role: Role
+
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return (self.event,)
 
     def __call__(self, view: View) -> list[Turn]:
         found = [event.attributes.get(self.key) for event in view.span.events if event.name == self.event]

@@ -83,5 +83,12 @@ HAYSTACK = Dialect(
     step_input=("haystack.agent.input", Json("haystack.pipeline.input_data")),
     step_output=("haystack.agent.output", Json("haystack.pipeline.output_data")),
     failed=failed,
+    known=(
+        *("haystack.component.fully_qualified_type", "haystack.component.input_types", "haystack.component.visits"),
+        *("haystack.component.input_spec", "haystack.component.output_spec", "haystack.tool.description"),
+        *("haystack.pipeline.execution_mode", "haystack.pipeline.max_runs_per_component", "haystack.pipeline.metadata"),
+        *("haystack.agent.exit_conditions", "haystack.agent.max_steps", "haystack.agent.steps_taken"),
+        *("haystack.agent.state_schema", "haystack.agent.tools"),
+    ),
     certain=True,
 )

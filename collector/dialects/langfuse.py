@@ -91,5 +91,10 @@ LANGFUSE = Dialect(
     step_output=(_OUTPUT, "langfuse.trace.output"),
     error_type=("error.type",),
     failed=failed,
+    known=(
+        *("langfuse.environment", "langfuse.release", "langfuse.version", "langfuse.internal.*"),
+        *("langfuse.trace.metadata.*", "langfuse.trace.tags", "langfuse.trace.name", "langfuse.trace.public"),
+        *("langfuse.observation.metadata.*", "langfuse.observation.status_message"),
+    ),
     certain=True,
 )

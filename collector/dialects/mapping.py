@@ -55,7 +55,7 @@ class KindBy:
         return f"`{self.key}`"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """One convention.
 
@@ -66,6 +66,8 @@ class Dialect:
     certain: a span of kind `llm` is a provider call even if it says nothing more; without this, a span that has
       neither content nor usage nor an answer's id is taken for a wrapper and dropped.
     history: an agent's whole conversation, for a failed call whose own span tells no input.
+    known: attributes that are understood and not needed, so that they are not told as unmapped; a `*` at the end stands
+      for any rest.
     usage_rank: whose token counts win when several spans describe one call: 1 a provider's own, 0 as reported.
     """
 
@@ -89,6 +91,7 @@ class Dialect:
     step_output: Sources = ()
     error_type: Sources = ("error.type",)
     failed: Callable[[View], bool] | None = None
+    known: tuple[str, ...] = ()
     certain: bool = False
     usage_rank: int = 0
 

@@ -73,5 +73,9 @@ MLFLOW = Dialect(
     agent_name=(SpanName(),),
     step_input=(_IN,),
     step_output=(_OUT,),
+    known=(
+        *("mlflow.spanLogLevel", "mlflow.traceRequestId", "mlflow.message.format", "mlflow.spanFunctionName"),
+        *("temperature", "top_p", "max_tokens", "stream"),
+    ),
     certain=True,
 )

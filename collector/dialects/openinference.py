@@ -99,4 +99,10 @@ OPENINFERENCE = Dialect(
     agent_name=("agent.name", "graph.node.id"),
     step_input=("input.value",),
     step_output=("output.value",),
+    known=(
+        *("input.mime_type", "output.mime_type", "tool.description", "tool.parameters", "metadata", "tag.tags"),
+        *("llm.prompt_template.template", "llm.prompt_template.variables", "embedding.embeddings.*"),
+        *("embedding.invocation_parameters", "smolagents.max_steps", "smolagents.tools_names"),
+        *("llm.token_count.prompt_details.audio", "llm.token_count.completion_details.audio"),
+    ),
 )

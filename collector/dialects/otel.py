@@ -53,6 +53,23 @@ TOOL: dict[str, Sources] = {
     "result": ("gen_ai.tool.call.result",),
 }
 
+REQUEST_PARAMETERS = tuple(
+    "gen_ai.request." + name
+    for name in (
+        *("temperature", "top_p", "top_k", "max_tokens", "seed", "stop_sequences", "choice.count"),
+        *("frequency_penalty", "presence_penalty", "stream", "encoding_formats"),
+    )
+)
+
+KNOWN = (
+    *REQUEST_PARAMETERS,
+    *("gen_ai.agent.id", "gen_ai.agent.version", "gen_ai.agent.description", "gen_ai.workflow.name"),
+    *("gen_ai.tool.type", "gen_ai.tool.description", "gen_ai.usage.total_tokens", "gen_ai.embeddings.dimension.count"),
+    *("gen_ai.client.operation.duration", "gen_ai.client.operation.time_per_output_chunk", "gen_ai.execute_tool.*"),
+    *("openai.api.type", "openai.request.service_tier", "openai.response.*", "gen_ai.openai.*"),
+    *("logfire.json_schema", "logfire.msg", "logfire.level_num", "logfire.span_type", "logfire.msg_template"),
+)
+
 
 def not_the_merged_run(view: View) -> Kind | None:
     """Some frameworks add a span for several parallel tool runs together, beside one for each."""
@@ -110,5 +127,6 @@ OTEL = Dialect(
     agent_name=("gen_ai.agent.name",),
     step_input=("gen_ai.input.messages",),
     step_output=("gen_ai.output.messages",),
+    known=KNOWN,
     certain=True,
 )

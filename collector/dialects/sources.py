@@ -131,3 +131,21 @@ class OpenInferenceDocuments:
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.document.*`"
+
+
+@dataclass(frozen=True, slots=True)
+class EventDocuments:
+    """Documents in span events of these names, one in each, under `name.id`, `name.score` and so on."""
+
+    event_names: tuple[str, ...]
+
+    def __call__(self, view: View) -> list[Document] | None:
+        found = []
+        for event in view.span.events:
+            if event.name in self.event_names:
+                prefix = event.name + "."
+                found.append({key.removeprefix(prefix): value for key, value in event.attributes.items()})
+        return read_documents(found) if found else None
+
+    def __str__(self) -> str:
+        return "span events " + ", ".join(f"`{name}`" for name in self.event_names)

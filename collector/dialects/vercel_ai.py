@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from collector.dialects.conversations import Messages, ToolCalls
 from collector.dialects.mapping import Dialect, Kind, KindBy
-from collector.dialects.otel import LLM, OPERATIONS, OTEL
+from collector.dialects.otel import LLM, OPERATIONS, OTEL, REQUEST_PARAMETERS
 from collector.dialects.sources import Json, within
 from collector.dialects.view import View
 
@@ -57,6 +57,13 @@ VERCEL_AI = Dialect(
     embedding={"model": ("ai.model.id",), "input_tokens": ("ai.usage.tokens", "gen_ai.usage.input_tokens")},
     step_input=(*within("ai.prompt", "prompt", "messages"), Json("ai.prompt")),
     step_output=("ai.response.text", "ai.response.object"),
+    known=(
+        *REQUEST_PARAMETERS,
+        *("ai.telemetry.functionId", "operation.name", "resource.name", "ai.settings.*", "ai.request.headers.*"),
+        *("ai.response.providerMetadata", "ai.response.timestamp", "ai.prompt.toolChoice", "ai.usage.totalTokens"),
+        *("ai.usage.inputTokenDetails.noCacheTokens", "ai.usage.outputTokenDetails.textTokens"),
+        *("ai.response.avgOutputTokensPerSecond", "ai.response.msToFinish"),
+    ),
     certain=True,
 )
 
