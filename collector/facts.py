@@ -32,6 +32,7 @@ _USER = (
     "mlflow.trace.user",
     "llm.user",
     "user_id",
+    "user",  # MLflow exports the parameters of a call, this one as it is sent to OpenAI
 )
 _PROMPT_NAME = (
     "gen_ai.prompt.name",

@@ -13,13 +13,13 @@ from collector.dialects.mapping import Kind
 from collector.seen import Seen
 
 _SLACK_NS = 50_000_000  # clocks of two scopes in one process, and the time between their two ends
-_OWN_FIELDS = frozenset({"span_id", "start_ns", "end_ns", "dialect"})
+_OWN_FIELDS = frozenset({"span_id", "start_ns", "end_ns", "dialect", "repeated"})
 _SHARED_FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name not in _OWN_FIELDS)
     for kind in (LLMCall, ToolCall, Retrieval, Embedding, AgentStep)
 }
 _NESTING: tuple[Kind, ...] = ("tool", "retrieval")
-_USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+_USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cache_write_input_tokens")
 
 
 def merge(seen: Sequence[Seen]) -> None:

@@ -11,9 +11,11 @@ from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
 from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.unmapped_counter import UnmappedCounter
+from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -37,6 +39,7 @@ class Batch:
         self.sheets: list[Record] = []
         self.points: list[Record] = []
         self.results = results
+        self.usage = UsageTally()
         self.outcomes: Counter[tuple[str, ...]] = Counter()
         self.events: list[tuple[Trace, Sequence[Decision], int]] = []
 
@@ -55,6 +58,7 @@ class Evaluator:
         route: ScoreRoute,
         telemetry: Telemetry,
         events: EventExporter | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._sampler = sampler
         self._slices = slices
@@ -67,6 +71,8 @@ class Evaluator:
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
         )
+        self._prices = prices or Prices([built_in()])
+        self._usage = UsageMetrics(telemetry)
         self._unmapped = UnmappedCounter(telemetry)
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
 
@@ -116,6 +122,7 @@ class Evaluator:
             assert self._events is not None
             self._events.emit(trace, decisions, revision)
         self._runner.record(batch.results)
+        self._usage.record(batch.usage)
         self._outcomes.add_all(batch.outcomes)
 
     def _wanted(self, admission: Admission) -> bool:
@@ -138,12 +145,14 @@ class Evaluator:
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
+            batch.usage.add(trace)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
     def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
         trace_id = ready.trace_id.hex()
         try:
             trace = normalise(trace_id, spans, events)
+            self._prices.complete(trace)
             self._unmapped.look(ready.trace_id, spans, events)
         except Exception:
             # The normaliser promises not to raise; were it to, one trace must not stop all others.

@@ -7,6 +7,7 @@ from collector.core.errors import Rejected
 from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
 from collector.merge import merge_repeats
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
 from collector.wire.split import split_logs, split_traces
@@ -17,13 +18,15 @@ class Recording:
 
     Args:
         wanted: trace ids to keep; all if None.
+        prices: what calls cost of which nobody tells; the built-in list if None.
     """
 
-    def __init__(self, wanted: Container[bytes] | None = None) -> None:
+    def __init__(self, wanted: Container[bytes] | None = None, prices: Prices | None = None) -> None:
         self.spans: dict[bytes, list[SpanSlice]] = {}
         self.events: dict[bytes, list[LogSlice]] = {}
         self.left_out: list[str] = []
         self._wanted = wanted
+        self._prices = prices or Prices([built_in()])
 
     def add(self, content: bytes, name: str) -> None:
         """Read one file.
@@ -62,6 +65,8 @@ class Recording:
         """All traces that have spans."""
         found = [self.trace(trace_id) for trace_id in self.spans]
         merge_repeats(found)
+        for trace in found:
+            self._prices.complete(trace)
         return found
 
     def trace(self, trace_id: bytes) -> Trace:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
+from collector.dialects.media import media_at
 from collector.dialects.messages import read_turns
 from collector.dialects.sources import cell
 from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
@@ -92,7 +93,7 @@ class OpenInferenceMessages:
             elif said:
                 turn.texts.append(said)
             if kind == "image" or "message_content.image.image.url" in part:
-                turn.has_image = True
+                turn.media.append(media_at(part.get("message_content.image.image.url")))
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.message.*`"

@@ -48,6 +48,8 @@ MLFLOW = Dialect(
             *within(_USAGE, "cache_read_input_tokens"),
             *within(_OUT, "usage.prompt_tokens_details.cached_tokens", "usage.input_tokens_details.cached_tokens"),
         ),
+        "cache_write_input_tokens": within(_USAGE, "cache_creation_input_tokens"),
+        "cost_usd": within("mlflow.llm.cost", "total_cost"),
         "reasoning_tokens": within(
             _OUT, "usage.completion_tokens_details.reasoning_tokens", "usage.output_tokens_details.reasoning_tokens"
         ),

@@ -1,5 +1,7 @@
 """What was not understood is told, and nothing else is."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,9 @@ from collector.dialects.reads import reads
 from collector.dialects.registry import DIALECTS
 from collector.unmapped import NO_DIALECT, Survey
 from collector.unmapped_counter import FIRST_TRACES, ONE_IN, UnmappedCounter
+from driftline.recording import Recording
+
+FOLDER = Path(__file__).parents[1] / "data" / "traces"
 
 
 def span(attributes: dict[str, JSON], scope: str = "", events: list[SpanEvent] | None = None) -> Span:
@@ -135,3 +140,15 @@ def test_families_of_keys_are_bounded() -> None:
     values = telemetry.counter("driftline_unmapped_attributes", "", ["dialect", "key"]).values()
     assert len(values) == 101
     assert values["otel-genai", "other"] == 100
+
+
+def test_recordings_of_every_dialect_are_read_but_for_what_the_application_named_itself() -> None:
+    recording = Recording()
+    for path in sorted(FOLDER.glob("*/*.*")):
+        if "expected" not in path.name and path.suffix in (".pb", ".json"):
+            recording.add(path.read_bytes(), path.name)
+    survey = Survey()
+    for trace_id in recording.spans:
+        survey.add(*recording.decoded(trace_id))
+    its_own = ("gen_ai.prompt.variable.", "traceloop.association.properties.")
+    assert [(one.dialect, one.key) for one in survey.findings() if not one.key.startswith(its_own)] == []
