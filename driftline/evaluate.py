@@ -6,6 +6,7 @@ from collections.abc import Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
+from collector.answers import Answers
 from collector.core.engine import Record
 from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
@@ -40,6 +41,7 @@ class Batch:
         self.points: list[Record] = []
         self.results = results
         self.usage = UsageTally()
+        self.repeats = 0
         self.outcomes: Counter[tuple[str, ...]] = Counter()
         self.events: list[tuple[Trace, Sequence[Decision], int]] = []
 
@@ -48,7 +50,8 @@ class Batch:
 
 
 class Evaluator:
-    """Decides, decodes, normalises and scores. A pure function of the ready trace and the configuration."""
+    """Decides, decodes, normalises and scores: a pure function of the ready trace, the configuration, and the calls
+    that traces before it told."""
 
     def __init__(
         self,
@@ -73,6 +76,10 @@ class Evaluator:
         )
         self._prices = prices or Prices([built_in()])
         self._usage = UsageMetrics(telemetry)
+        self._repeats = telemetry.counter(
+            "driftline_repeated_calls",
+            "Model calls left out of a trace since they belong to another that tells them too.",
+        )
         self._unmapped = UnmappedCounter(telemetry)
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
 
@@ -80,7 +87,9 @@ class Evaluator:
         """An empty one."""
         return Batch(self._runner.tally())
 
-    def evaluate(self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch) -> list[list[Decision]]:
+    def evaluate(
+        self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch, answers: Answers
+    ) -> list[list[Decision]]:
         """Evaluate revisions of traces, into `batch`.
 
         All are decoded before the first is normalised, and so on: the code of a step is then still in the processor's
@@ -89,9 +98,10 @@ class Evaluator:
         Args:
             items: each with the scorers that gave a score to an earlier revision.
             batch: where to put what comes of them.
+            answers: the calls that other traces told.
         """
         opened = [self._open(ready) for ready, _ in items]
-        admitted = [self._admit(ready, *parts) for (ready, _), parts in zip(items, opened, strict=True)]
+        admitted = [self._admit(ready, answers, *parts) for (ready, _), parts in zip(items, opened, strict=True)]
         del opened  # the traces hold what they need of it
         found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
         for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
@@ -103,11 +113,13 @@ class Evaluator:
         admission = self._admission(ready, {})
         return admission, self._decode(ready) if self._sampler.needs_slices or self._wanted(admission) else None
 
-    def _admit(self, ready: Ready, admission: Admission, decoded: "_Decoded | None") -> tuple[Trace, Slices, Admission]:
+    def _admit(
+        self, ready: Ready, answers: Answers, admission: Admission, decoded: "_Decoded | None"
+    ) -> tuple[Trace, Slices, Admission]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
             return Trace(ready.trace_id.hex(), error=_failed(ready)), {}, admission
-        trace = self._understand(ready, *decoded)
+        trace = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
@@ -123,6 +135,8 @@ class Evaluator:
             self._events.emit(trace, decisions, revision)
         self._runner.record(batch.results)
         self._usage.record(batch.usage)
+        if batch.repeats:
+            self._repeats.add(batch.repeats)
         self._outcomes.add_all(batch.outcomes)
 
     def _wanted(self, admission: Admission) -> bool:
@@ -146,12 +160,14 @@ class Evaluator:
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
             batch.usage.add(trace)
+        batch.repeats += len(trace.repeats)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
-    def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
+    def _understand(self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]) -> Trace:
         trace_id = ready.trace_id.hex()
         try:
             trace = normalise(trace_id, spans, events)
+            answers.settle(trace)
             self._prices.complete(trace)
             self._unmapped.look(ready.trace_id, spans, events)
         except Exception:

@@ -2,10 +2,10 @@
 
 from collections.abc import Container
 
+from collector.answers import settle_all
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Rejected
 from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
-from collector.merge import merge_repeats
 from collector.normalise import normalise
 from collector.prices import Prices, built_in
 from collector.wire.decode import decode_log, decode_span
@@ -64,7 +64,7 @@ class Recording:
     def traces(self) -> list[Trace]:
         """All traces that have spans."""
         found = [self.trace(trace_id) for trace_id in self.spans]
-        merge_repeats(found)
+        settle_all(found)
         for trace in found:
             self._prices.complete(trace)
         return found

@@ -45,6 +45,7 @@ def sheet(
             "rate": admission.rate,
             "rate_rule": rule,
             "upstream": admission.upstream,
+            **({"repeats": [(one.span_id, one.trace_id) for one in trace.repeats]} if trace.repeats else {}),
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )

@@ -22,7 +22,7 @@ from collector.core.telemetry import Telemetry
 from collector.sample import Admission, Rate
 from scorers.base import Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
-from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
+from scorers.ledger import NOTHING_TO_SCORE, TOLD_ELSEWHERE, Decision, DecisionKind
 from scorers.needs import missing_need
 from scorers.outcome import BadOutcome, scores_of
 from scorers.results import Results, Tally
@@ -137,7 +137,7 @@ class Runner:
         if not admission.includes(one.rate):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := missing_need(one.needs, trace)) is not None:
-            kind, reason, detail = "filtered", f"needs:{missing}", ""
+            kind, reason, detail = "filtered", _lacks(missing, trace), ""
         else:
             began = self._clock.monotonic()
             (kind, reason, detail), scores = self._run(one, trace)
@@ -187,6 +187,10 @@ _SCORED: _Verdict = ("scored", "ok", "")
 _NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
 _NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
 _NO_SCORE = (None,)
+
+
+def _lacks(need: str, trace: Trace) -> str:
+    return TOLD_ELSEWHERE if trace.repeats and not trace.llm_calls else f"needs:{need}"
 
 
 def _where(error: BaseException) -> str:

@@ -245,6 +245,14 @@ class AgentStep(Operation):
 
 
 @dataclass(slots=True)
+class Repeat:
+    """A model call left out of a trace since it belongs to another, which tells more of it or told it first."""
+
+    span_id: str | None
+    trace_id: str  # of the other
+
+
+@dataclass(slots=True)
 class Trace:
     """What scorers see: one request of the application, understood.
 
@@ -272,6 +280,7 @@ class Trace:
     answer: str | None = None
     contexts: list[str] = field(default_factory=list)
     reference: str | None = None  # a known right answer; only in data sets
+    repeats: list[Repeat] = field(default_factory=list)
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None

@@ -12,6 +12,7 @@ from collector.sample import Sampler
 from driftline.config import Config, load_config
 from driftline.records import Sheet
 from driftline.view import View, view_path
+from scorers.ledger import TOLD_ELSEWHERE
 
 _TRACE_ID_DIGITS = 32
 
@@ -64,9 +65,14 @@ def story(sheet: Sheet) -> list[str]:
     counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sheet["counts"].items() if count)
     lines = [f"trace {sheet['trace_id']} ({slices or 'not decoded'})", f"  ended {ended}: {counts or 'not decoded'}"]
     if sheet["revision"]:
-        lines.append(f"  revised {sheet['revision']} times by late spans; these are the current decisions")
+        why = "by late spans or by what another trace told"
+        lines.append(f"  revised {sheet['revision']} times, {why}; these are the current decisions")
     if sheet["incomplete"]:
         lines.append("  incomplete: its root did not come in time")
+    for span_id, other in sheet.get("repeats", ()):
+        lines.append(
+            f"  the model call of span {span_id} is left out: trace {other} tells it (same answer id and time)"
+        )
     chance = sheet["rate"] * sheet["upstream"]
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
@@ -90,6 +96,8 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
     reason = decision["reason"]
     if decision["decision"] == "not_sampled":
         return f"its id's place {sheet['unit']:.9f} is not below the rate of {decision['rule']}"
+    if reason == TOLD_ELSEWHERE:
+        return "its model calls belong to another trace"
     if reason.startswith("needs:"):
         return f"the trace has no {reason.removeprefix('needs:').replace('_', ' ')}"
     detail = decision.get("detail")

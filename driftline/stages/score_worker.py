@@ -33,6 +33,7 @@ from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Evaluator
+from driftline.stages.answer_state import AnswerState
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -72,6 +73,7 @@ class Worker:
         self._partitions = partitions()
         self._outgoing: list[tuple[str, Record]] = []  # to other partitions, and what nobody can read
         state = partition.state()
+        self._answers = AnswerState(assembler.revision_window_ns, state)
         self._processed = partition.committed
         assembler.reading(partition.committed)
         self._recalling = False
@@ -155,6 +157,7 @@ class Worker:
                 transaction.delete(_MEMORY + trace_id.hex())
             else:
                 transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
+        self._answers.save(transaction)
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
@@ -249,10 +252,20 @@ class Worker:
         return ours
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
+        """Evaluate these, then those that what they told calls for once more."""
+        answers = self._answers.answers
+        self._evaluate_some(ready)
+        while again := answers.take_again():
+            found = [self.assembler.again(bytes.fromhex(trace_id)) for trace_id in again]
+            self._evaluate_some([one for one in found if one is not None])
+
+    def _evaluate_some(self, ready: Iterable[Ready]) -> None:
+        answers = self._answers.answers
+        answers.now_ns = self.assembler.clock.now_ns
         items = [(item, self._names(item.scored)) for item in ready]
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
-            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch), strict=True):
+            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch, answers), strict=True):
                 names = [one.scorer for one in decisions if one.score is not None and one.score.value is not None]
                 self.assembler.scored(item, item.scored | self._bits_of(names))
 
