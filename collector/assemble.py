@@ -62,7 +62,7 @@ class Assembler:
         self._quiet_ns = round(config.quiet * 1e9)
         self._max_age_ns = round(config.max_age * 1e9)
         self._lateness_ns = round(config.lateness * 1e9)
-        self._window_ns = round(config.revision_window * 1e9)
+        self.revision_window_ns = round(config.revision_window * 1e9)
         self.max_bytes = config.max_open  # whoever has several assemblers shares it out among them
         self._max_spans = config.max_spans
         self.clock = EventClock()
@@ -169,6 +169,14 @@ class Assembler:
         self._expire(watermark)
         yield from self._evict()
         self._drop_memories()
+
+    def again(self, trace_id: bytes) -> Ready | None:
+        """An evaluated trace as its next revision, though nothing came; None if it is gone or will come by itself."""
+        held = self._held.get(trace_id)
+        if held is None or held.fresh:
+            return None
+        self._closed.pop(trace_id, None)  # it goes to the end
+        return self._close(held, incomplete=not held.has_root)
 
     def finish(self) -> Iterator[Ready]:
         """Everything that is still open, in order of event time: the input has ended."""
@@ -355,7 +363,7 @@ class Assembler:
     def _expire(self, watermark: int) -> None:
         while self._closed:
             trace_id, closed_at_ns = next(iter(self._closed.items()))
-            if closed_at_ns + self._window_ns > watermark:
+            if closed_at_ns + self.revision_window_ns > watermark:
                 return
             self._forget(trace_id)
 

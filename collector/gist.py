@@ -10,6 +10,9 @@ from collector.dialects.values import parsed, text
 from collector.seen import Seen, within
 
 _ASKED = ("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query")
+PROMPT_CONTEXT = "gen_ai.prompt.variable.context"
+"""A variable of a prompt that is named so holds what the answer is to go by."""
+
 _ANSWERED = ("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs")
 
 
@@ -141,7 +144,7 @@ def _shown(seen: Sequence[Seen], answering: LLMCall) -> Sequence[str]:
         return shown
     for one in seen:
         if one.operation is answering:
-            variable = text(one.view.attributes.get("gen_ai.prompt.variable.context"))
+            variable = text(one.view.attributes.get(PROMPT_CONTEXT))
             if variable:
                 return pasted([Message("user", "Context:\n" + variable)]).passages
     return shown

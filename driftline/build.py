@@ -23,6 +23,7 @@ from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.engines.sqlite_damage import remove
+from collector.prices import load_prices
 from collector.sample import Sampler
 from collector.sessions import Sessions
 from collector.slices import SliceReader
@@ -67,6 +68,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
     new_watcher()  # a wrong monitor is an error now, not when its partition comes
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
+    prices = load_prices(config.prices, config.base)
     sampler = Sampler(config.sample)
     runner = Runner(scorers, telemetry, clock)
     events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
@@ -74,7 +76,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events)
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events, prices)
     of_sessions = SessionEvaluator(sampler, runner, route, telemetry, events)
     sessions = partial(Sessions, config.assemble, telemetry)
     tidy = Retention(view, config.store.retention, clock)

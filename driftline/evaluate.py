@@ -6,16 +6,20 @@ from collections.abc import Collection, Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
+from collector.answers import Answers
 from collector.core.engine import Record
 from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
 from collector.core.telemetry import Telemetry
 from collector.facts import has_session
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.turns import encode_turn, told_by
+from collector.unmapped_counter import UnmappedCounter
+from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -40,6 +44,8 @@ class Batch:
         self.points: list[Record] = []
         self.turns: list[tuple[bytes, bytes]] = []  # the key of a session, and a turn of it
         self.results = results
+        self.usage = UsageTally()
+        self.repeats = 0
         self.outcomes: Counter[tuple[str, ...]] = Counter()
         self.events: list[tuple[Trace, Sequence[Decision], int]] = []
 
@@ -48,7 +54,8 @@ class Batch:
 
 
 class Evaluator:
-    """Decides, decodes, normalises and scores. A pure function of the ready trace and the configuration."""
+    """Decides, decodes, normalises and scores: a pure function of the ready trace, the configuration, and the calls
+    that traces before it told."""
 
     def __init__(
         self,
@@ -58,6 +65,7 @@ class Evaluator:
         route: ScoreRoute,
         telemetry: Telemetry,
         events: EventExporter | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._sampler = sampler
         self._slices = slices
@@ -70,6 +78,13 @@ class Evaluator:
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
         )
+        self._prices = prices or Prices([built_in()])
+        self._usage = UsageMetrics(telemetry)
+        self._repeats = telemetry.counter(
+            "driftline_repeated_calls",
+            "Model calls left out of a trace since they belong to another that tells them too.",
+        )
+        self._unmapped = UnmappedCounter(telemetry)
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
 
     @property
@@ -86,7 +101,11 @@ class Evaluator:
         return Allowances(self._runner.limits(), self._sampler.quota)
 
     def evaluate(
-        self, items: Sequence[tuple[Ready, Collection[str]]], batch: Batch, allowances: Allowances
+        self,
+        items: Sequence[tuple[Ready, Collection[str]]],
+        batch: Batch,
+        allowances: Allowances,
+        answers: Answers,
     ) -> list[list[str]]:
         """Evaluate revisions of traces, into `batch`.
 
@@ -97,13 +116,15 @@ class Evaluator:
             items: each with the marks of its earlier revisions (`scorers.ledger.marks_of`).
             batch: where to put what comes of them.
             allowances: those of the partition that the traces are in.
+            answers: the calls that other traces of it told.
 
         Returns:
             The marks of each, for later revisions of it.
         """
         opened = [self._open(ready) for ready, _ in items]
         admitted = [
-            self._admit(ready, *parts, marks, allowances) for (ready, marks), parts in zip(items, opened, strict=True)
+            self._admit(ready, *parts, marks, allowances, answers)
+            for (ready, marks), parts in zip(items, opened, strict=True)
         ]
         del opened  # the traces hold what they need of it
         asked = [
@@ -132,11 +153,12 @@ class Evaluator:
         decoded: "_Decoded | None",
         marks: Collection[str],
         allowances: Allowances,
+        answers: Answers,
     ) -> tuple[Trace, Slices, Admission, list[str]]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
             return Trace(ready.trace_id.hex(), error=_failed(ready)), {}, admission, []
-        trace = self._understand(ready, *decoded)
+        trace = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
@@ -154,6 +176,9 @@ class Evaluator:
             assert self._events is not None
             self._events.emit(trace, decisions, revision)
         self._runner.record(batch.results)
+        self._usage.record(batch.usage)
+        if batch.repeats:
+            self._repeats.add(batch.repeats)
         self._outcomes.add_all(batch.outcomes)
 
     def _put(
@@ -180,12 +205,17 @@ class Evaluator:
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
+            batch.usage.add(trace)
+        batch.repeats += len(trace.repeats)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
-    def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
+    def _understand(self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]) -> Trace:
         trace_id = ready.trace_id.hex()
         try:
             trace = normalise(trace_id, spans, events)
+            answers.settle(trace)
+            self._prices.complete(trace)
+            self._unmapped.look(ready.trace_id, spans, events)
         except Exception:
             # The normaliser promises not to raise; were it to, one trace must not stop all others.
             _log.exception("trace %s could not be normalised", trace_id)

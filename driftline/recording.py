@@ -2,11 +2,12 @@
 
 from collections.abc import Container
 
+from collector.answers import settle_all
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Rejected
-from collector.core.model import LogEvent, LogSlice, SpanSlice, Trace
-from collector.merge import merge_repeats
+from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.waiting import says_more
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
@@ -18,13 +19,15 @@ class Recording:
 
     Args:
         wanted: trace ids to keep; all if None.
+        prices: what calls cost of which nobody tells; the built-in list if None.
     """
 
-    def __init__(self, wanted: Container[bytes] | None = None) -> None:
+    def __init__(self, wanted: Container[bytes] | None = None, prices: Prices | None = None) -> None:
         self.spans: dict[bytes, list[SpanSlice]] = {}
         self.events: dict[bytes, list[LogSlice]] = {}
         self.left_out: list[str] = []
         self._wanted = wanted
+        self._prices = prices or Prices([built_in()])
 
     def add(self, content: bytes, name: str) -> None:
         """Read one file.
@@ -62,11 +65,17 @@ class Recording:
     def traces(self) -> list[Trace]:
         """All traces that have spans."""
         found = [self.trace(trace_id) for trace_id in self.spans]
-        merge_repeats(found)
+        settle_all(found)
+        for trace in found:
+            self._prices.complete(trace)
         return found
 
     def trace(self, trace_id: bytes) -> Trace:
         """One of them, as it is by itself. What was recorded twice counts once; what is no span is left out."""
+        return normalise(trace_id.hex(), *self.decoded(trace_id))
+
+    def decoded(self, trace_id: bytes) -> tuple[list[Span], list[LogEvent]]:
+        """What one of them is made of."""
         decoded = []
         parts: dict[bytes, SpanSlice] = {}
         for part in self.spans[trace_id]:
@@ -78,7 +87,7 @@ class Recording:
                 decoded.append(decode_span(part))
             except Rejected as error:
                 self.left_out.append(f"span {part.span_id.hex()}: {error.reason}: {error}")
-        return normalise(trace_id.hex(), decoded, self._events(trace_id))
+        return decoded, self._events(trace_id)
 
     def _events(self, trace_id: bytes) -> list[LogEvent]:
         decoded = []

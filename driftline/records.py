@@ -51,6 +51,7 @@ def sheet(
             "upstream": admission.upstream,
             "probability": probability,
             **linked,
+            **({"repeats": [(one.span_id, one.trace_id) for one in trace.repeats]} if trace.repeats else {}),
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )

@@ -26,7 +26,7 @@ from collector.sample import Admission, Rate, hashed_unit
 from scorers.base import Score, Scorer
 from scorers.calibrate import Calibration, load_calibration
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
-from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
+from scorers.ledger import NOTHING_TO_SCORE, TOLD_ELSEWHERE, Decision, DecisionKind
 from scorers.needs import missing_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
 from scorers.results import Results, Tally
@@ -198,7 +198,7 @@ class Runner:
         if not admission.includes(rate, unit):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := _missing(one.needs, subject)) is not None:
-            kind, reason, detail = "filtered", f"needs:{missing}", ""
+            kind, reason, detail = "filtered", missing, ""
         else:
             refused = None
             if limit is not None:  # it counts for those alone that would be run without it
@@ -289,7 +289,14 @@ def _identity(subject: Trace | Session) -> bytes:
 
 
 def _missing(needs: Sequence[str], subject: Trace | Session) -> str | None:
-    return missing_need(needs, subject) if isinstance(subject, Trace) else missing_session_need(needs, subject)
+    """Why a candidate has nothing that the scorer could look at; None if it has all it needs."""
+    if not isinstance(subject, Trace):
+        need = missing_session_need(needs, subject)
+    else:
+        need = missing_need(needs, subject)
+        if need is not None and subject.repeats and not subject.llm_calls:
+            return TOLD_ELSEWHERE
+    return None if need is None else f"needs:{need}"
 
 
 def _where(error: BaseException) -> str:

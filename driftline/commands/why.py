@@ -12,6 +12,7 @@ from collector.sample import Sampler
 from driftline.config import Config, load_config
 from driftline.records import Sheet
 from driftline.view import View, view_path
+from scorers.ledger import TOLD_ELSEWHERE
 
 _TRACE_ID_DIGITS = 32
 
@@ -98,13 +99,17 @@ def story(sheet: Sheet) -> list[str]:
     if sheet["session_id"] and not of_session:
         lines.append(f"  of session {sheet['session_id']}")
     if sheet["revision"]:
-        late = "late traces" if of_session else "late spans"
-        lines.append(f"  revised {sheet['revision']} times by {late}; these are the current decisions")
+        why = "late traces" if of_session else "late spans or by what another trace told"
+        lines.append(f"  revised {sheet['revision']} times, by {why}; these are the current decisions")
     if sheet["incomplete"]:
         missing = "it was cut at a limit, or a trace of it is" if of_session else "its root did not come in time"
         lines.append(f"  incomplete: {missing}")
     lines += [f"  continues trace {linked}" for linked in sheet.get("links", ())]
     lines += [f"  continued by trace {linked}" for linked in sheet.get("continued_by", ())]
+    for span_id, other in sheet.get("repeats", ()):
+        lines.append(
+            f"  the model call of span {span_id} is left out: trace {other} tells it (same answer id and time)"
+        )
     chance = sheet["rate"] * sheet["upstream"]
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
@@ -133,6 +138,8 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
         return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
     if decision["decision"] == "over_budget":
         return f"what {decision['rule']} gives for the period was used up"
+    if reason == TOLD_ELSEWHERE:
+        return "its model calls belong to another trace"
     if reason.startswith("needs:"):
         subject = "session" if sheet.get("target") == "session" else "trace"
         return f"the {subject} has no {reason.removeprefix('needs:').replace('_', ' ')}"

@@ -35,6 +35,7 @@ from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Batch, Evaluator
 from driftline.pipeline import put_state
+from driftline.stages.answer_state import AnswerState
 from driftline.stages.ticks import END_OF_INPUT, Ticks, tick_ns
 
 _OUR_EVENT = b"\x62\x18gen_ai.evaluation.result"
@@ -71,6 +72,7 @@ class Worker:
         self._partitions = partitions(SPANS)
         self._outgoing: list[tuple[str, Record]] = []  # to other partitions, and what nobody can read
         state = partition.state()
+        self._answers = AnswerState(assembler.revision_window_ns, state)
         self._processed = partition.committed
         assembler.reading(partition.committed)
         self._recalling = False
@@ -160,6 +162,7 @@ class Worker:
             else:
                 transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
         put_state(transaction, self.assembler.let_go.take_state())
+        self._answers.save(transaction)
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
@@ -244,11 +247,21 @@ class Worker:
         return ours
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
+        """Evaluate these, then those that what they told calls for once more."""
+        answers = self._answers.answers
+        self._evaluate_some(ready)
+        while again := answers.take_again():
+            found = [self.assembler.again(bytes.fromhex(trace_id)) for trace_id in again]
+            self._evaluate_some([one for one in found if one is not None])
+
+    def _evaluate_some(self, ready: Iterable[Ready]) -> None:
+        answers = self._answers.answers
+        answers.now_ns = self.assembler.clock.now_ns
         items = [(item, self._names(item.scored)) for item in ready]
         self._allowances.now_ns = self.assembler.clock.now_ns
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
-            found = self._evaluator.evaluate(some, self.batch, self._allowances)
+            found = self._evaluator.evaluate(some, self.batch, self._allowances, answers)
             for (item, _), marks in zip(some, found, strict=True):
                 self.assembler.scored(item, item.scored | self._bits_of(marks))
 
