@@ -49,6 +49,7 @@ def sheet(
             "rate": admission.rate,
             "rate_rule": rule,
             "upstream": admission.upstream,
+            "probability": probability,
             **linked,
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
@@ -79,6 +80,7 @@ def session_sheet(ready: ReadySession, slices: Slices, admission: Admission, dec
             "rate": admission.rate,
             "rate_rule": rule,
             "upstream": admission.upstream,
+            "probability": probability,
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )
@@ -87,6 +89,7 @@ def session_sheet(ready: ReadySession, slices: Slices, admission: Admission, dec
 def read_sheet(value: bytes) -> Sheet:
     """A sheet with its `decisions` as `scorers.ledger.decision_to_json` gives them."""
     loaded: Sheet = orjson.loads(value)
-    probability, rule = loaded["rate"] * loaded["upstream"], loaded["rate_rule"]
+    rule = loaded["rate_rule"]
+    probability = loaded.get("probability", loaded["rate"] * loaded["upstream"])  # older sheets: of separate samplers
     loaded["decisions"] = [row_to_json(row, probability, rule) for row in loaded.pop("rows")]
     return loaded

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from collector.wire.route import partition_of
 from drift.base import decode_points
 from drift.monitor import Watcher
 from driftline.build import load_parts
-from driftline.config import Config
+from driftline.config import DEFAULT_SCORERS, Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.pipeline import Stage
@@ -62,6 +63,21 @@ class Cluster:
         """How often each revision of each trace was decided on."""
         sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
         return Counter((sheet["trace_id"], sheet["revision"]) for sheet in sheets)
+
+    def decisions(self, scorer: str) -> Counter[str]:
+        """What was decided for this scorer, over all partitions."""
+        sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
+        return Counter(row[2] for sheet in sheets for row in sheet["rows"] if row[0] == scorer)
+
+    def scored(self, scorer: str) -> set[tuple[str, int]]:
+        """The traces, each with its revision, that this scorer gave a score."""
+        sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
+        return {
+            (sheet["trace_id"], sheet["revision"])
+            for sheet in sheets
+            for row in sheet["rows"]
+            if row[0] == scorer and row[2] == "scored"
+        }
 
     def first_points(self) -> Counter[tuple[str, str]]:
         """How often each score was sent to the watchers as one that corrects none."""
@@ -180,17 +196,18 @@ class Worker:
         cluster: Cluster,
         numbers: Sequence[int],
         known: dict[str, int] | None = None,
-        scorers: Sequence[str] | None = None,
+        scorers: Sequence[Any] = DEFAULT_SCORERS,
+        sample: Mapping[str, Any] = MappingProxyType({}),
         **assemble: Any,
     ) -> None:
         document: dict[str, Any] = {
             "store": {"path": Path("unused.db")},
-            "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}],
+            "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}] if "refusal" in scorers else [],
             "assemble": {"quiet": "1s", "lateness": "0s", "revision_window": "1h", **assemble},
             "alerts": {"log": False},
+            "scorers": scorers,
+            "sample": dict(sample),
         }
-        if scorers is not None:
-            document |= {"scorers": scorers, "monitors": []}
         config = Config.model_validate(document)
         self.engine = _Engine(cluster, numbers, known or {})
         self.telemetry, clock = Telemetry(), FakeClock()

@@ -180,3 +180,41 @@ def test_series_of_growing_scores_move_and_go_on() -> None:
     turn_all(workers, "watch")
     assert series_of(workers) == services
     assert {status.points for worker in workers for status in worker.watch.series} == {3}
+
+
+def test_workers_keep_the_limit_of_a_scorer_together() -> None:
+    """A hundred traces within two minutes, in three partitions with a worker each, that come back five times."""
+    cluster = Cluster(spans=3)
+    scorers = ["refusal", {"use": "latency", "limit": "10 per hour"}]
+    for number in range(5):
+        send(cluster, range(1 + 20 * number, 21 + 20 * number), 3)
+        turn_all([Worker(cluster, [part], scorers=scorers) for part in range(3)])
+    cluster.tick(200)
+    turn_all([Worker(cluster, [part], scorers=scorers) for part in range(3)])
+    assert_once(cluster, 100)
+    decided = cluster.decisions("latency")
+    assert decided.total() == 100
+    assert 3 <= decided["scored"] <= 10
+    assert set(decided) <= {"scored", "throttled", "over_budget"}
+
+
+def test_workers_keep_a_quota_together_and_a_late_span_does_not_change_who_was_chosen() -> None:
+    cluster = Cluster(spans=3)
+    quota = {"by": ["service"], "at_most": "12 per hour"}
+
+    def workers() -> list[Worker]:
+        return [Worker(cluster, [part], sample={"quota": quota}) for part in range(3)]
+
+    send(cluster, range(1, 101), 3)
+    cluster.tick(200)
+    turn_all(workers())
+    chosen = cluster.scored("latency")
+    assert 4 <= len(chosen) <= 12
+    for number in range(1, 101):
+        cluster.put(SPANS, late_span(number, 3))
+    cluster.tick(400)
+    turn_all(workers())
+    assert set(cluster.revisions().values()) == {1}
+    assert len(cluster.revisions()) == 200
+    # What a worker had refused because its share was used up may be chosen later; the others stay as they were.
+    assert {trace_id for trace_id, revision in cluster.scored("latency") if revision == 1} >= {one for one, _ in chosen}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.engine import DECISIONS, MOVED_KIND, SPANS, STRAY_KIND, TICK_KIND, TURNS, Record
-from collector.sample import SampleConfig, Sampler
+from collector.sample import SampleConfig, Sampler, hashed_unit
 from collector.turns import session_key
 from collector.wire.route import partition_of
 from driftline.build import build
@@ -158,7 +158,7 @@ def test_a_session_is_scored_whole_or_not_at_all_by_a_hash_of_its_id(tmp_path: P
     sampler = Sampler(SampleConfig(rate=rate))
     for number in range(40):
         found = sheets(under, f"s{number}")
-        if sampler.unit(session_key("shop", f"s{number}")) < rate:
+        if hashed_unit(session_key("shop", f"s{number}"), b"") < rate:
             assert [(decided(sheet)["session_turns"], sheet["rate"]) for sheet in found] == [(3.0, rate)]
         else:
             assert found == [], "its id alone leaves it out: no turn of it is kept"

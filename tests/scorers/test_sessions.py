@@ -2,13 +2,14 @@
 
 import pytest
 
+from collector.core.errors import UserError
 from collector.core.model import Session, Trace, Turn
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Score, scorer
 from scorers.builtin.sessions import repeated_questions, session_turns, unanswered_ending
 from scorers.offline import score_rows
-from scorers.runner import Runner
+from scorers.runner import Runner, ScorerConfig, load_scorer
 from scorers.testing import check_scorer
 
 ALWAYS = Admission(0.0, 1.0, 1.0, "sample.rate")
@@ -84,6 +85,20 @@ def test_a_scorer_of_sessions_needs_what_sessions_have() -> None:
         scorer(name="x", needs=("contexts",), target="session")
     with pytest.raises(ValueError, match="target: 'conversation' is not one of trace, "):
         scorer(name="x", target="conversation")(lambda trace: 1.0)  # type: ignore[arg-type]
+
+
+def test_a_limit_for_a_scorer_of_sessions_is_refused_in_words() -> None:
+    config = ScorerConfig.model_validate({"use": "session_turns", "limit": "10 per hour"})
+    with pytest.raises(UserError, match="limit: 'session_turns' scores sessions, whose runs cannot be limited"):
+        load_scorer(config)
+
+
+def test_a_salt_of_its_own_makes_an_independent_choice_of_sessions() -> None:
+    runner = Runner([session_turns.configured(rate=0.5, salt="other")], Telemetry())
+    some = [Session(f"s{number}", turns=[Turn("a" * 32)]) for number in range(200)]
+    scored = [runner.evaluate_session(one, ALWAYS)[0].decision == "scored" for one in some]
+    assert 60 < sum(scored) < 140
+    assert scored == [runner.evaluate_session(one, ALWAYS)[0].decision == "scored" for one in some]
 
 
 def test_rows_with_turns_are_scored_offline() -> None:
