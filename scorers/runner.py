@@ -23,6 +23,7 @@ from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
 from collector.sample import Admission, Rate, hashed_unit
+from collector.turns import session_key
 from scorers.base import Score, Scorer
 from scorers.calibrate import Calibration, load_calibration
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
@@ -283,9 +284,10 @@ _NO_SCORES: Sequence[Score] = ()
 
 
 def _identity(subject: Trace | Session) -> bytes:
+    """What a scorer's own salt makes a place of."""
     if isinstance(subject, Trace):
         return bytes.fromhex(subject.trace_id)
-    return f"{subject.service}\0{subject.session_id}".encode("utf-8", "surrogatepass")
+    return session_key(subject.service, subject.session_id)
 
 
 def _missing(needs: Sequence[str], subject: Trace | Session) -> str | None:

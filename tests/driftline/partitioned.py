@@ -26,7 +26,7 @@ from collector.wire.route import partition_of
 from drift.base import decode_points
 from drift.monitor import Watcher
 from driftline.build import load_parts
-from driftline.config import Config
+from driftline.config import DEFAULT_SCORERS, Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.pipeline import Stage
@@ -196,19 +196,18 @@ class Worker:
         cluster: Cluster,
         numbers: Sequence[int],
         known: dict[str, int] | None = None,
-        scorers: Sequence[Any] | None = None,
+        scorers: Sequence[Any] = DEFAULT_SCORERS,
         sample: Mapping[str, Any] = MappingProxyType({}),
         **assemble: Any,
     ) -> None:
         document: dict[str, Any] = {
             "store": {"path": Path("unused.db")},
-            "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}],
+            "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}] if "refusal" in scorers else [],
             "assemble": {"quiet": "1s", "lateness": "0s", "revision_window": "1h", **assemble},
             "alerts": {"log": False},
             "sample": dict(sample),
+            "scorers": scorers,
         }
-        if scorers is not None:
-            document |= {"scorers": scorers, "monitors": []}
         config = Config.model_validate(document)
         self.engine = _Engine(cluster, numbers, known or {})
         self.telemetry, clock = Telemetry(), FakeClock()

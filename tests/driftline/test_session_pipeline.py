@@ -1,5 +1,6 @@
 """Sessions through the pipeline: ledger, scores and view, late turns, restarts, sampling, and several partitions."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.engine import DECISIONS, MOVED_KIND, SPANS, STRAY_KIND, TICK_KIND, TURNS, Record
-from collector.sample import SampleConfig, Sampler
+from collector.sample import SampleConfig, Sampler, hashed_unit
 from collector.turns import session_key
 from collector.wire.route import partition_of
 from driftline.build import build
@@ -158,7 +159,7 @@ def test_a_session_is_scored_whole_or_not_at_all_by_a_hash_of_its_id(tmp_path: P
     sampler = Sampler(SampleConfig(rate=rate))
     for number in range(40):
         found = sheets(under, f"s{number}")
-        if sampler.unit(session_key("shop", f"s{number}")) < rate:
+        if hashed_unit(session_key("shop", f"s{number}"), b"") < rate:
             assert [(decided(sheet)["session_turns"], sheet["rate"]) for sheet in found] == [(3.0, rate)]
         else:
             assert found == [], "its id alone leaves it out: no turn of it is kept"
@@ -255,3 +256,36 @@ def test_what_is_no_turn_is_a_dead_letter_and_the_others_go_on() -> None:
     close(cluster, 10_000)
     turn_all([worker], "sessions")
     assert [sheet["counts"]["turns"] for sheet in recorded(cluster)] == [2]
+
+
+def test_a_limit_on_a_scorer_of_sessions_is_kept_and_a_revision_is_decided_as_the_session_was(tmp_path: Path) -> None:
+    limited = [{"use": "session_turns", "limit": "5 per hour"}, "error"]
+    under = service(tmp_path, scorers=limited)
+    feed(under, [*conversations(40, 1), tick(1200)])
+    under.engine.append(TURNS, [tick(1200)]).result()
+    under.drain()
+    first = of_session_turns(under)
+    under.stop()
+    under = service(tmp_path, scorers=limited)  # what was spent outlives a restart
+    late = [turn(1000 + n, f"s{n}", END_NS + (1201 + n) * SECOND) for n in range(40)]
+    feed(under, [*late, tick(1950)])
+    under.engine.append(TURNS, [tick(1950)]).result()
+    under.drain()
+    second = of_session_turns(under)
+    under.stop()
+    for decisions in (first, second):
+        assert Counter(decisions.values()).total() == 40
+        assert 1 <= Counter(decisions.values())["scored"] <= 5
+    assert {name for name, one in first.items() if one == "throttled"} == {
+        name for name, one in second.items() if one == "throttled"
+    }
+
+
+def of_session_turns(under: Service) -> dict[str, str]:
+    """The current decision on each session."""
+    found = [sheet for n in range(40) for sheet in sheets(under, f"s{n}")]
+    return {sheet["session_id"]: sheet["decisions"][0]["decision"] for sheet in found}
+
+
+def tick(seconds: float) -> Record:
+    return Record(str(END_NS + round(seconds * SECOND)).encode(), kind=TICK_KIND)

@@ -86,6 +86,14 @@ def test_a_scorer_of_sessions_needs_what_sessions_have() -> None:
         scorer(name="x", target="conversation")(lambda trace: 1.0)  # type: ignore[arg-type]
 
 
+def test_a_salt_of_its_own_makes_an_independent_choice_of_sessions() -> None:
+    runner = Runner([session_turns.configured(rate=0.5, salt="other")], Telemetry())
+    some = [Session(f"s{number}", turns=[Turn("a" * 32)]) for number in range(200)]
+    scored = [runner.evaluate_session((one, ALWAYS, ()))[0].decision == "scored" for one in some]
+    assert 60 < sum(scored) < 140
+    assert scored == [runner.evaluate_session((one, ALWAYS, ()))[0].decision == "scored" for one in some]
+
+
 def test_rows_with_turns_are_scored_offline() -> None:
     turns = [{"question": "Where is my parcel?"}, {"question": "Where is my parcel??", "answer": "There."}]
     good, bad, worse = score_rows(repeated_questions, [{"id": 7, "turns": turns}, {"turns": "x"}, []])
