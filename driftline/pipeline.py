@@ -44,6 +44,7 @@ class Stage(ABC):
         self.name = name
         self.failure: Exception | None = None
         self.idle = threading.Event()
+        self.owned: dict[int, Partition] = {}
         self._engine, self._log, self._from_start = engine, log, from_start
         self._stopping = threading.Event()
         self._subscription: Subscription | None = None
@@ -74,13 +75,13 @@ class Stage(ABC):
         while batches := self._subscription.poll(0, _RECORDS_PER_POLL[self._log]):
             self._turn(batches)
 
-    @abstractmethod
     def assigned(self, partition: Partition) -> None:
-        """Take over a partition with its state."""
+        """Take over a partition with its state; here, where there is none, it is only kept in `owned`."""
+        self.owned[partition.number] = partition
 
-    @abstractmethod
     def revoked(self, partition: Partition) -> None:
         """Let go of a partition: somebody else owns it."""
+        del self.owned[partition.number]
 
     @abstractmethod
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
@@ -134,19 +135,26 @@ class Stage(ABC):
         Raises:
             Stopped: the stage is to stop before it could.
         """
-        if not self.retrying(transaction.commit):
-            raise Stopped
+        self.retrying(transaction.commit)
 
-    def retrying(self, write: Callable[[], None]) -> bool:
-        """Call `write` until it does not raise StoreError; False if stopped before that."""
+    def commit_offset(self, partition: int, entries: Sequence[Entry]) -> None:
+        """Commit that the batch was worked through, and nothing else. Raises Stopped."""
+        transaction = self.owned[partition].transaction()
+        transaction.offset(entries[-1].offset + 1)
+        self.commit(transaction)
+
+    def retrying(self, write: Callable[[], None]) -> None:
+        """Call `write` until it does not raise StoreError.
+
+        Raises:
+            Stopped: the stage is to stop before that.
+        """
         while True:
             try:
-                write()
+                return write()
             except StoreError as error:
                 if self.wait_after(error):
-                    return False
-            else:
-                return True
+                    raise Stopped from None
 
     def wait_after(self, error: StoreError | Overloaded) -> bool:
         """Say why it cannot go on, and wait a little; True if it was stopped meanwhile."""
