@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError
 from kafka.net.compat import KafkaNetClient
 
 from collector.core.errors import StoreError
@@ -21,6 +21,7 @@ SEND_SECONDS = 20.0  # for records to be acknowledged, a new leader included; th
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
 _REQUEST_SECONDS = 10.0  # for one request; a broker that died is not waited for longer
 _BATCH_BYTES = 256 * 2**10  # requests are long: 16 kB, the default, would make nearly each a batch of its own
+_NOBODY = -1  # kafka-python's leader of a partition that has none
 _LEARN_SECONDS = 0.05  # between two looks at whether new partitions are known
 _RETRY_MILLISECONDS = 20  # kafka-python sleeps so long where a commit follows the last one closely
 _SHARED = {
@@ -121,11 +122,15 @@ class Clients:
 
     def first_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The oldest records that are still there. (A consumer that reads would have to wait for its fetch to end.)"""
-        return self._ask(lambda asker: dict(asker.beginning_offsets(list(places), timeout_ms=_ANSWER_MS)))
+        return self._ask(places, lambda asker: dict(asker.beginning_offsets(list(places), timeout_ms=_ANSWER_MS)))
 
     def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The ends as they are, open transactions included."""
-        return self._ask(lambda asker: dict(asker.end_offsets(list(places), timeout_ms=_ANSWER_MS)))
+        return self._ask(places, lambda asker: dict(asker.end_offsets(list(places), timeout_ms=_ANSWER_MS)))
+
+    def leaderless(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Those that no broker leads, as far as is known: they can neither be read nor written."""
+        return self._ask((), lambda asker: leaderless(asker._cluster, places))
 
     def close(self) -> None:
         with self._asking:
@@ -133,14 +138,18 @@ class Clients:
                 self._asker.close(autocommit=False, timeout_ms=_ANSWER_MS)
                 self._asker = None
 
-    def _ask(self, question: Callable[[Any], T]) -> T:
+    def _ask(self, places: Sequence[TopicPartition], question: Callable[[Any], T]) -> T:
         with self._asking:
             if self._asker is None:
                 self._asker = self.lone_consumer("read_uncommitted")
             try:
+                if gone := leaderless(self._asker._cluster, places):  # else it would wait for that, and all with it
+                    raise LeaderNotAvailableError(f"no broker leads partition {gone[0].partition} of {gone[0].topic}")
                 return question(self._asker)
             except KafkaError as error:
                 raise self.trouble(error) from None
+            except KeyError as error:  # so kafka-python says that a partition lost its leader meanwhile
+                raise self.trouble(LeaderNotAvailableError(f"no broker leads {error}")) from None
 
     def _make(self, kind: Any, **ours: Any) -> Any:
         defaults = {**_SHARED, **(_READING if kind is KafkaConsumer else {})}
@@ -174,6 +183,14 @@ class Clients:
             "max_request_size": self._config.max_record + 2**20,  # a batch's own bytes; records are measured before
             "compression_type": None if compression == "none" else compression,
         }
+
+
+def leaderless(cluster: Any, places: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Those that no broker leads, as kafka-python's `cluster` knows it; where there are some it looks again soon."""
+    gone = [place for place in places if cluster.leader_for_partition(place) == _NOBODY]
+    if gone:
+        cluster.request_update()
+    return gone
 
 
 class Deadline:

@@ -96,13 +96,10 @@ class GroupMember:
         now = self._consumer.group_metadata()
         return bool(now.state == MemberState.STABLE and now[:3] == self.membership[:3])
 
-    def hold(self, numbers: Iterable[int]) -> dict[int, int]:
-        """Stop reading from partitions; the offset of the oldest record in each."""
-        places = [self._place(number) for number in numbers]
+    def hold(self, numbers: Iterable[int]) -> None:
+        """Stop reading from partitions."""
         with _Translated(self._clients):
-            self._consumer.pause(*places)
-        first = self._clients.first_offsets(places)
-        return {place.partition: offset for place, offset in first.items()}
+            self._consumer.pause(*[self._place(number) for number in numbers])
 
     def seek(self, number: int, offset: int) -> None:
         self._consumer.seek(self._place(number), offset)

@@ -55,6 +55,7 @@ class KafkaSubscription:
         learn: Callable[[str, int], None],
     ) -> None:
         self.topic, self.limit, self._learn = config.topic, limit, learn
+        self._clients = clients
         self._metrics, self._stage, self._listener, self._from_start = metrics, stage, listener, from_start
         self._log_topic = config.topic(log)
         self._state_topic = config.state_topic(stage) if has_state else None
@@ -199,16 +200,23 @@ class KafkaSubscription:
         The committed offsets are stable: no commit of an earlier owner is under way any more, nor can one still come.
         So whatever state went with them lies before the end that the state topic has from then on.
         """
-        first = self._group.hold(self._new)
-        for number in self._new:
-            self._learn(self._log_topic, number)
-        starts = {number: self._start(number, first[number]) for number in self._new}
-        if self._state_topic is not None:
-            self._restorer.add(self._new)
-        for number, start in starts.items():
+        self._group.hold(self._new)
+        trouble: StoreError | None = None
+        for number in sorted(self._new):
+            try:
+                (first,) = self._clients.first_offsets([TopicPartition(self._log_topic, number)]).values()
+                self._learn(self._log_topic, number)
+                start = self._start(number, first)
+                if self._state_topic is not None:
+                    self._restorer.add({number})
+            except StoreError as error:  # one that nobody leads must not hold up the others
+                trouble = error
+                continue
             self._group.seek(number, start)  # whatever was read before now is read again
-        self._starts.update(starts)
-        self._new.clear()
+            self._starts[number] = start
+            self._new.discard(number)
+        if trouble is not None and not self._starts:
+            raise trouble
 
     def _start(self, number: int, first: int) -> int:
         if self._from_start or (committed := self._group.committed(number)) is None:
