@@ -23,13 +23,13 @@ from collector.core.engine import (
     Subscription,
     Transaction,
 )
-from collector.core.errors import DriftlineError, Lost, Overloaded, Rejected, StoreError
+from collector.core.errors import DriftlineError, Lost, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that time has come for a waiting trace
 _GATHER_SECONDS = 0.1  # after a small batch: what comes meanwhile shares the next commit
-_RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
+RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
 _RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, DECISIONS: 1024, CHANGES: 64}
 
 
@@ -156,11 +156,15 @@ class Stage(ABC):
                 if self.wait_after(error):
                     raise Stopped from None
 
-    def wait_after(self, error: StoreError | Overloaded) -> bool:
+    def wait_after(self, error: StoreError) -> bool:
         """Say why it cannot go on, and wait a little; True if it was stopped meanwhile."""
+        self.say(error)
+        return self._stopping.wait(RETRY_SECONDS)
+
+    def say(self, error: BaseException) -> None:
+        """Count and say that something has to be tried again."""
         self._retries.add(1, self.name)
         _log.error("%s waits: %s", self.name, error)
-        return self._stopping.wait(_RETRY_SECONDS)
 
     def append(self, transaction: Transaction, log: str, records: Sequence[Record]) -> None:
         """Add records to a transaction. One that the log can never take must not stop the others: it is left out."""

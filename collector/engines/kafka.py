@@ -19,7 +19,7 @@ from collector.core.telemetry import Telemetry
 from collector.engines.kafka_append import Appender
 from collector.engines.kafka_clients import Clients
 from collector.engines.kafka_config import KafkaEngineConfig
-from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.engines.kafka_metrics import KafkaMetrics
 from collector.engines.kafka_subscription import KafkaSubscription
 from collector.engines.kafka_topics import APPLY, Topic, existing, obstacles, record_limit
 
@@ -49,7 +49,7 @@ class KafkaEngine:
     ) -> None:
         self._config, self._stages = config, stages
         self._clients = Clients(config)
-        self._metrics = SubscriptionMetrics(telemetry)
+        self._metrics = KafkaMetrics(telemetry)
         self._open: list[KafkaSubscription] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -58,7 +58,7 @@ class KafkaEngine:
         found = self._look_at_topics()
         self._limits = {name: record_limit(topic) for name, topic in found.items()}
         logs = {config.topic(log): found[config.topic(log)].partitions for log in LOGS}
-        self._appender = Appender(self._clients, logs, self._limits, config.max_unsent)
+        self._appender = Appender(self._clients, logs, self._limits, config.max_unsent, self._metrics)
 
     @property
     def problem(self) -> str:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError
+from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError, UnsupportedCodecError
 from kafka.net.compat import KafkaNetClient
 
 from collector.core.errors import StoreError
-from collector.engines.kafka_config import KafkaEngineConfig
+from collector.engines.kafka_config import INSTALL_CODECS, KafkaEngineConfig
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ class Clients:
         """What a person should read."""
         text = " ".join(str(error).split())
         name = type(error).__name__
+        if isinstance(error, UnsupportedCodecError):
+            text += f"; {INSTALL_CODECS}"
         return StoreError(f"kafka at {', '.join(self._config.brokers)}: {text if name in text else f'{name}: {text}'}")
 
     def admin(self) -> Any:

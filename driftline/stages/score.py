@@ -1,16 +1,17 @@
 """Spans in, decisions and scores out: assembles traces and has them evaluated."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 
 from collector.assemble import Assembler
 from collector.core.clock import Clock
-from collector.core.engine import SPANS, Engine, Entry, Partition, Record
+from collector.core.engine import SPANS, Engine, Entry, Partition
 from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
 from driftline.evaluate import Evaluator
-from driftline.pipeline import Stage
+from driftline.pipeline import RETRY_SECONDS, Stage
 from driftline.stages.score_worker import Worker
 
 _EVALUATIONS_PER_COMMIT = 1000  # bounds what a crash makes us do again, and how far metrics lag behind a backlog
@@ -31,6 +32,7 @@ class ScoreStage(Stage):
         super().__init__("score", engine, SPANS, telemetry)
         self._new_assembler, self._sampler, self._evaluator, self._clock = assembler, sampler, evaluator, clock
         self._workers: dict[int, Worker] = {}
+        self._ticks: list[tuple[Worker, Future[None]]] = []  # on their way to the log
         self._max_bytes = 0
         self._sampled_out = telemetry.counter(
             "driftline_sampled_out_spans", "Spans left out because of their trace id alone.", ["rule"]
@@ -75,21 +77,33 @@ class ScoreStage(Stage):
 
     def rest(self) -> None:
         """Where nothing comes in, event time goes on with the clock: by a record, so that it does in a replay too."""
+        self._look_after_ticks()
         for worker in self._workers.values():
             if worker.move_out():
                 self._finish(worker)
-            if (tick := worker.tick(self._clock.monotonic())) is not None:
-                self._append_tick(worker, tick)
+            self._tick(worker)
 
-    def _append_tick(self, worker: Worker, tick: Record) -> None:
-        # Not again and again here: if there is no room, it is this stage's own reading that makes some. The next rest
-        # makes a tick anew.
+    def _tick(self, worker: Worker) -> None:
+        """Append a tick if one is due. It is not waited for: a partition that cannot be written holds up no other."""
+        now = self._clock.monotonic()
+        if (tick := worker.tick(now)) is None:
+            return
         try:
-            self._engine.append(SPANS, [tick]).result()
-        except (StoreError, Overloaded) as error:
-            self.wait_after(error)
-        else:
-            worker.ticked()
+            self._ticks.append((worker, self._engine.append(SPANS, [tick])))
+        except (StoreError, Overloaded) as error:  # its own reading may be what makes room
+            self.say(error)
+            worker.wait_to_tick(now + RETRY_SECONDS)
+
+    def _look_after_ticks(self) -> None:
+        """Have those that could not be appended made anew, a little later."""
+        done = [sent for sent in self._ticks if sent[1].done()]
+        self._ticks = [sent for sent in self._ticks if not sent[1].done()]
+        for worker, future in done:
+            try:
+                future.result()
+            except (StoreError, Overloaded) as error:
+                self.say(error)
+                worker.wait_to_tick(self._clock.monotonic() + RETRY_SECONDS)
 
     def _finish(self, worker: Worker) -> None:
         done, sampled_out = worker.batch, worker.sampled_out

@@ -78,6 +78,7 @@ class Worker:
         self._touched = 0.0
         self._newest_when_touched_ns = 0
         self._ticked = False
+        self._no_tick_until = 0.0
         self._clock: object = None  # of the last commit, while its records are read again
         self._guests = False  # whether traces are held that may live elsewhere
         self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
@@ -174,9 +175,10 @@ class Worker:
     def tick(self, monotonic: float) -> Record | None:
         """The record that moves event time on, once so much time went by without input that a trace is due.
 
-        It moves as far as that time goes, so that everything that is due by then is evaluated at once.
+        It moves as far as that time goes, so that everything that is due by then is evaluated at once. No other is made
+        before something was read, or `wait_to_tick` was called.
         """
-        if self._ticked:
+        if self._ticked or monotonic < self._no_tick_until:
             return None
         if not self._newest_when_touched_ns:
             self._newest_when_touched_ns = self.assembler.clock.now_ns
@@ -184,11 +186,12 @@ class Worker:
         reached_ns = self._newest_when_touched_ns + round((monotonic - self._touched) * 1e9)
         if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
             return None
+        self._ticked = True
         return Record(str(reached_ns).encode(), kind=TICK_KIND, partition=self._partition.number)
 
-    def ticked(self) -> None:
-        """The record of `tick` is in the log: no other is needed before it was read."""
-        self._ticked = True
+    def wait_to_tick(self, until: float) -> None:
+        """The last `tick` could not be appended: it may be made anew, by then."""
+        self._ticked, self._no_tick_until = False, until
 
     def _end_recall(self) -> None:
         """Everything that was processed before the restart was read again."""

@@ -1,6 +1,7 @@
 """The Kafka engine beyond the contract: several workers, partitions, sizes, topics; nobody dies here."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -492,12 +493,60 @@ def test_without_a_broker_it_says_so_in_one_line() -> None:
         ({"options": {"isolation_level": "read_uncommitted"}}, "not yours to set"),
         ({"options": {"sasl_plain_password": "plain"}}, "never as plain text"),
         ({"partitions": 0}, "greater than or equal to 1"),
-        ({"compression": "zstd"}, "needs a Python package"),
     ],
 )
 def test_a_wrong_configuration_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         KafkaEngineConfig(**{"brokers": ["kafka:9092"], **settings})
+
+
+def test_a_codec_that_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        ValidationError, match=r"zstd needs a package that is not installed: pip install 'driftline\[comp"
+    ):
+        KafkaEngineConfig(brokers=["kafka:9092"], compression="zstd")
+
+
+@pytest.mark.parametrize(("codec", "number"), [("none", 0), ("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)])
+def test_records_are_compressed_as_configured_and_read_back(
+    codec: str, number: int, kafka: "KafkaBroker", configured: Configured
+) -> None:
+    config = configured(partitions=1, compression=codec)
+    value = b"the same again and again " * 1000
+    with running(config) as engine:
+        engine.append(SPANS, [Record(value)]).result(20)
+        reader = Reader(engine)
+        wait_until(lambda: reader.poll(), "what was appended", every_seconds=0)
+        transaction = reader.partition.transaction()
+        transaction.append(SCORES, [Record(value)])
+        transaction.put("x", value)
+        transaction.offset(1)
+        transaction.commit()
+        reader.close()
+        again = Reader(engine)
+        assert dict(again.partition.state()) == {"x": value}
+        again.close()
+    for topic in (config.topic(SPANS), config.topic(SCORES), config.state_topic("stage")):
+        segment = kafka.folder / "data" / f"{topic}-0" / f"{0:020}.log"
+        assert segment.read_bytes()[22] & 7 == number  # KIP-98: the low bits of a batch's attributes
+    assert {record.value for record in kafka.records(config.topic(SCORES))} == {value}
+
+
+def test_records_that_another_compressed_wait_until_their_codec_is_installed(
+    kafka: "KafkaBroker", configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(partitions=1)
+    with kafka.producer(compression_type="zstd") as producer:
+        producer.send(config.topic(SPANS), b"a" * 1000, partition=0).get(timeout=20)
+    with running(config) as engine:
+        reader = Reader(engine)
+        with monkeypatch.context() as without:
+            without.setattr("kafka.codec.zstd", None)
+            wait_until(lambda: (reader.poll(), "pip install 'driftline[comp" in engine.problem)[1], "a word of it", 20)
+        wait_until(lambda: reader.poll(), "what was appended", every_seconds=0)
+        reader.close()
 
 
 def test_a_stage_without_state_cannot_put_any(configured: Configured) -> None:

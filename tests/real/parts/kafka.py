@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class KafkaBroker:
     Args:
         first: the broker that is the cluster's controller; None: this one is.
         node: its number in the cluster.
+        listeners: more of them, as Kafka writes them: NAME://HOST:PORT.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class KafkaBroker:
         settings: Mapping[str, object] | None = None,
         first: "KafkaBroker | None" = None,
         node: int = 1,
+        listeners: Sequence[str] = (),
     ) -> None:
-        self.folder, self.node = folder, node
+        self.folder, self.node, self._listeners = folder, node, listeners
         self.port, self._controller_port = free_ports(2)
         if first is not None:
             self._controller_port = first._controller_port
@@ -146,12 +148,13 @@ class KafkaBroker:
 
     def _properties(self, overrides: Mapping[str, object]) -> str:
         controller = f"127.0.0.1:{self._controller_port}"
+        advertised = [f"PLAINTEXT://{self.address}", *self._listeners]
         settings: dict[str, object] = {
             "process.roles": "broker,controller" if self.node == 1 else "broker",
             "node.id": self.node,
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.address}" + (f",CONTROLLER://{controller}" if self.node == 1 else ""),
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": ",".join([*advertised, *([f"CONTROLLER://{controller}"] if self.node == 1 else [])]),
+            "advertised.listeners": ",".join(advertised),
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder / "data",
@@ -175,9 +178,11 @@ class KafkaBroker:
 
 
 @contextlib.contextmanager
-def kafka_broker(folder: Path, settings: Mapping[str, object] | None = None) -> Iterator[KafkaBroker]:
+def kafka_broker(
+    folder: Path, settings: Mapping[str, object] | None = None, listeners: Sequence[str] = ()
+) -> Iterator[KafkaBroker]:
     """A broker that answers, with its data and log under `folder`; `settings` are broker properties."""
-    broker = KafkaBroker(folder, settings)
+    broker = KafkaBroker(folder, settings, listeners=listeners)
     try:
         broker.start()
         yield broker
