@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -21,6 +22,7 @@ SEND_SECONDS = 20.0  # for records to be acknowledged, a new leader included; th
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
 _REQUEST_SECONDS = 10.0  # for one request; a broker that died is not waited for longer
 _BATCH_BYTES = 256 * 2**10  # requests are long: 16 kB, the default, would make nearly each a batch of its own
+_ALSO_SECURITY = "; so it is too where a certificate, password or mechanism in `options` does not fit"
 _NOBODY = -1  # kafka-python's leader of a partition that has none
 _LEARN_SECONDS = 0.05  # between two looks at whether new partitions are known
 _RETRY_MILLISECONDS = 20  # kafka-python sleeps so long where a commit follows the last one closely
@@ -38,6 +40,22 @@ _READING = {
     "fetch_max_bytes": 16 * 2**20,
     "max_partition_fetch_bytes": 4 * 2**20,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A partition as the brokers keep it; all but the size are offsets.
+
+    Attributes:
+        read: up to where everybody has read.
+        old: up to where records are from before some time.
+    """
+
+    first: int
+    end: int
+    read: int
+    old: int
+    size_bytes: int
 
 
 class Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
@@ -88,6 +106,10 @@ class Clients:
         name = type(error).__name__
         if isinstance(error, UnsupportedCodecError):
             text += f"; {INSTALL_CODECS}"
+        elif (
+            isinstance(error, KafkaTimeoutError) and self._options.get("security_protocol", "PLAINTEXT") != "PLAINTEXT"
+        ):
+            text += _ALSO_SECURITY
         return StoreError(f"kafka at {', '.join(self._config.brokers)}: {text if name in text else f'{name}: {text}'}")
 
     def admin(self) -> Any:
@@ -129,6 +151,41 @@ class Clients:
     def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The ends as they are, open transactions included."""
         return self._ask(places, lambda asker: dict(asker.end_offsets(list(places), timeout_ms=_ANSWER_MS)))
+
+    def retained(self, topic: str, groups: Sequence[str], old: float) -> dict[int, Retained]:
+        """What the brokers keep of each partition, and what all `groups` have read of it.
+
+        Args:
+            old: Unix seconds; records from before then are told apart.
+        """
+        admin = self.admin()
+        try:
+            sizes: dict[int, int] = {}
+            for broker in admin.describe_log_dirs([topic]):
+                for folder in broker["log_dirs"]:
+                    for known in folder["topics"]:
+                        for one in known["partitions"]:
+                            number = one["partition_index"]
+                            sizes[number] = max(sizes.get(number, 0), one["partition_size"])
+            places = [TopicPartition(topic, number) for number in sizes]
+            committed = admin.list_group_offsets(dict.fromkeys(groups, places))
+        except (KafkaError, OSError) as error:
+            raise self.trouble(error) from None
+        finally:
+            admin.close()
+        first, end = self.first_offsets(places), self.end_offsets(places)
+        since = dict.fromkeys(places, round(old * 1000))
+        newer = self._ask(places, lambda asker: asker.offsets_for_times(since, timeout_ms=_ANSWER_MS))
+        return {
+            place.partition: Retained(
+                first[place],
+                end[place],
+                max(0, min(committed[group][place].offset for group in groups)),  # -1: nothing yet
+                found.offset if (found := newer.get(place)) else end[place],
+                sizes[place.partition],
+            )
+            for place in places
+        }
 
     def leaderless(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
         """Those that no broker leads, as far as is known: they can neither be read nor written."""

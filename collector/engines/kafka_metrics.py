@@ -15,6 +15,10 @@ class KafkaMetrics:
             "driftline_stage_lag_records", "Records in our partitions that the stage has yet to read.", ["stage"],
             unit="records",
         )  # fmt: skip
+        self._backlog = telemetry.gauge(
+            "driftline_retention_ratio", "Unread part of what retention keeps of the inbox; past 0.8 senders wait.",
+            unit="ratio",
+        )  # fmt: skip
         self._leaderless = telemetry.gauge(
             "driftline_leaderless_partitions", "Partitions of a log that no broker leads: what belongs there waits.",
             ["topic"], unit="partitions",
@@ -34,6 +38,9 @@ class KafkaMetrics:
 
     def leaderless(self, partitions: int, topic: str) -> None:
         self._leaderless.set(partitions, topic)
+
+    def backlog(self, ratio: float) -> None:
+        self._backlog.set(ratio)
 
     def gone(self, stage: str) -> None:
         self._lag.remove(stage)

@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from collector.core.clock import SystemClock
-from collector.core.engine import SCORES, SPANS, Entry, Record
+from collector.core.engine import SCORES, SPANS, TICK_KIND, Entry, Record
 from collector.core.errors import Lost, Overloaded, Rejected, StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines import kafka_clients
@@ -439,6 +440,45 @@ def test_past_what_may_be_unsent_senders_are_told_to_wait(configured: Configured
                 engine.append(SPANS, [Record(b"x" * 5_000)])
         assert error.value.reason == "unsent"
         wait_until(lambda: engine.append(SPANS, [Record(b"a")]).result(10) is None, "room")
+
+
+def test_senders_wait_while_retention_could_drop_what_nobody_has_read(
+    kafka: "KafkaBroker", configured: Configured
+) -> None:
+    config = configured(partitions=1, stream_size="400KB")
+    telemetry = Telemetry()
+    with running(config, telemetry) as engine:
+        for _ in range(9):
+            engine.append(SPANS, [Record(b"x" * 20_000)]).result(20)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"x" * 150_000)]).result(20)
+        engine._backlog.look()
+        with pytest.raises(Overloaded, match=r"what is not evaluated takes 8\d% of what") as told:
+            engine.append(SPANS, [Record(b"more")])
+        assert (told.value.reason, told.value.retry_after_seconds) == ("backlog", 30)
+        assert telemetry.gauge("driftline_retention_ratio", "", unit="ratio").values()[()] > 0.8
+        engine.append(SPANS, [Record(b"1", kind=TICK_KIND)]).result(20)
+        reader = Reader(engine)
+        commit(reader.partition, offset=11)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"more")]).result(20)
+        reader.close()
+
+
+def test_senders_wait_while_unread_records_are_nearly_too_old(kafka: "KafkaBroker", configured: Configured) -> None:
+    config = configured(partitions=1, stream_retention="1h")
+    with running(config) as engine:
+        with kafka.producer() as producer:
+            an_hour_ago = round(1000 * (time.time() - 3000))
+            producer.send(config.topic(SPANS), b"old", partition=0, timestamp_ms=an_hour_ago).get(timeout=20)
+        engine._backlog.look()
+        with pytest.raises(Overloaded, match="takes 100%"):
+            engine.append(SPANS, [Record(b"more")])
+        reader = Reader(engine)
+        commit(reader.partition, offset=1)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"more")]).result(20)
+        reader.close()
 
 
 # --- topics and configuration ---
