@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,18 @@ SENDER_SECONDS = 120.0  # after which a request will never be accepted
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
+# `driftline` where the machine's clock is wrong, and everything that asks for the time is told so.
+_WRONG_CLOCK = """
+import sys, time
+ahead = float(sys.argv.pop(1))
+seconds, nanoseconds = time.time, time.time_ns
+time.time = lambda: seconds() + ahead
+time.time_ns = lambda: nanoseconds() + round(ahead * 1e9)
+from driftline.cli import main
+sys.exit(main())
+"""
+
+
 class Cluster:
     """A broker's topics of one name, and the workers on them."""
 
@@ -63,10 +76,12 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout == f"{found.stdout}done\n"
 
-    def worker(self, role: str = "all") -> Service:
+    def worker(self, role: str = "all", clock_ahead_seconds: float = 0) -> Service:
         """One more, which begins to work at once."""
         folder = self._folder / f"worker-{len(self.workers)}"
         one = Service(folder, {**self._document, "cluster": self._section()}, "--role", role)
+        if clock_ahead_seconds:
+            one.command = [sys.executable, "-c", _WRONG_CLOCK, str(clock_ahead_seconds)]
         self.workers.append(one)
         one.start()
         return one

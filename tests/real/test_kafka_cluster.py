@@ -5,6 +5,7 @@ Real processes, a real broker. What is compared is in the topics, where a double
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,6 +121,24 @@ def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_hav
         part.wait_for_traces(len(bodies))
         assert_once(part, len(bodies))
         assert_same_changes(part, undisturbed)
+
+
+def test_workers_whose_clocks_are_hours_wrong_decide_and_find_the_same(
+    broker: KafkaBroker,
+    unique_name: Callable[[str], str],
+    tmp_path: Path,
+    bodies: list[TraceBodies],
+    undisturbed: set[tuple[str, str]],
+) -> None:
+    with cluster(broker, tmp_path, unique_name("clocks"), DOCUMENT) as part:
+        part.worker(clock_ahead_seconds=2 * 3600), part.worker(clock_ahead_seconds=-2 * 3600)
+        Senders(part.workers, bodies).run(4)
+        part.end_input()
+        part.wait_for_traces(len(bodies))
+        assert_once(part, len(bodies))
+        assert_same_changes(part, undisturbed)
+        written = [record.timestamp / 1000 for log in (SPANS, "decisions", "scores") for record in part.records(log)]
+        assert max(abs(time.time() - one) for one in written) < 1800, "retention must go by the brokers' clock"
 
 
 def test_a_broker_that_hangs_or_dies_and_comes_back_costs_nothing_but_time(

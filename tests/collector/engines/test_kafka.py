@@ -466,7 +466,11 @@ def test_senders_wait_while_retention_could_drop_what_nobody_has_read(
 
 
 def test_senders_wait_while_unread_records_are_nearly_too_old(kafka: "KafkaBroker", configured: Configured) -> None:
+    from kafka.admin import ConfigResource
+
     config = configured(partitions=1, stream_retention="1h")
+    with kafka.admin() as admin:  # so that a record can be old from the beginning
+        admin.alter_configs([ConfigResource("topic", config.topic(SPANS), {"message.timestamp.type": "CreateTime"})])
     with running(config) as engine:
         with kafka.producer() as producer:
             an_hour_ago = round(1000 * (time.time() - 3000))
