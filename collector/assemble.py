@@ -257,6 +257,18 @@ class Assembler:
     def adopt(self, offset: int, moved: Moved, scored: int) -> None:
         """Take over what is known of an evaluated trace; the record at `offset` holds it, and its spans.
 
+        What becomes of it, by what there is of the trace here and what the record holds:
+
+        ===============================  ================================  =============================================
+        here                             in the record                     then
+        ===============================  ================================  =============================================
+        no longer revisable, or read     anything                          nothing: the record is too late, or was
+        before (`last_offset`)                                             taken in before a restart
+        nothing new                      all of it was evaluated           revisable as it was there, until it is old
+        nothing new                      spans that were not evaluated     they are a revision, due as any other
+        a late span that came first      anything                          that span is one too: the revision holds both
+        ===============================  ================================  =============================================
+
         Args:
             scored: as `Moved.scored`, in the bits of whoever calls `scored` here.
         """

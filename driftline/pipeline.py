@@ -24,13 +24,13 @@ from collector.core.engine import (
     Subscription,
     Transaction,
 )
-from collector.core.errors import DriftlineError, Lost, Overloaded, Rejected, StoreError
+from collector.core.errors import DriftlineError, Lost, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that time has come for a waiting trace
 _GATHER_SECONDS = 0.1  # after a small batch: what comes meanwhile shares the next commit
-_RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
+RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
 _RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, TURNS: 1024, DECISIONS: 1024, CHANGES: 64}
 
 
@@ -45,6 +45,7 @@ class Stage(ABC):
         self.name = name
         self.failure: Exception | None = None
         self.idle = threading.Event()
+        self.owned: dict[int, Partition] = {}
         self._engine, self._log, self._from_start = engine, log, from_start
         self._stopping = threading.Event()
         self._subscription: Subscription | None = None
@@ -75,13 +76,13 @@ class Stage(ABC):
         while batches := self._subscription.poll(0, _RECORDS_PER_POLL[self._log]):
             self._turn(batches)
 
-    @abstractmethod
     def assigned(self, partition: Partition) -> None:
-        """Take over a partition with its state."""
+        """Take over a partition with its state; here, where there is none, it is only kept in `owned`."""
+        self.owned[partition.number] = partition
 
-    @abstractmethod
     def revoked(self, partition: Partition) -> None:
         """Let go of a partition: somebody else owns it."""
+        del self.owned[partition.number]
 
     @abstractmethod
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
@@ -135,25 +136,36 @@ class Stage(ABC):
         Raises:
             Stopped: the stage is to stop before it could.
         """
-        if not self.retrying(transaction.commit):
-            raise Stopped
+        self.retrying(transaction.commit)
 
-    def retrying(self, write: Callable[[], None]) -> bool:
-        """Call `write` until it does not raise StoreError; False if stopped before that."""
+    def commit_offset(self, partition: int, entries: Sequence[Entry]) -> None:
+        """Commit that the batch was worked through, and nothing else. Raises Stopped."""
+        transaction = self.owned[partition].transaction()
+        transaction.offset(entries[-1].offset + 1)
+        self.commit(transaction)
+
+    def retrying(self, write: Callable[[], None]) -> None:
+        """Call `write` until it does not raise StoreError.
+
+        Raises:
+            Stopped: the stage is to stop before that.
+        """
         while True:
             try:
-                write()
+                return write()
             except StoreError as error:
                 if self.wait_after(error):
-                    return False
-            else:
-                return True
+                    raise Stopped from None
 
-    def wait_after(self, error: StoreError | Overloaded) -> bool:
+    def wait_after(self, error: StoreError) -> bool:
         """Say why it cannot go on, and wait a little; True if it was stopped meanwhile."""
+        self.say(error)
+        return self._stopping.wait(RETRY_SECONDS)
+
+    def say(self, error: BaseException) -> None:
+        """Count and say that something has to be tried again."""
         self._retries.add(1, self.name)
         _log.error("%s waits: %s", self.name, error)
-        return self._stopping.wait(_RETRY_SECONDS)
 
     def append(self, transaction: Transaction, log: str, records: Sequence[Record]) -> None:
         """Add records to a transaction. One that the log can never take must not stop the others: it is left out."""

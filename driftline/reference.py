@@ -21,7 +21,7 @@ from alerts.reference import in_document as with_metrics
 from collector.allowance import Limit
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
-from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.engines.kafka_metrics import KafkaMetrics
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
@@ -109,7 +109,7 @@ def all_telemetry() -> Telemetry:
         try:
             service.drain()  # some parts come with their partition
             create_app(service).build_middleware_stack()
-            SubscriptionMetrics(service.telemetry)
+            KafkaMetrics(service.telemetry)
         finally:
             service.stop()
         return service.telemetry

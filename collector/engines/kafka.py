@@ -13,13 +13,14 @@ from concurrent.futures import Future
 from kafka.errors import KafkaError
 
 from collector.core.clock import Clock
-from collector.core.engine import LOGS, Listener, Record
+from collector.core.engine import LOGS, SPANS, Listener, Record
 from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_append import Appender
+from collector.engines.kafka_backlog import Backlog
 from collector.engines.kafka_clients import Clients
 from collector.engines.kafka_config import KafkaEngineConfig
-from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.engines.kafka_metrics import KafkaMetrics
 from collector.engines.kafka_subscription import KafkaSubscription
 from collector.engines.kafka_topics import APPLY, Topic, existing, obstacles, record_limit
 
@@ -49,7 +50,7 @@ class KafkaEngine:
     ) -> None:
         self._config, self._stages = config, stages
         self._clients = Clients(config)
-        self._metrics = SubscriptionMetrics(telemetry)
+        self._metrics = KafkaMetrics(telemetry)
         self._open: list[KafkaSubscription] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -58,7 +59,16 @@ class KafkaEngine:
         found = self._look_at_topics()
         self._limits = {name: record_limit(topic) for name, topic in found.items()}
         logs = {config.topic(log): found[config.topic(log)].partitions for log in LOGS}
-        self._appender = Appender(self._clients, logs, self._limits, config.max_unsent)
+        spans = config.topic(SPANS)
+        self._backlog = Backlog(
+            self._clients,
+            self._metrics,
+            spans,
+            [config.stage_group(stage) for stage, log in stages.items() if log == SPANS],
+            int(found[spans].configs["retention.bytes"]),
+            int(found[spans].configs["retention.ms"]) / 1000,
+        )
+        self._appender = Appender(self._clients, logs, self._limits, config.max_unsent, self._metrics)
 
     @property
     def problem(self) -> str:
@@ -71,6 +81,8 @@ class KafkaEngine:
 
     def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
         """See the contract; in the future also Rejected (`too_large`), and then none of the records was appended."""
+        if log == SPANS:
+            self._backlog.admit(records)
         return self._appender.append(self._config.topic(log), records)
 
     def subscribe(self, stage: str, log: str, listener: Listener, from_start: bool = False) -> KafkaSubscription:
@@ -103,6 +115,7 @@ class KafkaEngine:
             subscriptions, self._open = self._open, []
         for subscription in subscriptions:
             subscription.close()
+        self._backlog.close()
         self._appender.close()
         self._clients.close()
 

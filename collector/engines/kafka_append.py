@@ -13,9 +13,12 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from kafka import TopicPartition
+
 from collector.core.engine import Record
 from collector.core.errors import DriftlineError, Overloaded, Rejected, StoreError
-from collector.engines.kafka_clients import SEND_SECONDS, Clients
+from collector.engines.kafka_clients import ANSWER_SECONDS, SEND_SECONDS, Clients, leaderless
+from collector.engines.kafka_metrics import KafkaMetrics
 
 KIND_HEADER = "kind"
 
@@ -74,15 +77,17 @@ class Appender:
         topics: Mapping[str, int],
         limits: Mapping[str, int],
         max_unsent_bytes: int,
+        metrics: KafkaMetrics,
     ) -> None:
         self.partitions = dict(topics)
-        self._clients, self._limits, self._most = clients, limits, max_unsent_bytes
+        self._clients, self._limits, self._most, self._metrics = clients, limits, max_unsent_bytes, metrics
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._unsent_bytes = 0
         self._in_flight: dict[int, _Job] = {}  # in the order in which they were handed over
         self._producer: Any = None
         self._failure = ""  # of the producer at hand
+        self._gone: dict[TopicPartition, float] = {}  # without leader, with when that was first seen
         self.problem = ""  # why records cannot be appended at present
         self._asked_at = 0.0
         self._closed = False
@@ -90,7 +95,15 @@ class Appender:
         self._thread.start()
 
     def append(self, topic: str, records: Sequence[Record]) -> "Future[None]":
-        """Raises Overloaded, or StoreError after `close`; in the future also Rejected, for all records of the call."""
+        """Hand records in.
+
+        Raises:
+            Overloaded: too much waits already.
+            StoreError: after `close`; or nobody leads one of the partitions, and that for longer than it takes to find
+                a new leader. What waited for it would take the room of what others can take.
+
+        In the future also Rejected, for all records of the call.
+        """
         job = _Job(topic, records)
         try:
             for record in records:
@@ -101,6 +114,8 @@ class Appender:
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
+            if self._gone:
+                self._check_leaders(topic, records)
             if self._unsent_bytes and self._unsent_bytes + job.size > self._most:
                 raise Overloaded("unsent", f"{self._unsent_bytes} bytes wait for Kafka to take them")
             self._unsent_bytes += job.size
@@ -160,6 +175,13 @@ class Appender:
             self._finish(job, self._clients.trouble(error))
             self._failure = str(error)
 
+    def _check_leaders(self, topic: str, records: Sequence[Record]) -> None:
+        """Raises StoreError."""
+        before = time.monotonic() - ANSWER_SECONDS
+        for record in records:
+            if record.partition is not None and self._gone.get((topic, record.partition), before) < before:
+                raise StoreError(f"no broker leads partition {record.partition} of {topic}")
+
     def _producer_at_hand(self, job: _Job) -> Any:
         """Raises StoreError if there is none in the time that the job has."""
         while (trouble := self._get_well()) is not None:
@@ -193,12 +215,21 @@ class Appender:
             self._ask_partitions(self._producer)
 
     def _ask_partitions(self, producer: Any) -> None:
+        gone: list[TopicPartition] = []
         for topic in list(self.partitions):
             try:
-                self.learn(topic, len(producer.partitions_for(topic)))
+                numbers = producer.partitions_for(topic)
+                self.learn(topic, len(numbers))
+                missing = leaderless(producer._metadata, [TopicPartition(topic, number) for number in numbers])
             except Exception as error:  # nothing that was asked for depends on it
                 _log.debug("partitions of %s: %s", topic, error)
                 return
+            self._metrics.leaderless(len(missing), topic)
+            gone += missing
+        for topic, number in set(gone) - set(self._gone):
+            _log.warning("no broker leads partition %d of %s: what belongs there waits", number, topic)
+        now = time.monotonic()
+        self._gone = {place: self._gone.get(place, now) for place in gone}
 
     def _drop_producer(self, reason: str) -> None:
         if self._producer is not None:

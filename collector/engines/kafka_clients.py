@@ -2,17 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, LeaderNotAvailableError, UnsupportedCodecError
 from kafka.net.compat import KafkaNetClient
 
 from collector.core.errors import StoreError
-from collector.engines.kafka_config import KafkaEngineConfig
+from collector.engines.kafka_config import INSTALL_CODECS, KafkaEngineConfig
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ SEND_SECONDS = 20.0  # for records to be acknowledged, a new leader included; th
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
 _REQUEST_SECONDS = 10.0  # for one request; a broker that died is not waited for longer
 _BATCH_BYTES = 256 * 2**10  # requests are long: 16 kB, the default, would make nearly each a batch of its own
+_ALSO_SECURITY = "; so it is too where a certificate, password or mechanism in `options` does not fit"
+_NOBODY = -1  # kafka-python's leader of a partition that has none
 _LEARN_SECONDS = 0.05  # between two looks at whether new partitions are known
 _RETRY_MILLISECONDS = 20  # kafka-python sleeps so long where a commit follows the last one closely
 _SHARED = {
@@ -37,6 +40,22 @@ _READING = {
     "fetch_max_bytes": 16 * 2**20,
     "max_partition_fetch_bytes": 4 * 2**20,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A partition as the brokers keep it; all but the size are offsets.
+
+    Attributes:
+        read: up to where everybody has read.
+        old: up to where records are from before some time.
+    """
+
+    first: int
+    end: int
+    read: int
+    old: int
+    size_bytes: int
 
 
 class Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
@@ -85,6 +104,12 @@ class Clients:
         """What a person should read."""
         text = " ".join(str(error).split())
         name = type(error).__name__
+        if isinstance(error, UnsupportedCodecError):
+            text += f"; {INSTALL_CODECS}"
+        elif (
+            isinstance(error, KafkaTimeoutError) and self._options.get("security_protocol", "PLAINTEXT") != "PLAINTEXT"
+        ):
+            text += _ALSO_SECURITY
         return StoreError(f"kafka at {', '.join(self._config.brokers)}: {text if name in text else f'{name}: {text}'}")
 
     def admin(self) -> Any:
@@ -121,11 +146,50 @@ class Clients:
 
     def first_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The oldest records that are still there. (A consumer that reads would have to wait for its fetch to end.)"""
-        return self._ask(lambda asker: dict(asker.beginning_offsets(list(places), timeout_ms=_ANSWER_MS)))
+        return self._ask(places, lambda asker: dict(asker.beginning_offsets(list(places), timeout_ms=_ANSWER_MS)))
 
     def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The ends as they are, open transactions included."""
-        return self._ask(lambda asker: dict(asker.end_offsets(list(places), timeout_ms=_ANSWER_MS)))
+        return self._ask(places, lambda asker: dict(asker.end_offsets(list(places), timeout_ms=_ANSWER_MS)))
+
+    def retained(self, topic: str, groups: Sequence[str], old: float) -> dict[int, Retained]:
+        """What the brokers keep of each partition, and what all `groups` have read of it.
+
+        Args:
+            old: Unix seconds; records from before then are told apart.
+        """
+        admin = self.admin()
+        try:
+            sizes: dict[int, int] = {}
+            for broker in admin.describe_log_dirs([topic]):
+                for folder in broker["log_dirs"]:
+                    for known in folder["topics"]:
+                        for one in known["partitions"]:
+                            number = one["partition_index"]
+                            sizes[number] = max(sizes.get(number, 0), one["partition_size"])
+            places = [TopicPartition(topic, number) for number in sizes]
+            committed = admin.list_group_offsets(dict.fromkeys(groups, places))
+        except (KafkaError, OSError) as error:
+            raise self.trouble(error) from None
+        finally:
+            admin.close()
+        first, end = self.first_offsets(places), self.end_offsets(places)
+        since = dict.fromkeys(places, round(old * 1000))
+        newer = self._ask(places, lambda asker: asker.offsets_for_times(since, timeout_ms=_ANSWER_MS))
+        return {
+            place.partition: Retained(
+                first[place],
+                end[place],
+                max(0, min(committed[group][place].offset for group in groups)),  # -1: nothing yet
+                found.offset if (found := newer.get(place)) else end[place],
+                sizes[place.partition],
+            )
+            for place in places
+        }
+
+    def leaderless(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Those that no broker leads, as far as is known: they can neither be read nor written."""
+        return self._ask((), lambda asker: leaderless(asker._cluster, places))
 
     def close(self) -> None:
         with self._asking:
@@ -133,14 +197,18 @@ class Clients:
                 self._asker.close(autocommit=False, timeout_ms=_ANSWER_MS)
                 self._asker = None
 
-    def _ask(self, question: Callable[[Any], T]) -> T:
+    def _ask(self, places: Sequence[TopicPartition], question: Callable[[Any], T]) -> T:
         with self._asking:
             if self._asker is None:
                 self._asker = self.lone_consumer("read_uncommitted")
             try:
+                if gone := leaderless(self._asker._cluster, places):  # else it would wait for that, and all with it
+                    raise LeaderNotAvailableError(f"no broker leads partition {gone[0].partition} of {gone[0].topic}")
                 return question(self._asker)
             except KafkaError as error:
                 raise self.trouble(error) from None
+            except KeyError as error:  # so kafka-python says that a partition lost its leader meanwhile
+                raise self.trouble(LeaderNotAvailableError(f"no broker leads {error}")) from None
 
     def _make(self, kind: Any, **ours: Any) -> Any:
         defaults = {**_SHARED, **(_READING if kind is KafkaConsumer else {})}
@@ -174,6 +242,14 @@ class Clients:
             "max_request_size": self._config.max_record + 2**20,  # a batch's own bytes; records are measured before
             "compression_type": None if compression == "none" else compression,
         }
+
+
+def leaderless(cluster: Any, places: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Those that no broker leads, as kafka-python's `cluster` knows it; where there are some it looks again soon."""
+    gone = [place for place in places if cluster.leader_for_partition(place) == _NOBODY]
+    if gone:
+        cluster.request_update()
+    return gone
 
 
 class Deadline:

@@ -13,6 +13,9 @@ _NAME = r"^[A-Za-z0-9._-]{1,150}$"  # a topic's name is at most 249 characters, 
 _CODECS = {"snappy": "snappy", "lz4": "lz4.frame", "zstd": "zstandard"}
 
 
+INSTALL_CODECS = "pip install 'driftline[compression]' has snappy, lz4 and zstd"
+
+
 class KafkaEngineConfig(KafkaClientConfig):
     """A Kafka cluster as the store of several workers, instead of one SQLite file."""
 
@@ -46,7 +49,7 @@ class KafkaEngineConfig(KafkaClientConfig):
         default=10.0, ge=1, le=900, description="how long a worker that dies in a commit can hold up the others"
     )
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        default="none", description="of records; snappy, lz4 and zstd need a Python package"
+        default="none", description="of records; snappy, lz4 and zstd need `pip install 'driftline[compression]'`"
     )
 
     @field_validator("compression")
@@ -54,7 +57,9 @@ class KafkaEngineConfig(KafkaClientConfig):
     def _codec_is_there(cls, compression: str) -> str:
         module = _CODECS.get(compression)
         if module is not None and importlib.util.find_spec(module.split(".")[0]) is None:
-            raise ValueError(f"{compression} needs a Python package that has {module!r}; 'gzip' and 'none' need none")
+            raise ValueError(
+                f"{compression} needs a package that is not installed: {INSTALL_CODECS}; 'gzip' needs none"
+            )
         return compression
 
     def topic(self, log: str) -> str:

@@ -50,9 +50,9 @@ class GroupMember:
                 self._consumer.partitions_for_topic(self._topic)
             self._take_up_rebalance()
             self._free_slot()
-            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms, max_records)
+            polled = self._read(timeout_ms, max_records)
             if not polled and self._take_up_rebalance():
-                polled = self._consumer.poll(_JOIN_MS, max_records)
+                polled = self._read(_JOIN_MS, max_records)
             return polled
 
     def pump(self) -> None:
@@ -96,13 +96,10 @@ class GroupMember:
         now = self._consumer.group_metadata()
         return bool(now.state == MemberState.STABLE and now[:3] == self.membership[:3])
 
-    def hold(self, numbers: Iterable[int]) -> dict[int, int]:
-        """Stop reading from partitions; the offset of the oldest record in each."""
-        places = [self._place(number) for number in numbers]
+    def hold(self, numbers: Iterable[int]) -> None:
+        """Stop reading from partitions."""
         with _Translated(self._clients):
-            self._consumer.pause(*places)
-        first = self._clients.first_offsets(places)
-        return {place.partition: offset for place, offset in first.items()}
+            self._consumer.pause(*[self._place(number) for number in numbers])
 
     def seek(self, number: int, offset: int) -> None:
         self._consumer.seek(self._place(number), offset)
@@ -135,6 +132,17 @@ class GroupMember:
         if consumer is not None:
             with suppress(KafkaError, OSError):
                 consumer.close(autocommit=False, timeout_ms=_ANSWER_MS)
+
+    def _read(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        """Raises KafkaError."""
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms, max_records)
+        except KafkaError:
+            # A batch that cannot be unpacked stays in hand, and the next poll would look in it for ever. It is fetched
+            # again.
+            self._consumer._fetcher._next_partition_records = None
+            raise
+        return polled
 
     def _free_slot(self) -> None:
         """Let records that were set aside while their partition was paused be read again.

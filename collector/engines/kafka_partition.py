@@ -23,6 +23,10 @@ class Owner(Protocol):
         """Raises Lost, StoreError, InDoubt."""
         ...
 
+    def is_leaderless(self, partition: "KafkaPartition") -> bool:
+        """Whether no broker leads it, or its state."""
+        ...
+
     def last_mark(self, partition: "KafkaPartition") -> str:
         """The mark of the partition's last commit, with none under way any more. Raises StoreError."""
         ...
@@ -51,6 +55,16 @@ class KafkaPartition:
         return KafkaTransaction(self, self._owner)
 
     def commit(self, transaction: "KafkaTransaction") -> None:
+        """Raises Lost, StoreError."""
+        try:
+            self._commit(transaction)
+        except StoreError as error:
+            # Trying again would hold up the other partitions; anew, this one waits unread until somebody leads it.
+            if self._owner.is_leaderless(self):
+                raise Lost(str(error)) from None
+            raise
+
+    def _commit(self, transaction: "KafkaTransaction") -> None:
         """Raises Lost, StoreError."""
         if self._doubted is not None:
             self._resolve(self._doubted)

@@ -20,12 +20,13 @@ from collector.engines.kafka_clients import Clients, Deadline
 from collector.engines.kafka_commit import Commit, Committer, Stale
 from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.kafka_group import GroupMember
-from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.engines.kafka_metrics import KafkaMetrics
 from collector.engines.kafka_partition import KafkaPartition
 from collector.engines.kafka_state import StateRestorer
 
 _log = logging.getLogger(__name__)
 _SETTLE_SECONDS = 5.0  # for a rebalance that a commit comes upon; others may need longer, then it is tried again
+_AGAIN_SECONDS = 1.0  # between two tries to restore what nobody leads
 _LAG_SECONDS = 5.0  # between two looks at the lag
 
 
@@ -45,7 +46,7 @@ class KafkaSubscription:
         self,
         config: KafkaEngineConfig,
         clients: Clients,
-        metrics: SubscriptionMetrics,
+        metrics: KafkaMetrics,
         stage: str,
         log: str,
         listener: Listener,
@@ -55,6 +56,7 @@ class KafkaSubscription:
         learn: Callable[[str, int], None],
     ) -> None:
         self.topic, self.limit, self._learn = config.topic, limit, learn
+        self._clients = clients
         self._metrics, self._stage, self._listener, self._from_start = metrics, stage, listener, from_start
         self._log_topic = config.topic(log)
         self._state_topic = config.state_topic(stage) if has_state else None
@@ -65,6 +67,7 @@ class KafkaSubscription:
         self._starts: dict[int, int] = {}  # being restored: where reading will begin
         self._owned: dict[int, KafkaPartition] = {}
         self._to_tell: list[KafkaPartition] = []  # lost, and the listener was not told yet
+        self._restore_at = 0.0  # when to look again at those that could not be restored
         self._lag_at = 0.0
         self.problem = ""  # why there is nothing to read at present
         self.closed = False
@@ -77,7 +80,7 @@ class KafkaSubscription:
         polled: dict[TopicPartition, list[Any]] = {}
         try:
             # While state is being restored the time is spent on that.
-            polled = self._group.poll(0 if self._new or self._starts else deadline.left_ms(), max_records)
+            polled = self._group.poll(0 if self._can_restore() else deadline.left_ms(), max_records)
         except StoreError as error:
             trouble = error
         self._take_moves()
@@ -128,6 +131,15 @@ class KafkaSubscription:
         committed = self._group.committed(partition.number)
         return "" if committed is None else str(committed.metadata)
 
+    def is_leaderless(self, partition: KafkaPartition) -> bool:
+        places = [partition.place]
+        if self._state_topic is not None:
+            places.append(TopicPartition(self._state_topic, partition.number))
+        try:
+            return bool(self._clients.leaderless(places))
+        except StoreError:
+            return False  # nobody answers: that will be over sooner
+
     # --- partitions that go ---
 
     def _take_moves(self) -> None:
@@ -135,6 +147,7 @@ class KafkaSubscription:
         for came, numbers in self._group.moves():
             if came:
                 self._new.update(numbers)
+                self._restore_at = 0.0
                 self._metrics.rebalanced(self._stage)
             else:
                 self._lose(numbers)
@@ -178,7 +191,7 @@ class KafkaSubscription:
 
     def _restore(self, deadline: Deadline) -> None:
         """Raises StoreError; the next time goes on."""
-        if self._new:
+        if self._new and self._can_restore():
             self._start_restoring()
         if not self._starts:
             return
@@ -193,22 +206,34 @@ class KafkaSubscription:
             self._listener.assigned(partition)
         self._group.resume(restored)
 
+    def _can_restore(self) -> bool:
+        return bool(self._starts or (self._new and time.monotonic() >= self._restore_at))
+
     def _start_restoring(self) -> None:
         """Find out where reading begins, then begin to restore, in this order.
 
         The committed offsets are stable: no commit of an earlier owner is under way any more, nor can one still come.
         So whatever state went with them lies before the end that the state topic has from then on.
         """
-        first = self._group.hold(self._new)
-        for number in self._new:
-            self._learn(self._log_topic, number)
-        starts = {number: self._start(number, first[number]) for number in self._new}
-        if self._state_topic is not None:
-            self._restorer.add(self._new)
-        for number, start in starts.items():
+        self._group.hold(self._new)
+        trouble: StoreError | None = None
+        for number in sorted(self._new):
+            try:
+                (first,) = self._clients.first_offsets([TopicPartition(self._log_topic, number)]).values()
+                self._learn(self._log_topic, number)
+                start = self._start(number, first)
+                if self._state_topic is not None:
+                    self._restorer.add({number})
+            except StoreError as error:  # one that nobody leads must not hold up the others
+                trouble = error
+                continue
             self._group.seek(number, start)  # whatever was read before now is read again
-        self._starts.update(starts)
-        self._new.clear()
+            self._starts[number] = start
+            self._new.discard(number)
+        if trouble is not None:
+            self._restore_at = time.monotonic() + _AGAIN_SECONDS
+            if not self._starts and not self._owned:
+                raise trouble
 
     def _start(self, number: int, first: int) -> int:
         if self._from_start or (committed := self._group.committed(number)) is None:

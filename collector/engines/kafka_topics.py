@@ -131,6 +131,8 @@ def wanted_topics(
         _MAX_BYTES: str(config.max_record + _RECORD_OVERHEAD_BYTES),
         # One broker may be down without a stop, and two copies have what was acknowledged.
         "min.insync.replicas": str(min(2, max(1, replication - 1))),
+        # Retention goes by the brokers' clocks: a worker's may be wrong, and brokers refuse what is an hour ahead.
+        "message.timestamp.type": "LogAppendTime",
     }
     state = {
         **shared,

@@ -272,8 +272,12 @@ class Connection(asyncio.Protocol):
         self._drop()
         if self._transport.can_write_eof():
             self._transport.resume_reading()
-            self._transport.write_eof()
-            self._set_deadline(_LINGER_SECONDS)
+            try:
+                self._transport.write_eof()
+            except OSError:  # the sender is gone already
+                self._transport.abort()
+            else:
+                self._set_deadline(_LINGER_SECONDS)
         else:
             self._transport.close()
 

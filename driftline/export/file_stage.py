@@ -85,8 +85,8 @@ class FileStage(ExportStage):
             some, entries = gathering.split(entries)
             if some:
                 gathering.add(self._source.form, some, self.rows_of(some))
-            if (self._is_due(gathering) or not some) and not self._write(gathering):
-                return
+            if self._is_due(gathering) or not some:
+                self._write(gathering)
 
     def rest(self) -> None:
         for gathering in list(self._gathering.values()):
@@ -105,12 +105,11 @@ class FileStage(ExportStage):
         full = gathering.rows >= self._config.max_rows or gathering.size_bytes >= _MOST_BYTES
         return full or (gathering.first is not None and waited >= self._config.every)
 
-    def _write(self, gathering: Gathering) -> bool:
-        """Write what was gathered, and begin anew; False if the stage is to stop before that was possible."""
+    def _write(self, gathering: Gathering) -> None:
+        """Write what was gathered, and begin anew. Raises Stopped."""
         if gathering.rows and gathering.plan is None:
             self._plan(gathering)
-        if not self.retrying(lambda: self._try_write(gathering)):
-            return False
+        self.retrying(lambda: self._try_write(gathering))
         transaction = gathering.partition.transaction()
         transaction.delete(_PLAN)
         if gathering.first is not None:
@@ -119,7 +118,6 @@ class FileStage(ExportStage):
         self.wrote(gathering.rows)
         number, now = gathering.partition.number, self._clock.monotonic()
         self._gathering[number] = Gathering(gathering.partition, gathering.stem, None, now)
-        return True
 
     def _plan(self, gathering: Gathering) -> None:
         assert gathering.first is not None

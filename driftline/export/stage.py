@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from collector.core.engine import CHANGES, DECISIONS, Engine, Entry, Partition
+from collector.core.engine import CHANGES, DECISIONS, Engine, Entry
 from collector.core.telemetry import Telemetry
 from drift.base import decode_change
 from driftline.export.rows import CHANGE_FORM, SCORE_FORM, Row, change_row, score_rows
@@ -82,13 +82,6 @@ class TopicStage(ExportStage):
     def __init__(self, topic: Topic, source: Source, engine: Engine, telemetry: Telemetry) -> None:
         super().__init__("kafka", source, engine, telemetry)
         self._topic = topic
-        self._partitions: dict[int, Partition] = {}
-
-    def assigned(self, partition: Partition) -> None:
-        self._partitions[partition.number] = partition
-
-    def revoked(self, partition: Partition) -> None:
-        del self._partitions[partition.number]
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         rows = self.rows_of(entries)
@@ -98,11 +91,9 @@ class TopicStage(ExportStage):
             nonlocal too_large
             too_large = self._topic.send(rows)
 
-        if rows and not self.retrying(send):
-            return
-        transaction = self._partitions[partition].transaction()
-        transaction.offset(entries[-1].offset + 1)
-        self.commit(transaction)
+        if rows:
+            self.retrying(send)
+        self.commit_offset(partition, entries)
         self.wrote(len(rows), too_large)
 
     def finish(self) -> None:

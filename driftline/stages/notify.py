@@ -18,20 +18,19 @@ class NotifyStage(Stage):
     def __init__(self, engine: Engine, deliverer: Deliverer, clock: Clock, telemetry: Telemetry) -> None:
         super().__init__("notify", engine, CHANGES, telemetry)
         self._deliverer, self._clock = deliverer, clock
-        self._partitions: dict[int, Partition] = {}
 
     def assigned(self, partition: Partition) -> None:
-        self._partitions[partition.number] = partition
+        super().assigned(partition)
         self._deliverer.restore(partition.state())
 
     def revoked(self, partition: Partition) -> None:
-        del self._partitions[partition.number]
+        super().revoked(partition)
         self._deliverer.restore({})  # another process tells of them from now on
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self._deliverer.accept(decode_change(entry.value))
-        self._save(self._partitions[partition], entries[-1].offset + 1)
+        self._save(self.owned[partition], entries[-1].offset + 1)
         self._deliver()
 
     def rest(self) -> None:
@@ -46,7 +45,7 @@ class NotifyStage(Stage):
         self._save_all()
 
     def _save_all(self) -> None:
-        for partition in self._partitions.values():
+        for partition in self.owned.values():
             self._save(partition, None)
 
     def _save(self, partition: Partition, next_offset: int | None) -> None:

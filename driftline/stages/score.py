@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 from collector.assemble import Assembler
 from collector.core.clock import Clock
-from collector.core.engine import SPANS, Engine, Entry, Partition, Record
-from collector.core.errors import Overloaded, Rejected, StoreError
+from collector.core.engine import SPANS, Engine, Entry, Partition
+from collector.core.errors import Rejected
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
 from driftline.evaluate import Evaluator
 from driftline.pipeline import Stage
 from driftline.stages.score_worker import Worker
+from driftline.stages.ticks import TickSender
 
 _EVALUATIONS_PER_COMMIT = 1000  # bounds what a crash makes us do again, and how far metrics lag behind a backlog
 
@@ -30,6 +31,7 @@ class ScoreStage(Stage):
         super().__init__("score", engine, SPANS, telemetry)
         self._new_assembler, self._sampler, self._evaluator, self._clock = assembler, sampler, evaluator, clock
         self._workers: dict[int, Worker] = {}
+        self._ticks = TickSender(engine, SPANS, self.say)
         self._max_bytes = 0
         self._sampled_out = telemetry.counter(
             "driftline_sampled_out_spans", "Spans left out because of their trace id alone.", ["rule"]
@@ -73,21 +75,11 @@ class ScoreStage(Stage):
 
     def rest(self) -> None:
         """Where nothing comes in, event time goes on with the clock: by a record, so that it does in a replay too."""
+        self._ticks.look_after(self._clock.monotonic())
         for worker in self._workers.values():
             if worker.move_out():
                 self._finish(worker)
-            if (tick := worker.ticks.due(self._clock.monotonic())) is not None:
-                self._append_tick(worker, tick)
-
-    def _append_tick(self, worker: Worker, tick: Record) -> None:
-        # Not again and again here: if there is no room, it is this stage's own reading that makes some. The next rest
-        # makes a tick anew.
-        try:
-            self._engine.append(SPANS, [tick]).result()
-        except (StoreError, Overloaded) as error:
-            self.wait_after(error)
-        else:
-            worker.ticks.ticked()
+            self._ticks.send(worker.ticks, self._clock.monotonic())
 
     def _finish(self, worker: Worker) -> None:
         done, sampled_out = worker.batch, worker.sampled_out

@@ -23,7 +23,7 @@ from collector.core.engine import (
     Partition,
     Record,
 )
-from collector.core.errors import Overloaded, Rejected, StoreError
+from collector.core.errors import Rejected
 from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
 from collector.sessions import ReadySession, Sessions
@@ -32,7 +32,7 @@ from collector.wire.route import partition_of
 from driftline.evaluate import Batch
 from driftline.evaluate_session import SessionEvaluator
 from driftline.pipeline import Stage, put_state
-from driftline.stages.ticks import Ticks, tick_ns
+from driftline.stages.ticks import Ticks, TickSender, tick_ns
 
 _PARTITIONS = "partitions"  # a key of the state: as in `_Owned`
 
@@ -64,6 +64,7 @@ class SessionStage(Stage):
         self._new_sessions, self._evaluator, self._clock = sessions, evaluator, clock
         self._ask_partitions = partial(engine.partitions, TURNS)
         self._owned: dict[int, _Owned] = {}
+        self._ticks = TickSender(engine, TURNS, self.say)
         self._max_bytes = 0
         self._open = telemetry.gauge("driftline_open_sessions", "Sessions that wait for their end.")
         self._held_bytes = telemetry.gauge(
@@ -108,20 +109,12 @@ class SessionStage(Stage):
         owned.ticks.touched(self._clock.monotonic())
 
     def rest(self) -> None:
+        self._ticks.look_after(self._clock.monotonic())
         for owned in self._owned.values():
             self._move_out(owned)
             if owned.outgoing:
                 self._commit(owned, None)
-            if (tick := owned.ticks.due(self._clock.monotonic())) is not None:
-                self._append_tick(owned, tick)
-
-    def _append_tick(self, owned: _Owned, tick: Record) -> None:
-        try:
-            self._engine.append(TURNS, [tick]).result()
-        except (StoreError, Overloaded) as error:
-            self.wait_after(error)
-        else:
-            owned.ticks.ticked()
+            self._ticks.send(owned.ticks, self._clock.monotonic())
 
     def _take(self, owned: _Owned, entry: Entry) -> None:
         """Raises Rejected, ValueError: it cannot be read."""

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from collector.core.engine import Engine, Entry, Partition
+from collector.core.engine import Engine, Entry
 from collector.core.errors import DriftlineError, StoreError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite_damage import is_damage
@@ -30,20 +30,10 @@ class ViewStage(Stage):
     ) -> None:
         super().__init__(f"view-{log}{reader}", engine, log, telemetry, from_start=rebuild)
         self._write, self._tidy = write, tidy
-        self._partitions: dict[int, Partition] = {}
-
-    def assigned(self, partition: Partition) -> None:
-        self._partitions[partition.number] = partition
-
-    def revoked(self, partition: Partition) -> None:
-        del self._partitions[partition.number]
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
-        if not self.retrying(lambda: self._try(lambda: self._write(partition, entries))):
-            return
-        transaction = self._partitions[partition].transaction()
-        transaction.offset(entries[-1].offset + 1)
-        self.commit(transaction)
+        self.retrying(lambda: self._try(lambda: self._write(partition, entries)))
+        self.commit_offset(partition, entries)
         self.rest()
 
     def rest(self) -> None:

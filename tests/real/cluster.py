@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from drift.base import Point, decode_points
 from driftline.stages.score_worker import END_OF_INPUT
 from tests.real.bodies import TraceBodies
 from tests.real.parts.kafka import KafkaBroker
-from tests.real.parts.process import wait_until
+from tests.real.parts.process import NotReady, wait_until
 from tests.real.service import Document, Service, run_driftline
 
 QUICK_BROKER = {
@@ -28,7 +29,30 @@ QUICK_BROKER = {
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 200,
 }
 QUICK_OPTIONS = {"session_timeout_ms": 3000, "heartbeat_interval_ms": 300, "metadata_max_age_ms": 1000}
+START_NS = 1_750_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+DOCUMENT = {
+    "monitors": [
+        {"watch": "groundedness", "by": ["service", "prompt"], "direction": "down", "warmup": 60},
+        {"watch": "refusal", "by": ["service"], "warmup": 60},
+    ],
+    "false_pages": "1 per day",
+    "alerts": {"log": False},
+}
+SENDER_SECONDS = 120.0  # after which a request will never be accepted
 PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+# `driftline` where the machine's clock is wrong, and everything that asks for the time is told so.
+_WRONG_CLOCK = """
+import sys, time
+ahead = float(sys.argv.pop(1))
+seconds, nanoseconds = time.time, time.time_ns
+time.time = lambda: seconds() + ahead
+time.time_ns = lambda: nanoseconds() + round(ahead * 1e9)
+from driftline.cli import main
+sys.exit(main())
+"""
 
 
 class Cluster:
@@ -52,10 +76,12 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout == f"{found.stdout}done\n"
 
-    def worker(self, role: str = "all") -> Service:
+    def worker(self, role: str = "all", clock_ahead_seconds: float = 0) -> Service:
         """One more, which begins to work at once."""
         folder = self._folder / f"worker-{len(self.workers)}"
         one = Service(folder, {**self._document, "cluster": self._section()}, "--role", role)
+        if clock_ahead_seconds:
+            one.command = [sys.executable, "-c", _WRONG_CLOCK, str(clock_ahead_seconds)]
         self.workers.append(one)
         one.start()
         return one
@@ -73,6 +99,7 @@ class Cluster:
             "transaction_timeout": "1s",
             "max_record": "512KiB",
             "options": QUICK_OPTIONS,
+            **self._document.get("cluster", {}),
         }
 
     # --- what the topics say ---
@@ -138,8 +165,21 @@ def cluster(
         part.close()
 
 
+def assert_once(part: Cluster, traces: int) -> None:
+    """Every trace has its one first decision; the detectors have taken every score once."""
+    revisions = part.revisions()
+    assert {trace for trace, _ in revisions} == {trace for trace, revision in revisions if revision == 0}
+    assert len({trace for trace, _ in revisions}) == traces
+    assert set(revisions.values()) == {1}
+    points = part.points()
+    assert set(Counter((one.metric, one.trace_id, one.span_id) for one in points if not one.corrects).values()) == {1}
+    assert part.watched() == sum(not one.corrects for one in points)
+
+
 class Senders:
-    """Clients that post one trace a request, to any worker that answers, each again and again until it is told 200."""
+    """Clients that post one trace a request, to any worker that answers, each again and again until it is told 200.
+
+    They give up, with NotReady, where that takes minutes."""
 
     def __init__(self, workers: Sequence[Service], bodies: Sequence[TraceBodies], seed: int = 1) -> None:
         self._workers = workers
@@ -147,6 +187,7 @@ class Senders:
         self._draw = random.Random(seed)
         self._lock = Lock()
         self.accepted: list[str] = []
+        self.refused = 0
 
     def run(self, senders: int) -> None:
         with httpx.Client(headers=PROTOBUF, timeout=30.0) as client, ThreadPoolExecutor(senders) as pool:
@@ -157,7 +198,10 @@ class Senders:
             return len(self.accepted) >= count
 
     def _post(self, client: httpx.Client, trace_id: str, content: bytes) -> None:
+        deadline = time.monotonic() + SENDER_SECONDS
         while True:
+            if time.monotonic() > deadline:
+                raise NotReady(f"{trace_id} was not accepted within {SENDER_SECONDS:g} s")
             with self._lock:
                 worker = self._draw.choice([one for one in self._workers if "otlp_http" in one.addresses])
             with contextlib.suppress(httpx.TransportError):
@@ -165,6 +209,8 @@ class Senders:
                 if reply.status_code == 200:
                     break
                 assert reply.status_code in (429, 503), reply.text
+                with self._lock:
+                    self.refused += 1
             time.sleep(0.05)  # a client's back-off
         with self._lock:
             self.accepted.append(trace_id)

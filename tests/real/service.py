@@ -46,6 +46,7 @@ class Service:
     def __init__(self, folder: Path, document: Document | None = None, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._options = options
+        self.command = [DRIFTLINE]
         self.folder = folder
         self.config_path = folder / "driftline.yaml"
         self.store_path = folder / "driftline.db"
@@ -84,7 +85,7 @@ class Service:
     def launch(self) -> None:
         """Start it without waiting until it is ready."""
         self._starts += 1
-        command = [DRIFTLINE, "serve", "-c", str(self.config_path), *self._options]
+        command = [*self.command, "serve", "-c", str(self.config_path), *self._options]
         log_path = self.folder / f"serve-{self._starts}.log"
         self._process = Process("driftline", command, log_path, {"PYTHONUNBUFFERED": "1"})
         self._process.start()

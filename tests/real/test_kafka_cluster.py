@@ -5,6 +5,7 @@ Real processes, a real broker. What is compared is in the topics, where a double
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,21 +25,20 @@ from driftline.records import read_sheet
 from driftline.stages.score_worker import END_OF_INPUT
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
-from tests.real.cluster import PROTOBUF, QUICK_BROKER, Cluster, Senders, cluster
+from tests.real.cluster import (
+    DOCUMENT,
+    PROTOBUF,
+    QUICK_BROKER,
+    SECOND_NS,
+    START_NS,
+    Cluster,
+    Senders,
+    assert_once,
+    cluster,
+)
 from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import wait_until
 from tests.real.service import run_driftline
-
-START_NS = 1_750_000_000_000_000_000
-SECOND_NS = 1_000_000_000
-DOCUMENT = {
-    "monitors": [
-        {"watch": "groundedness", "by": ["service", "prompt"], "direction": "down", "warmup": 60},
-        {"watch": "refusal", "by": ["service"], "warmup": 60},
-    ],
-    "false_pages": "1 per day",
-    "alerts": {"log": False},
-}
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,6 @@ def assert_same_changes(part: Cluster, undisturbed: set[tuple[str, str]]) -> Non
     assert {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged} == undisturbed
     # Partitions that lag behind others bring older scores later: what is known of the onset is a little less sharp.
     assert all(change["onset_high_ns"] > START_NS + 225 * 20 * SECOND_NS for change in paged)
-
-
-def assert_once(part: Cluster, traces: int) -> None:
-    """Every trace has its one first decision; the detectors have taken every score once."""
-    revisions = part.revisions()
-    assert {trace for trace, _ in revisions} == {trace for trace, revision in revisions if revision == 0}
-    assert len({trace for trace, _ in revisions}) == traces
-    assert set(revisions.values()) == {1}
-    points = part.points()
-    assert set(Counter((one.metric, one.trace_id, one.span_id) for one in points if not one.corrects).values()) == {1}
-    assert part.watched() == sum(not one.corrects for one in points)
 
 
 def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
@@ -132,6 +121,24 @@ def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_hav
         part.wait_for_traces(len(bodies))
         assert_once(part, len(bodies))
         assert_same_changes(part, undisturbed)
+
+
+def test_workers_whose_clocks_are_hours_wrong_decide_and_find_the_same(
+    broker: KafkaBroker,
+    unique_name: Callable[[str], str],
+    tmp_path: Path,
+    bodies: list[TraceBodies],
+    undisturbed: set[tuple[str, str]],
+) -> None:
+    with cluster(broker, tmp_path, unique_name("clocks"), DOCUMENT) as part:
+        part.worker(clock_ahead_seconds=2 * 3600), part.worker(clock_ahead_seconds=-2 * 3600)
+        Senders(part.workers, bodies).run(4)
+        part.end_input()
+        part.wait_for_traces(len(bodies))
+        assert_once(part, len(bodies))
+        assert_same_changes(part, undisturbed)
+        written = [record.timestamp / 1000 for log in (SPANS, "decisions", "scores") for record in part.records(log)]
+        assert max(abs(time.time() - one) for one in written) < 1800, "retention must go by the brokers' clock"
 
 
 def test_a_broker_that_hangs_or_dies_and_comes_back_costs_nothing_but_time(

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from collector.core.clock import SystemClock
-from collector.core.engine import SCORES, SPANS, Entry, Record
+from collector.core.engine import SCORES, SPANS, TICK_KIND, Entry, Record
 from collector.core.errors import Lost, Overloaded, Rejected, StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines import kafka_clients
@@ -440,6 +441,49 @@ def test_past_what_may_be_unsent_senders_are_told_to_wait(configured: Configured
         wait_until(lambda: engine.append(SPANS, [Record(b"a")]).result(10) is None, "room")
 
 
+def test_senders_wait_while_retention_could_drop_what_nobody_has_read(
+    kafka: "KafkaBroker", configured: Configured
+) -> None:
+    config = configured(partitions=1, stream_size="400KB")
+    telemetry = Telemetry()
+    with running(config, telemetry) as engine:
+        for _ in range(9):
+            engine.append(SPANS, [Record(b"x" * 20_000)]).result(20)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"x" * 150_000)]).result(20)
+        engine._backlog.look()
+        with pytest.raises(Overloaded, match=r"what is not evaluated takes 8\d% of what") as told:
+            engine.append(SPANS, [Record(b"more")])
+        assert (told.value.reason, told.value.retry_after_seconds) == ("backlog", 30)
+        assert telemetry.gauge("driftline_retention_ratio", "", unit="ratio").values()[()] > 0.8
+        engine.append(SPANS, [Record(b"1", kind=TICK_KIND)]).result(20)
+        reader = Reader(engine)
+        commit(reader.partition, offset=11)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"more")]).result(20)
+        reader.close()
+
+
+def test_senders_wait_while_unread_records_are_nearly_too_old(kafka: "KafkaBroker", configured: Configured) -> None:
+    from kafka.admin import ConfigResource
+
+    config = configured(partitions=1, stream_retention="1h")
+    with kafka.admin() as admin:  # so that a record can be old from the beginning
+        admin.alter_configs([ConfigResource("topic", config.topic(SPANS), {"message.timestamp.type": "CreateTime"})])
+    with running(config) as engine:
+        with kafka.producer() as producer:
+            an_hour_ago = round(1000 * (time.time() - 3000))
+            producer.send(config.topic(SPANS), b"old", partition=0, timestamp_ms=an_hour_ago).get(timeout=20)
+        engine._backlog.look()
+        with pytest.raises(Overloaded, match="takes 100%"):
+            engine.append(SPANS, [Record(b"more")])
+        reader = Reader(engine)
+        commit(reader.partition, offset=1)
+        engine._backlog.look()
+        engine.append(SPANS, [Record(b"more")]).result(20)
+        reader.close()
+
+
 # --- topics and configuration ---
 
 
@@ -492,12 +536,51 @@ def test_without_a_broker_it_says_so_in_one_line() -> None:
         ({"options": {"isolation_level": "read_uncommitted"}}, "not yours to set"),
         ({"options": {"sasl_plain_password": "plain"}}, "never as plain text"),
         ({"partitions": 0}, "greater than or equal to 1"),
-        ({"compression": "zstd"}, "needs a Python package"),
     ],
 )
 def test_a_wrong_configuration_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         KafkaEngineConfig(**{"brokers": ["kafka:9092"], **settings})
+
+
+@pytest.mark.parametrize(("codec", "number"), [("none", 0), ("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)])
+def test_records_are_compressed_as_configured_and_read_back(
+    codec: str, number: int, kafka: "KafkaBroker", configured: Configured
+) -> None:
+    config = configured(partitions=1, compression=codec)
+    value = b"the same again and again " * 1000
+    with running(config) as engine:
+        engine.append(SPANS, [Record(value)]).result(20)
+        reader = Reader(engine)
+        wait_until(lambda: reader.poll(), "what was appended", every_seconds=0)
+        transaction = reader.partition.transaction()
+        transaction.append(SCORES, [Record(value)])
+        transaction.put("x", value)
+        transaction.offset(1)
+        transaction.commit()
+        reader.close()
+        again = Reader(engine)
+        assert dict(again.partition.state()) == {"x": value}
+        again.close()
+    for topic in (config.topic(SPANS), config.topic(SCORES), config.state_topic("stage")):
+        segment = kafka.folder / "data" / f"{topic}-0" / f"{0:020}.log"
+        assert segment.read_bytes()[22] & 7 == number  # KIP-98: the low bits of a batch's attributes
+    assert {record.value for record in kafka.records(config.topic(SCORES))} == {value}
+
+
+def test_records_that_another_compressed_wait_until_their_codec_is_installed(
+    kafka: "KafkaBroker", configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(partitions=1)
+    with kafka.producer(compression_type="zstd") as producer:
+        producer.send(config.topic(SPANS), b"a" * 1000, partition=0).get(timeout=20)
+    with running(config) as engine:
+        reader = Reader(engine)
+        with monkeypatch.context() as without:
+            without.setattr("kafka.codec.zstd", None)
+            wait_until(lambda: (reader.poll(), "pip install 'driftline[comp" in engine.problem)[1], "a word of it", 20)
+        wait_until(lambda: reader.poll(), "what was appended", every_seconds=0)
+        reader.close()
 
 
 def test_a_stage_without_state_cannot_put_any(configured: Configured) -> None:

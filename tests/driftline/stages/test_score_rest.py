@@ -10,7 +10,6 @@ import pytest
 from collector.core.engine import SPANS, Record
 from collector.core.errors import Overloaded, StoreError
 from collector.engines.sqlite import SqliteEngine
-from driftline import pipeline
 from driftline.build import build
 from driftline.service import Service
 from tests.driftline.test_pipeline import END_NS, chat, configuration
@@ -22,7 +21,7 @@ NOT_LISTENING = {"otlp_http": None, "otlp_grpc": None, "web": None}
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """One trace waits in it, for its time to come."""
-    monkeypatch.setattr(pipeline, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("driftline.stages.score.RETRY_SECONDS", 0.01)
     service = build(configuration(tmp_path, listen=NOT_LISTENING, assemble={"quiet": "100ms", "lateness": "0s"}))
     service.engine.append(SPANS, [chat(1, 1, END_NS, root=True)]).result(10)
     yield service

@@ -1,4 +1,4 @@
-"""A real Apache Kafka broker (KRaft, one node) from its Maven artefacts, on free ports and data of its own."""
+"""Real Apache Kafka brokers (KRaft) from their Maven artefacts, on free ports and with data of their own."""
 
 import contextlib
 import hashlib
@@ -8,14 +8,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from tests.real.parts.process import Process, free_ports, missing, program
+from tests.real.parts.process import Process, free_ports, missing, program, wait_until
 
 _HERE = Path(__file__).parent / "broker"
 _POM = _HERE / "pom.xml"
@@ -32,11 +32,25 @@ class KafkaBroker:
     """One broker. It can be stopped or killed, and started again on the same port with the same data.
 
     Topics are made with `create_topic`: nothing is created by merely being named, as in most production clusters.
+
+    Args:
+        first: the broker that is the cluster's controller; None: this one is.
+        node: its number in the cluster.
+        listeners: more of them, as Kafka writes them: NAME://HOST:PORT.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object] | None = None,
+        first: "KafkaBroker | None" = None,
+        node: int = 1,
+        listeners: Sequence[str] = (),
+    ) -> None:
+        self.folder, self.node, self._listeners = folder, node, listeners
         self.port, self._controller_port = free_ports(2)
+        if first is not None:
+            self._controller_port = first._controller_port
         self._java = _java_command(fetch_kafka(_cache_folder()))
         self._settings = folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +66,10 @@ class KafkaBroker:
     def start(self) -> None:
         """Start it and return when it answers an administrator."""
         self.process.start()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Return when it answers an administrator."""
         self.process.wait_ready(self._answers)
 
     def stop(self) -> None:
@@ -130,12 +148,13 @@ class KafkaBroker:
 
     def _properties(self, overrides: Mapping[str, object]) -> str:
         controller = f"127.0.0.1:{self._controller_port}"
+        advertised = [f"PLAINTEXT://{self.address}", *self._listeners]
         settings: dict[str, object] = {
-            "process.roles": "broker,controller",
-            "node.id": 1,
+            "process.roles": "broker,controller" if self.node == 1 else "broker",
+            "node.id": self.node,
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": ",".join([*advertised, *([f"CONTROLLER://{controller}"] if self.node == 1 else [])]),
+            "advertised.listeners": ",".join(advertised),
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder / "data",
@@ -159,14 +178,34 @@ class KafkaBroker:
 
 
 @contextlib.contextmanager
-def kafka_broker(folder: Path, settings: Mapping[str, object] | None = None) -> Iterator[KafkaBroker]:
+def kafka_broker(
+    folder: Path, settings: Mapping[str, object] | None = None, listeners: Sequence[str] = ()
+) -> Iterator[KafkaBroker]:
     """A broker that answers, with its data and log under `folder`; `settings` are broker properties."""
-    broker = KafkaBroker(folder, settings)
+    broker = KafkaBroker(folder, settings, listeners=listeners)
     try:
         broker.start()
         yield broker
     finally:
         broker.stop()
+
+
+@contextlib.contextmanager
+def kafka_brokers(folder: Path, count: int, settings: Mapping[str, object]) -> Iterator[list[KafkaBroker]]:
+    """A cluster of brokers; the first is its controller, the others may be killed and started again."""
+    first = KafkaBroker(folder / "1", settings)
+    brokers = [first, *(KafkaBroker(folder / str(node), settings, first, node) for node in range(2, count + 1))]
+    try:
+        for broker in brokers:
+            broker.process.start()
+        for broker in brokers:
+            broker.wait_ready()
+        with first.admin() as admin:
+            wait_until(lambda: len(admin.describe_cluster()["brokers"]) == count, "all brokers to be registered")
+        yield brokers
+    finally:
+        for broker in reversed(brokers):
+            broker.process.kill()
 
 
 # --- where it comes from -----------------------------------------------------------------------------------------
