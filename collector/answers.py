@@ -12,7 +12,7 @@ Everything depends on the order of evaluations and on event time alone, so that 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import orjson
@@ -61,6 +61,8 @@ class Answers:
 
     def settle(self, trace: Trace) -> None:
         """Take from a trace the calls that belong to another, and complete those that others told too."""
+        if not trace.llm_calls:
+            return
         self._forget()
         trace.llm_calls = [
             call
@@ -79,7 +81,10 @@ class Answers:
         """What changed since the last call, for `restore`; None: nothing."""
         if not self._changed:
             return None
-        rows = [(key, *astuple(answer)) for key, answer in self._changed.items()]
+        rows = [
+            (key, one.home, one.start_ns, one.end_ns, one.told_ns, one.content, one.spans, one.facts)
+            for key, one in self._changed.items()
+        ]
         self._changed.clear()
         return orjson.dumps(rows)
 

@@ -8,13 +8,7 @@ from collector.core.telemetry import Labels, Telemetry
 _SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0)
 _LONGEST_LABEL = 100
 _UNKNOWN = "unknown"
-_TOKENS = (
-    ("input", "input_tokens"),
-    ("output", "output_tokens"),
-    ("cached_input", "cached_input_tokens"),
-    ("cache_write", "cache_write_input_tokens"),
-    ("reasoning", "reasoning_tokens"),
-)
+_TOKENS = ("input", "output", "cached_input", "cache_write", "reasoning")
 
 
 class UsageTally:
@@ -43,8 +37,12 @@ class UsageTally:
     def _add_call(self, call: LLMCall) -> None:
         model = (call.provider or _UNKNOWN)[:_LONGEST_LABEL], (call.model or _UNKNOWN)[:_LONGEST_LABEL]
         self.calls[*model, "ok" if call.error is None else "error"] += 1
-        for kind, name in _TOKENS:
-            if number := getattr(call, name):
+        numbers = (
+            *(call.input_tokens, call.output_tokens, call.cached_input_tokens),
+            *(call.cache_write_input_tokens, call.reasoning_tokens),
+        )
+        for kind, number in zip(_TOKENS, numbers, strict=True):
+            if number:
                 self.tokens[*model, kind] += number
         if call.cost_usd is not None:
             self.dollars[*model, call.cost_source or _UNKNOWN] += call.cost_usd

@@ -159,7 +159,9 @@ class Milliseconds:
     key: str
 
     def __call__(self, view: View) -> JSON:
-        number = real(view.attributes.get(self.key))
+        if self.key not in view.attributes:
+            return None
+        number = real(view.attributes[self.key])
         return None if number is None else number / 1e3
 
     def __str__(self) -> str:
@@ -173,6 +175,8 @@ class EventTime:
     event_names: tuple[str, ...]
 
     def __call__(self, view: View) -> JSON:
+        if not view.span.events:
+            return None  # nearly always
         times = [event.time_ns for event in view.span.events if event.name in self.event_names]
         return (min(times) - view.span.start_ns) / 1e9 if times else None
 
