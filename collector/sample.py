@@ -132,6 +132,10 @@ class Sampler:
         upstream = upstream_probability(trace_state)
         return Admission(self.unit(trace_id, trace_state), rate, upstream, rule, not self._by_hash)
 
+    def never_session(self, key: bytes) -> bool:
+        """True if its key alone decides that no rule can keep this session."""
+        return self._most < 1 and hashed_unit(key, self._salt) >= self._most
+
     def admit_session(self, key: bytes, failed: bool, slices: Slices, upstream: float) -> Admission:
         """The admission of a session: by its own id, so that its scorers see all of its traces or none.
 

@@ -193,7 +193,7 @@ class Evaluator:
     ) -> None:
         if self.gathers_sessions:
             told = told_by(trace, ready.revision, admission.upstream, slices)
-            if told is not None and not self._sampler.never(told.key):
+            if told is not None and not self._sampler.never_session(told.key):
                 batch.turns.append((told.key, encode_turn(told)))
             if self._sampler.never(ready.trace_id):
                 return  # read for its session only: its id alone leaves it out

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.engine import DECISIONS, MOVED_KIND, SPANS, STRAY_KIND, TICK_KIND, TURNS, Record
-from collector.sample import SampleConfig, Sampler
+from collector.sample import SampleConfig, Sampler, hashed_unit
 from collector.turns import session_key
 from collector.wire.route import partition_of
 from driftline.build import build
@@ -165,6 +165,14 @@ def test_a_session_is_scored_whole_or_not_at_all_by_a_hash_of_its_id(tmp_path: P
     traces = [one for one in under.view.recent(1000) if one.get("target") != "session"]
     wanted = [trace for trace in range(1, 121) if sampler.unit(trace.to_bytes(16, "big")) < rate]
     assert sorted(int(one["trace_id"], 16) for one in traces) == wanted, "traces are sampled by their own ids as before"
+    under.stop()
+
+
+def test_where_traces_go_by_otel_randomness_sessions_go_by_their_id_all_the_same(tmp_path: Path) -> None:
+    under = service(tmp_path, sample={"rate": 0.4, "chance": "otel"})
+    feed(under, [*conversations(40, 2), END])
+    wanted = [number for number in range(40) if hashed_unit(session_key("shop", f"s{number}"), b"") < 0.4]
+    assert [number for number in range(40) if sheets(under, f"s{number}")] == wanted
     under.stop()
 
 
