@@ -169,6 +169,14 @@ def test_a_session_is_scored_whole_or_not_at_all_by_a_hash_of_its_id(tmp_path: P
     under.stop()
 
 
+def test_where_traces_go_by_otel_randomness_sessions_go_by_their_id_all_the_same(tmp_path: Path) -> None:
+    under = service(tmp_path, sample={"rate": 0.4, "chance": "otel"})
+    feed(under, [*conversations(40, 2), END])
+    wanted = [number for number in range(40) if hashed_unit(session_key("shop", f"s{number}"), b"") < 0.4]
+    assert [number for number in range(40) if sheets(under, f"s{number}")] == wanted
+    under.stop()
+
+
 def test_a_keep_rule_for_errors_keeps_a_session_with_a_failed_trace_whole(tmp_path: Path) -> None:
     under = service(tmp_path, sample={"rate": 0, "keep": [{"when": "error"}]})
     records = [turn(number, "bad", END_NS + number * SECOND, failed=number == 2) for number in (1, 2, 3)]
