@@ -53,7 +53,7 @@ class Network:
             address = split_address(listen.otlp_grpc)
             self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
         self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
-        self._web = Web(*split_address(listen.web), shows) if listen.web is not None else None
+        self._web = Web(*split_address(listen.web), shows, listen.web_hosts) if listen.web is not None else None
         self._kafka = self._kafka_receiver(kafka, telemetry) if receives and kafka is not None else None
 
     def _kafka_receiver(self, kafka: KafkaConfig, telemetry: Telemetry) -> "KafkaReceiver":
@@ -66,7 +66,7 @@ class Network:
 
     # --- into the inbox ---
 
-    async def inbox(self, kind: str, body: bytes) -> None:
+    async def inbox(self, kind: str, body: bytes, tenant: str) -> None:
         """Done when the request is durable."""
         await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body)))
 

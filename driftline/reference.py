@@ -21,6 +21,7 @@ from alerts.reference import in_document as with_metrics
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.receivers.senders import TokenSources
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
@@ -51,6 +52,7 @@ _MARKED = {
         (Duration, "duration"),
         (Size, "size"),
         (Secret, "secret"),
+        (TokenSources, "secret, or a list of them"),
         (Address, "HOST:PORT"),
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),

@@ -15,8 +15,9 @@ from collector.wire.split import tally_logs, tally_traces
 
 Encoding: TypeAlias = Literal["protobuf", "json"]
 
-Inbox: TypeAlias = Callable[[str, bytes], Awaitable[None]]
-"""Takes a kind and a protobuf request; done when it is durable. Raises Rejected, Overloaded or StoreError."""
+Inbox: TypeAlias = Callable[[str, bytes, str], Awaitable[None]]
+"""Takes a kind, a protobuf request and its tenant (empty: there are none); done when it is durable. Raises Rejected,
+Overloaded or StoreError."""
 
 _INLINE_BYTES = 512 * 1024  # a longer body takes milliseconds, which would hold up all other connections
 
@@ -124,7 +125,7 @@ class Acceptor:
         self._rejected_requests.add(1, self._receiver, reason)
 
     async def accept(
-        self, inbox: Inbox, kind: str, body: bytes, encoding: Encoding, content_encoding: str = ""
+        self, inbox: Inbox, kind: str, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
     ) -> Prepared:
         """Checks a body, puts it into the inbox and counts it; returns when it is durable.
 
@@ -138,7 +139,7 @@ class Acceptor:
             else:
                 prepared = self.prepare(kind, body, encoding, content_encoding)
             if not prepared.is_empty:
-                await self._store(inbox, prepared)
+                await self._store(inbox, prepared, tenant)
         except (Rejected, Overloaded) as error:
             self.refused(error.reason)
             raise
@@ -148,9 +149,9 @@ class Acceptor:
         self.stored(prepared)
         return prepared
 
-    async def _store(self, inbox: Inbox, prepared: Prepared) -> None:
+    async def _store(self, inbox: Inbox, prepared: Prepared, tenant: str) -> None:
         try:
-            await inbox(prepared.kind, prepared.body)
+            await inbox(prepared.kind, prepared.body, tenant)
         except (Rejected, Overloaded, StoreError):
             raise
         except Exception as error:
