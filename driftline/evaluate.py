@@ -13,6 +13,7 @@ from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
+from collector.tenancy import tenant_of, trace_id_of
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -98,7 +99,8 @@ class Evaluator:
     def _admit(self, ready: Ready, admission: Admission, decoded: "_Decoded | None") -> tuple[Trace, Slices, Admission]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
-            return Trace(ready.trace_id.hex(), error=_failed(ready)), {}, admission
+            trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
+            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission
         trace = self._understand(ready, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
@@ -106,7 +108,7 @@ class Evaluator:
         return trace, slices, admission
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
-        return self._sampler.admit(ready.trace_id, _failed(ready), slices, _trace_state(ready))
+        return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
 
     def record(self, batch: Batch) -> None:
         """Tell metrics and events of evaluations that were committed."""
@@ -139,7 +141,7 @@ class Evaluator:
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
     def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
-        trace_id = ready.trace_id.hex()
+        trace_id = trace_id_of(ready.trace_id).hex()
         try:
             trace = normalise(trace_id, spans, events)
         except Exception:
@@ -148,6 +150,7 @@ class Evaluator:
             self._failures.add()
             trace = Trace(trace_id, span_count=len(spans))
         trace.incomplete = ready.incomplete
+        trace.tenant = tenant_of(ready.trace_id)
         return trace
 
     def _decode(self, ready: Ready) -> "_Decoded":

@@ -68,17 +68,17 @@ class Network:
 
     async def inbox(self, kind: str, body: bytes, tenant: str) -> None:
         """Done when the request is durable."""
-        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body)))
+        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body, tenant)))
 
-    def inbox_batch(self, requests: Sequence[tuple[str, bytes]]) -> None:
+    def inbox_batch(self, requests: Sequence[tuple[str, bytes, str]]) -> None:
         """Returns when the requests are durable."""
-        records = [record for kind, body in requests for record in self._records(kind, body)]
+        records = [record for request in requests for record in self._records(*request)]
         self._engine.append(SPANS, records).result(_APPEND_SECONDS)
 
-    def _records(self, kind: str, body: bytes) -> list[Record]:
+    def _records(self, kind: str, body: bytes, tenant: str) -> list[Record]:
         """A request as records of the inbox: where that has partitions, all of a trace goes to one of them."""
         routed = route(kind, body, self._engine.partitions(SPANS))
-        return [Record(part, kind=kind, partition=number) for number, part in routed]
+        return [Record(part, key=tenant.encode(), kind=kind, partition=number) for number, part in routed]
 
     def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
         """Keep a message that can never be accepted, for somebody to look at."""

@@ -7,6 +7,7 @@ from collector.core.errors import Rejected
 from collector.core.model import LogEvent, LogSlice, SpanSlice, Trace
 from collector.merge import merge_repeats
 from collector.normalise import normalise
+from collector.tenancy import claim, trace_id_of
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
 from collector.wire.split import split_logs, split_traces
@@ -16,7 +17,7 @@ class Recording:
     """The spans and log records of requests, by trace, in order of their first span.
 
     Args:
-        wanted: trace ids to keep; all if None.
+        wanted: trace ids to keep, each with its tenant after it; all if None.
     """
 
     def __init__(self, wanted: Container[bytes] | None = None) -> None:
@@ -34,24 +35,27 @@ class Recording:
         for kind, body in read_bodies(content, name):
             self.add_request(kind, body, name)
 
-    def add_request(self, kind: str, body: bytes, name: str) -> None:
+    def add_request(self, kind: str, body: bytes, name: str, tenant: bytes = b"") -> None:
         """Take one request.
 
         Args:
             kind: of the inbox.
             name: what it is called in `left_out`.
+            tenant: whose it is.
 
         Raises:
             Rejected: it is none.
         """
         if kind == TRACES_KIND:
             spans = split_traces(body)
+            claim(spans.slices, tenant)
             for span in spans.slices:
                 if self._wants(span.trace_id):
                     self.spans.setdefault(span.trace_id, []).append(span)
             rejected = spans.rejected
         else:
             logs = split_logs(body)
+            claim(logs.slices, tenant)
             for event in logs.slices:
                 if self._wants(event.trace_id):
                     self.events.setdefault(event.trace_id, []).append(event)
@@ -72,7 +76,7 @@ class Recording:
                 decoded.append(decode_span(part))
             except Rejected as error:
                 self.left_out.append(f"span {part.span_id.hex()}: {error.reason}: {error}")
-        return normalise(trace_id.hex(), decoded, self._events(trace_id))
+        return normalise(trace_id_of(trace_id).hex(), decoded, self._events(trace_id))
 
     def _events(self, trace_id: bytes) -> list[LogEvent]:
         decoded = []

@@ -21,6 +21,7 @@ from alerts.reference import in_document as with_metrics
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import SubscriptionMetrics
+from collector.receivers.kafka_config import Topics
 from collector.receivers.senders import TokenSources
 from collector.sample import Rate
 from collector.slices import SlicePath
@@ -53,6 +54,7 @@ _MARKED = {
         (Size, "size"),
         (Secret, "secret"),
         (TokenSources, "secret, or a list of them"),
+        (Topics, "text, or a list of it"),
         (Address, "HOST:PORT"),
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),

@@ -241,6 +241,7 @@ class Trace:
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None
+    tenant: str = ""  # whose it is; empty where there are no tenants
 
     @property
     def seconds(self) -> float:

@@ -48,7 +48,7 @@ class GrpcReceiver:
         self._port = port
         self._inbox = inbox
         self._config = config or ReceiveConfig()
-        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body)
+        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body, self._config.tenants)
         self._senders = senders(self._config)
         self._tenant_key = self._senders.header.decode()
         self._server: Any = None

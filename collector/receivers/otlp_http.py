@@ -117,7 +117,7 @@ class _Otlp:
     def __init__(self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig) -> None:
         self._inbox = inbox
         self._config = config
-        self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body)
+        self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body, config.tenants)
         self._senders = senders(config)
         self.kept_headers = KEPT_HEADERS | {self._senders.header}
 

@@ -96,18 +96,30 @@ TokenSources = Annotated[
 TenantName = Annotated[str, AfterValidator(_check_tenant)]
 
 
-class TenantsConfig(Settings):
+class TenantNames(Settings):
     """Who shares the service: how a request says for which tenant it is."""
 
     header: str = Field(
-        default="X-Scope-OrgID", pattern=r"^[A-Za-z0-9-]{1,64}$", description="header, or gRPC metadata, with the name"
+        default="X-Scope-OrgID", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="header that has the name, in any case"
     )
     allow: Sequence[TenantName] | None = Field(default=None, description="the only tenants there are; null: any name")
     default: TenantName | None = Field(default=None, description="tenant of requests that name none; null: refused")
+    max_labels: int = Field(default=100, ge=1, description="tenants with metrics of their own; the rest are `other`")
+
+    def names(self) -> Sequence[str]:
+        """The tenants that are known beforehand."""
+        return self.allow or ()
+
+
+class TenantsConfig(TenantNames):
+    """The same for OTLP listeners, where a token may say it too."""
+
     tokens: Mapping[TenantName, TokenSources] = Field(
         default={}, description="bearer tokens of each tenant: who sends one can be that tenant only"
     )
-    max_labels: int = Field(default=100, ge=1, description="tenants with metrics of their own; the rest are `other`")
+
+    def names(self) -> Sequence[str]:
+        return [*self.tokens, *(self.allow or ())]
 
 
 class _Tokens:
@@ -141,11 +153,12 @@ class _Tokens:
 class Senders:
     """Decides of each request whether it may come in, and whose it is."""
 
-    def __init__(self, token: Sequence[TokenSource] | None, tenants: TenantsConfig | None) -> None:
-        self._open = token is None and not (tenants and tenants.tokens)
+    def __init__(self, token: Sequence[TokenSource] | None, tenants: TenantNames | None) -> None:
+        bound = tenants.tokens if isinstance(tenants, TenantsConfig) else {}
+        self._open = token is None and not bound
         self._tokens = _Tokens(token or ())
         self._tenants = tenants
-        self._bound = {name: _Tokens(sources) for name, sources in (tenants.tokens if tenants else {}).items()}
+        self._bound = {name: _Tokens(sources) for name, sources in bound.items()}
         self.header = tenants.header.lower().encode() if tenants is not None else b""
 
     def admit(self, authorization: bytes, named: bytes) -> str:
