@@ -110,3 +110,27 @@ def test_what_goes_through_a_collector_and_kafka_is_evaluated_partitioned_by_tra
     by_trace = kafka.records(topics["traces"][0])
     assert all(record.key for record in by_trace)  # the trace id; without, any partition will do
     assert all(record.key is None for record in kafka.records(topics["traces"][1]))
+
+
+def test_the_tenant_that_a_sender_names_goes_with_its_spans_through_a_collector_and_kafka(
+    tmp_path: Path, kafka: KafkaBroker, unique_name: Callable[[str], str]
+) -> None:
+    document = example("kafka.yaml")
+    topics = {signal: kafka.create_topic(unique_name(signal)) for signal in ("traces", "logs")}
+    document["processors"]["batch"]["metadata_keys"] = ["x-scope-orgid"]
+    exporter = document["exporters"]["kafka"]
+    exporter |= {"brokers": [kafka.address], "include_metadata_keys": ["x-scope-orgid"]}
+    for signal, topic in topics.items():
+        exporter[signal]["topic"] = topic
+    read = {"brokers": [kafka.address], "group": unique_name("group"), "tenants": {}, **topics}
+    with (
+        service(tmp_path / "driftline", {"kafka": read, "slices": {"tenant": "tenant"}, "monitors": []}) as driftline,
+        collector(tmp_path / "collector", document) as through,
+    ):
+        for tenant in ("acme", "globex"):
+            run = run_app(through.otlp_http, "http", 1, 33, START_NS, Settings(headers={"x-scope-orgid": tenant}))
+            assert (run.undelivered.spans, run.undelivered.logs) == (0, 0)
+        driftline.wait(lambda: len(driftline.api("/api/traces")["traces"]) == 2, "a trace of each")
+        traces = driftline.api("/api/traces")["traces"]
+        assert {one["slices"]["tenant"] for one in traces} == {"acme", "globex"}
+        assert len({one["trace_id"] for one in traces}) == 1  # the same seed gives the same ids

@@ -20,7 +20,7 @@ from tests.real.parts.process import Process, free_ports, missing
 
 _PARTS = Path(__file__).parent / "otelcol" / "builder.yaml"
 _BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"
-_OLDEST_GO = (1, 25)
+_OLDEST_GO = (1, 21)  # since then Go fetches the newer one that the modules ask for
 _BUILD_SECONDS = 3600.0  # four minutes of processor time, and what the machine is busy with besides
 _VALIDATE_SECONDS = 60.0
 
@@ -38,7 +38,10 @@ class Collector:
         whole = dict(document)
         whole["receivers"] = {
             "otlp": {
-                "protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}}
+                "protocols": {
+                    name: {"endpoint": f"127.0.0.1:{port}", "include_metadata": True}  # headers go on with the data
+                    for name, port in (("http", http), ("grpc", grpc))
+                }
             }
         }
         reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": health}}}}
