@@ -20,12 +20,11 @@ What is approximate: the level that L_t is held against is estimated, see `drift
 not budgeted (river's) spend nothing and promise nothing.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-_PERIOD_SECONDS = {"hour": 3600, "day": 86400, "week": 604800, "month": 30 * 86400}
-_FALSE_PAGES = re.compile(r"\s*(\d+(?:\.\d+)?)\s+(?:per|an|a)\s+(hour|day|week|month)\s*")
+from collector.core.frequency import PERIOD_SECONDS, parse_frequency
+
 _SECOND = 10**9
 
 _LONGEST_GAP_NS = 300 * _SECOND  # a longer silence leaves its share of the budget unspent
@@ -45,7 +44,7 @@ class FalsePages:
 
     @property
     def per_week(self) -> float:
-        return self.pages * _PERIOD_SECONDS["week"] / self.seconds
+        return self.pages * PERIOD_SECONDS["week"] / self.seconds
 
 
 def parse_false_pages(value: Any) -> FalsePages:
@@ -59,10 +58,8 @@ def parse_false_pages(value: Any) -> FalsePages:
     """
     if isinstance(value, FalsePages):
         return value
-    found = _FALSE_PAGES.fullmatch(value) if isinstance(value, str) and len(value) < 100 else None
-    if found is None or not 0 < float(found[1]) < 1e6:
-        raise ValueError(f"{value!r:.80} is not a number of pages per hour, day, week or month, such as `1 per week`")
-    return FalsePages(float(found[1]), _PERIOD_SECONDS[found[2]])
+    found = parse_frequency(value, "pages", ("hour", "day", "week", "month"), "1 per week")
+    return FalsePages(found.count, found.seconds)
 
 
 class Budget:

@@ -123,17 +123,18 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
 
 def metric(scorer: Scorer) -> Metric:
     """A scorer as monitors see it; an infinite end of its range is no bound."""
-    low, high = (bound if math.isfinite(bound) else None for bound in scorer.range)
+    low, high = (bound if math.isfinite(bound) else None for bound in scorer.score_range)
     return Metric(scorer.name, low, high, scorer.better)
 
 
 def units(scorers: Sequence[Scorer]) -> dict[str, str]:
-    return {scorer.name: scorer.unit for scorer in scorers if scorer.unit != "ratio"}
+    return {scorer.name: scorer.score_unit for scorer in scorers if scorer.score_unit != "ratio"}
 
 
 def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
-        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.unit) for one in scorers
+        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit)
+        for one in scorers
     ]
 
 

@@ -171,6 +171,11 @@ class Config(Settings):
             for number, rule in enumerate(self.sample.keep)
             if rule.slice_name is not None and rule.slice_name not in self.slices
         ]
+        found += [
+            (("sample", "quota", "by"), f"{name!r} is not one of the slices ({known})")
+            for name in (self.sample.quota.by if self.sample.quota is not None else ())
+            if name not in self.slices
+        ]
         if found:
             raise faults.faults("configuration", found)
         return self

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
@@ -11,6 +11,7 @@ from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
 from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
+from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.tenancy import tenant_of, trace_id_of
@@ -19,7 +20,7 @@ from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
-from scorers.ledger import Decision
+from scorers.ledger import Decision, marks_of
 from scorers.results import Tally
 from scorers.runner import Runner
 
@@ -73,39 +74,64 @@ class Evaluator:
         """An empty one."""
         return Batch(self._runner.tally())
 
-    def evaluate(self, items: Sequence[tuple[Ready, Container[str]]], batch: Batch) -> list[list[Decision]]:
+    def allowances(self) -> Allowances:
+        """What a partition keeps of the limits of scorers and of the quota, as if nothing had happened yet."""
+        return Allowances(self._runner.limits(), self._sampler.quota)
+
+    def evaluate(
+        self, items: Sequence[tuple[Ready, Collection[str]]], batch: Batch, allowances: Allowances
+    ) -> list[list[str]]:
         """Evaluate revisions of traces, into `batch`.
 
         All are decoded before the first is normalised, and so on: the code of a step is then still in the processor's
         cache for the next trace.
 
         Args:
-            items: each with the scorers that gave a score to an earlier revision.
+            items: each with the marks of its earlier revisions (`scorers.ledger.marks_of`).
             batch: where to put what comes of them.
+            allowances: those of the partition that the traces are in.
+
+        Returns:
+            The marks of each, for later revisions of it.
         """
         opened = [self._open(ready) for ready, _ in items]
-        admitted = [self._admit(ready, *parts) for (ready, _), parts in zip(items, opened, strict=True)]
+        admitted = [
+            self._admit(ready, *parts, marks, allowances) for (ready, marks), parts in zip(items, opened, strict=True)
+        ]
         del opened  # the traces hold what they need of it
-        found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
-        for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
-            self._put(batch, ready, trace, slices, admission, decisions, told)
-        return found
+        asked = [
+            (trace, admission, marks) for (trace, _, admission, _), (_, marks) in zip(admitted, items, strict=True)
+        ]
+        found = self._runner.evaluate_all(asked, allowances)
+        for (ready, marks), (trace, slices, admission, _), decisions in zip(items, admitted, found, strict=True):
+            self._put(batch, ready, trace, slices, admission, decisions, marks)
+        return [[*met, *marks_of(decisions)] for (_, _, _, met), decisions in zip(admitted, found, strict=True)]
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
         """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
         admission = self._admission(ready, {})
         return admission, self._decode(ready) if self._sampler.needs_slices or self._wanted(admission) else None
 
-    def _admit(self, ready: Ready, admission: Admission, decoded: "_Decoded | None") -> tuple[Trace, Slices, Admission]:
+    def _admit(
+        self,
+        ready: Ready,
+        admission: Admission,
+        decoded: "_Decoded | None",
+        marks: Collection[str],
+        allowances: Allowances,
+    ) -> tuple[Trace, Slices, Admission, list[str]]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
             trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
-            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission
+            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, []
         trace = self._understand(ready, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
-        return trace, slices, admission
+        if self._sampler.quota is not None and admission.includes():
+            admission, met = within_quota(admission, slices, marks, allowances)
+            return trace, slices, admission, met
+        return trace, slices, admission, []
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
         return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
@@ -119,7 +145,9 @@ class Evaluator:
         self._outcomes.add_all(batch.outcomes)
 
     def _wanted(self, admission: Admission) -> bool:
-        return any(admission.includes(scorer.rate) for scorer in self._runner.scorers)
+        return any(
+            admission.includes(1.0 if scorer.salt is not None else scorer.rate) for scorer in self._runner.scorers
+        )
 
     def _put(
         self,

@@ -46,6 +46,7 @@ def sheet(
             "rate": admission.rate,
             "rate_rule": rule,
             "upstream": admission.upstream,
+            "probability": probability,
             "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
         }
     )
@@ -54,6 +55,7 @@ def sheet(
 def read_sheet(value: bytes) -> Sheet:
     """A sheet with its `decisions` as `scorers.ledger.decision_to_json` gives them."""
     loaded: Sheet = orjson.loads(value)
-    probability, rule = loaded["rate"] * loaded["upstream"], loaded["rate_rule"]
+    rule = loaded["rate_rule"]
+    probability = loaded.get("probability", loaded["rate"] * loaded["upstream"])  # older sheets: of separate samplers
     loaded["decisions"] = [row_to_json(row, probability, rule) for row in loaded.pop("rows")]
     return loaded

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from alerts.http import Address as HttpAddress
 from alerts.reference import between_marks
 from alerts.reference import in_document as with_metrics
+from collector.allowance import Limit
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import SubscriptionMetrics
@@ -59,6 +60,7 @@ _MARKED = {
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),
         (Budget, "N per PERIOD"),
+        (Limit, "N per PERIOD"),
         (ScorerEntry, "name or mapping"),
         (Rate, "0 to 1"),
     )

@@ -14,13 +14,15 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 import orjson
 from pydantic import ConfigDict, ValidationError, create_model
 
+from collector.core.frequency import Frequency
 from collector.core.model import Trace
+from scorers.calibrate import Calibration
+from scorers.code import code_hash
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
 
@@ -77,8 +79,12 @@ class Scorer:
     unit: str = "ratio"
     version: str = "1"
     target: Target = "trace"
+    files: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
+    salt: str | None = None
+    limit: Frequency | None = None
+    calibration: Calibration | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
@@ -106,10 +112,25 @@ class Scorer:
         return self.function.__module__.startswith("scorers.builtin.")
 
     @cached_property
+    def code_id(self) -> str:
+        """Changes with whatever can change the value that the function gives: code, data, version, options."""
+        return _hash(self.version, code_hash(self.function, self.files), _canonical(self.options))
+
+    @cached_property
     def evaluator_id(self) -> str:
-        """Changes with whatever can change a score: code, version, options, passing. Not with the sampling rate."""
-        parts = ("code", self.name, self.version, _source(self.function), _canonical(self.options), str(self.passing))
-        return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        """Changes with whatever can change a score: also name, calibration, passing. Not with rate, salt or limit."""
+        calibration = self.calibration.model_dump_json() if self.calibration is not None else ""
+        return _hash("code", self.name, self.code_id, calibration, str(self.passing))
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """Lowest and highest value of its scores; `range` is what its function may give."""
+        return self.range if self.calibration is None else (0.0, 1.0)
+
+    @property
+    def score_unit(self) -> str:
+        """Of its scores."""
+        return self.unit if self.calibration is None else "ratio"
 
     def configured(
         self,
@@ -118,21 +139,34 @@ class Scorer:
         passing: str | None = None,
         options: dict[str, Any] | None = None,
         rate: float = 1.0,
+        salt: str | None = None,
+        limit: Frequency | None = None,
+        calibration: Calibration | None = None,
         timeout_seconds: float | None = None,
     ) -> "Scorer":
         """This scorer as a configuration wants it.
 
         Raises:
-            ValueError: the passing expression or an option is wrong; the message names it.
+            ValueError: the passing expression or an option is wrong, or the calibration is of another scorer; the
+                message names it.
         """
-        return replace(
+        if passing is None and calibration is not None:
+            passing = calibration.passing
+        configured = replace(
             self,
             name=self.name if name is None else name,
             passing=self.passing if passing is None else parse_passing(passing),
             options={**self.options, **checked_options(self.function, options or {})},
             rate=rate,
+            salt=salt,
+            limit=limit,
+            calibration=calibration,
             timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )
+        if calibration is not None and calibration.code_id != configured.code_id:
+            found = f"fitted to {calibration.scorer!r} of code {calibration.code_id}, and this is {configured.code_id}"
+            raise ValueError(f"calibration: it was {found}; calibrate again with `driftline score --calibrate`")
+        return configured
 
 
 def scorer(
@@ -146,6 +180,7 @@ def scorer(
     unit: str = "ratio",
     version: str = "1",
     target: Target = "trace",
+    files: Sequence[str] = (),
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
@@ -159,6 +194,7 @@ def scorer(
         unit: of the value, such as `ratio` or `seconds`.
         version: change it when the meaning of scores changes.
         target: what a score is about.
+        files: data that scores depend on, such as a model's weights: names in the folder of the function's file.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
@@ -168,7 +204,8 @@ def scorer(
     low, high = range
 
     def declare(function: Function) -> Scorer:
-        return Scorer(name, function, wanted, (float(low), float(high)), verdict, better, tier, unit, version, target)
+        bounds = (float(low), float(high))
+        return Scorer(name, function, wanted, bounds, verdict, better, tier, unit, version, target, tuple(files))
 
     return declare
 
@@ -205,13 +242,8 @@ def checked_options(function: Function, given: dict[str, Any]) -> dict[str, Any]
     return {name: getattr(model, name) for name in given}
 
 
-def _source(function: Function) -> str:
-    """The source of the function's whole file, so that a change in what it calls there counts too."""
-    try:
-        return Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
-    except (OSError, TypeError, UnicodeDecodeError):
-        code = getattr(function, "__code__", None)
-        return repr((code.co_code, code.co_consts)) if code else getattr(function, "__qualname__", "")
+def _hash(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _canonical(options: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """The ledger's words: what happened to each candidate (trace, scorer), with its reason and inclusion probability."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from collector.allowance import mark
 from scorers.base import Evidence, Score
 
 DecisionKind: TypeAlias = Literal[
@@ -19,9 +20,10 @@ NOTHING_TO_SCORE = "nothing to score"
 class Decision:
     """What happened to one candidate.
 
-    `reason` is of a closed set, fit for a metric label: `ok`; `needs:<need>` or `nothing to score`; `rate`; a failure
-    reason. `detail` says more of a failure without content: the exception's type and where it was raised.
+    `reason` is of a closed set, fit for a metric label: `ok`; `needs:<need>` or `nothing to score`; `rate`; `limit`; a
+    failure reason. `detail` says more of a failure without content: the exception's type and where it was raised.
     `rule` is the configuration line that decided. `span_id` is the operation scored, None for the whole trace.
+    `step` is the rate of its scorer's limit (`collector.allowance`) that it met; None without a limit.
     """
 
     scorer: str
@@ -33,6 +35,14 @@ class Decision:
     score: Score | None = None
     span_id: str | None = None
     detail: str = ""
+    step: int | None = None
+
+
+def marks_of(decisions: Iterable[Decision]) -> list[str]:
+    """What is remembered of a trace for its revisions: which scorers gave it a score, and the rate of limits it met."""
+    scored = [one.scorer for one in decisions if one.score is not None and one.score.value is not None]
+    met = [one for one in decisions if one.step is not None and one.decision != "over_budget"]
+    return scored + [mark(one.scorer, one.step or 0) for one in met]
 
 
 def score_id(trace_id: str, span_id: str | None, scorer: str, revision: int) -> str:

@@ -74,6 +74,8 @@ def _checked(scorer: Scorer, score: Score) -> Score:
         explanation = _plain(explanation, "explanation", _LONGEST_TEXT)
     if span_id is not None:
         span_id = _plain(span_id, "span_id", 64)
+    if scorer.calibration is not None and value is not None:
+        value, passed = scorer.calibration.value(value), None
     if passed is None and scorer.passing is not None:
         passed = scorer.passing.judge(value, label)
     return Score(value, passed, label, explanation, _evidence(score.evidence) if score.evidence else (), span_id)

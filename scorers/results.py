@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from collector.core.model import Trace
 from collector.core.telemetry import Exemplar, Labels, Telemetry
-from scorers.base import Score
+from scorers.base import Score, Scorer
 from scorers.ledger import Decision
 
 _RATIO_BUCKETS = tuple(step / 10 for step in range(1, 11))
@@ -19,8 +19,15 @@ class Results:
     is the share over all traffic even where a class of traces is kept more often than others.
     """
 
-    def __init__(self, telemetry: Telemetry, ratios: Collection[str]) -> None:
-        self._ratios = frozenset(ratios)  # names of the scorers whose values are ratios, not seconds or counts
+    def __init__(self, telemetry: Telemetry, scorers: Sequence[Scorer]) -> None:
+        self._ratios = frozenset(
+            one.name for one in scorers if one.score_unit == "ratio"
+        )  # others are seconds or counts
+        info = telemetry.gauge(
+            "driftline_scorer_info", "1 for each scorer as it is now.", ("scorer", "evaluator_id", "tier")
+        )
+        for one in scorers:
+            info.set(1, one.name, one.evaluator_id, str(one.tier))
         self._evaluations = telemetry.counter(
             "driftline_evaluations",
             "Evaluations by outcome: passed, not_passed, unjudged, error.",

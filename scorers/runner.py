@@ -6,21 +6,25 @@ committed, so that a replay after a crash does not count twice.
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import Field, model_validator
 
+from collector.allowance import Allowance, Limit, marked_step, rate_of_step
 from collector.core.clock import Clock, SystemClock
 from collector.core.component import load
 from collector.core.errors import UserError
+from collector.core.frequency import Frequency
 from collector.core.model import Trace
 from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
-from collector.sample import Admission, Rate
+from collector.quota import Allowances
+from collector.sample import Admission, Rate, hashed_unit
 from scorers.base import Score, Scorer
+from scorers.calibrate import Calibration, load_calibration
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
 from scorers.needs import missing_need
@@ -29,6 +33,9 @@ from scorers.results import Results, Tally
 
 GROUP = "driftline.scorers"
 
+Item: TypeAlias = tuple[Trace, Admission, Collection[str]]
+"""A trace to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
+
 
 class ScorerConfig(Settings):
     """One entry of `scorers:`, a name or a mapping: `refusal`, or `{use: ./my_scorers.py:politeness, rate: 0.5}`."""
@@ -36,6 +43,9 @@ class ScorerConfig(Settings):
     use: str = Field(min_length=1, description="a built-in's name, MODULE:NAME, or ./FILE.py:NAME")
     name: str | None = Field(default=None, min_length=1, description="what to call it, where one scorer is used twice")
     rate: Rate = Field(default=1.0, description="share of the sampled traces that it scores; 0 means never")
+    salt: str | None = Field(default=None, description="makes the choice by its `rate` apart from those of others")
+    limit: Limit | None = Field(default=None, description="how often it may run at most, over all workers")
+    calibration: Path | None = Field(default=None, description="a file of `driftline score --calibrate`")
     passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
     options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
     timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
@@ -63,15 +73,27 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
     if config.timeout is not None and config.timeout <= 0:
         raise UserError(f"timeout: {config.use!r} needs more than 0 seconds")
     try:
-        return found.configured(
+        configured = found.configured(
             name=config.name,
             passing=config.passing,
             options=config.options,
             rate=config.rate,
+            salt=config.salt,
+            limit=config.limit,
+            calibration=_calibration(config, base),
             timeout_seconds=config.timeout,
         )
+        _ = configured.evaluator_id  # reads the data it depends on
     except ValueError as error:
         raise UserError(f"{config.use!r}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{config.use!r}: {error.filename} cannot be read: {error.strerror}") from None
+    return configured
+
+
+def _calibration(config: ScorerConfig, base: Path | None) -> Calibration | None:
+    """Raises UserError."""
+    return None if config.calibration is None else load_calibration((base or Path.cwd()) / config.calibration)
 
 
 def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> list[Scorer]:
@@ -101,24 +123,36 @@ class Runner:
 
     def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
         self.scorers = tuple(scorers)
-        self._results = Results(telemetry, [one.name for one in self.scorers if one.unit == "ratio"])
+        self._results = Results(telemetry, self.scorers)
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
         self._calls = {one.name: self._call(one) for one in self.scorers}
 
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
-        return self.evaluate_all([(trace, admission)])[0]
+        return self.evaluate_all([(trace, admission, ())])[0]
 
-    def evaluate_all(self, traces: Sequence[tuple[Trace, Admission]]) -> list[list[Decision]]:
+    def limits(self) -> dict[str, Frequency]:
+        """How often scorers may run, by their names."""
+        return {one.name: one.limit for one in self.scorers if one.limit is not None}
+
+    def evaluate_all(self, items: Sequence["Item"], allowances: Allowances | None = None) -> list[list[Decision]]:
         """The same for several traces. A scorer goes through all of them before the next one begins: its code and its
-        tables are then still in the processor's cache, which saves about a tenth of the time."""
-        found: list[list[Decision]] = [[] for _ in traces]
+        tables are then still in the processor's cache, which saves about a tenth of the time.
+
+        Args:
+            items: each trace, with the marks that its earlier revisions left.
+            allowances: of the partition that the traces are in; without, limits do not count.
+        """
+        found: list[list[Decision]] = [[] for _ in items]
         for at, one in enumerate(self.scorers):
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             seconds: list[float] = []
-            for decisions, (trace, admission) in zip(found, traces, strict=True):
-                self._decide(one, trace, admission, own_rule or admission.rule, seconds, decisions)
+            limit = None
+            if allowances is not None and (allowance := allowances.of_scorer(one.name)) is not None:
+                limit = _Limit(allowance, allowances.now_ns, f"scorers[{at}].limit")
+            for decisions, item in zip(found, items, strict=True):
+                self._decide(one, item, own_rule or item[1].rule, limit, seconds, decisions)
             isolated = self._isolated.get(one.name)
             self._results.ran(one.name, seconds, isolated is not None and isolated.suspended)
         return found
@@ -126,26 +160,37 @@ class Runner:
     def _decide(
         self,
         one: Scorer,
-        trace: Trace,
-        admission: Admission,
+        item: "Item",
         rule: str,
+        limit: "_Limit | None",
         seconds: list[float],
         decisions: list[Decision],
     ) -> None:
         """Add the decisions on one candidate to `decisions`, and how long the run took to `seconds`."""
-        scores: Sequence[Score | None] = ()
-        if not admission.includes(one.rate):
+        trace, admission, marks = item
+        rate, step, scores = one.rate, None, _NO_SCORES
+        unit = None if one.salt is None else hashed_unit(bytes.fromhex(trace.trace_id), one.salt.encode())
+        if not admission.includes(rate, unit):
             kind, reason, detail = _NOT_SAMPLED
         elif (missing := missing_need(one.needs, trace)) is not None:
             kind, reason, detail = "filtered", f"needs:{missing}", ""
         else:
-            began = self._clock.monotonic()
-            (kind, reason, detail), scores = self._run(one, trace)
-            seconds.append(self._clock.monotonic() - began)
-        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(one.rate)
+            refused = None
+            if limit is not None:  # it counts for those alone that would be run without it
+                step, refused = limit.ask(one, admission, unit, marks)
+                rate, rule = (rate * rate_of_step(step), limit.rule) if step or refused else (rate, rule)
+            if refused is not None:
+                kind, reason, detail = refused, "limit", ""
+            else:
+                began = self._clock.monotonic()
+                (kind, reason, detail), scores = self._run(one, trace)
+                seconds.append(self._clock.monotonic() - began)
+        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(rate, unit)
         for score in scores or _NO_SCORE:
             span_id = None if score is None else score.span_id
-            decisions.append(Decision(name, evaluator_id, kind, reason, probability, rule, score, span_id, detail))
+            decisions.append(
+                Decision(name, evaluator_id, kind, reason, probability, rule, score, span_id, detail, step)
+            )
 
     def tally(self) -> Tally:
         """An empty one, to add traces and their decisions to."""
@@ -182,11 +227,34 @@ class Runner:
         return _SCORED if scores else _NOTHING, scores
 
 
+class _Limit(NamedTuple):
+    """A scorer's limit while a batch is evaluated."""
+
+    allowance: Allowance
+    now_ns: int
+    rule: str
+
+    def ask(
+        self, one: Scorer, admission: Admission, unit: float | None, marks: Collection[str]
+    ) -> tuple[int, DecisionKind | None]:
+        """The step of the rate for this candidate, and why it is not to be run, if it is not.
+
+        A revision has the rate of the first evaluation, and so the same answer.
+        """
+        step = marked_step(one.name, marks) if marks else None
+        if step is None:
+            step = self.allowance.step(self.now_ns)
+        if not admission.includes(one.rate * rate_of_step(step), unit):
+            return step, "throttled"
+        return step, None if self.allowance.spend(self.now_ns) else "over_budget"
+
+
 _Verdict: TypeAlias = tuple[DecisionKind, str, str]  # decision, reason, detail
 _SCORED: _Verdict = ("scored", "ok", "")
 _NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
 _NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
 _NO_SCORE = (None,)
+_NO_SCORES: Sequence[Score] = ()
 
 
 def _where(error: BaseException) -> str:

@@ -40,9 +40,9 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("scores")
     for scorer in scorers:
         passing = f"passes {scorer.passing.text}" if scorer.passing else "no verdict"
-        click.echo(
-            f"  {scorer.name:20} {passing:18} rate {scorer.rate:.9g}, needs {', '.join(scorer.needs) or 'nothing'}"
-        )
+        limit = f"at most {scorer.limit.text}, " if scorer.limit is not None else ""
+        needs = ", ".join(scorer.needs) or "nothing"
+        click.echo(f"  {scorer.name:20} {passing:18} rate {scorer.rate:.9g}, {limit}needs {needs}")
     click.echo("watches")
     for monitor in monitors:
         click.echo(f"  {describe_monitor(monitor)}")

@@ -2,10 +2,8 @@
 
 import gzip
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from collector.core.errors import UserError
+from driftline.commands.score_summary import Summary, calibrate, tell
 from scorers.base import Scorer
 from scorers.offline import parse_line, score_rows
-from scorers.quality import auroc, average_precision, verdicts
 from scorers.runner import ScorerConfig, load_scorer
 
 
@@ -39,14 +37,32 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 @click.option("--out", "target", required=True, type=_OUTPUT, help="JSON lines; - is standard output.")
 @click.option("--passing", help="What passes, instead of the scorer's own, such as '>= 0.6'.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the scorer; repeatable.")
+@click.option(
+    "--calibrate", "calibration", type=_OUTPUT, help="Fit probabilities to the labels, and write them to this file."
+)
+@click.option(
+    "--false-positives",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="With --calibrate: the share of rows of label 0 that may be flagged.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
-    name: str, source: Path, target: Path, passing: str | None, options: tuple[str, ...], as_json: bool
+    name: str,
+    source: Path,
+    target: Path,
+    passing: str | None,
+    options: tuple[str, ...],
+    calibration: Path | None,
+    false_positives: float,
+    as_json: bool,
 ) -> None:
     """Score a data set offline: one result a row, in order; a bad row is an error row.
 
     Rows may have id, question, contexts, answer, reference, text, tools, calls, schema, instance, messages,
-    trajectory. With a label (1 = what the scorer should flag) the summary has AUROC, average precision and F1.
+    trajectory. With a label (1 = what the scorer should flag) the summary says how well scores and verdicts fit the
+    labels, and --calibrate turns scores into probabilities, for `calibration:` in the configuration.
     """
     scorer = _load(name, passing, options)
     summary = Summary(scorer)
@@ -58,7 +74,10 @@ def command(
     except (OSError, EOFError) as error:
         raise Failed(f"{source}: {error}") from None
     # With results on standard output, the summary must not mix with them.
-    _print(summary, as_json, to_stderr=str(target) == "-")
+    to_stderr = str(target) == "-"
+    tell(summary, as_json, to_stderr)
+    if calibration is not None:
+        calibrate(summary, calibration, false_positives, name, to_stderr or as_json)
 
 
 def _load(name: str, passing: str | None, options: tuple[str, ...]) -> Scorer:
@@ -136,77 +155,3 @@ def _writing(target: Path) -> Iterator[IO[bytes]]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-@dataclass
-class Summary:
-    """What a run found, over all rows."""
-
-    scorer: Scorer
-    rows: int = 0
-    values: list[float] = field(default_factory=list)
-    passed: Counter[bool | None] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    labelled: list[tuple[float, bool | None, int]] = field(default_factory=list)
-
-    def add(self, row: object, result: dict[str, Any]) -> None:
-        self.rows += 1
-        if result["error"] is not None:
-            self.errors[result["error"]] += 1
-            return
-        self.passed[result["passed"]] += 1
-        if result["score"] is None:
-            return
-        self.values.append(result["score"])
-        label = row.get("label") if isinstance(row, dict) else None
-        if isinstance(label, int) and label in (0, 1):
-            risk = -result["score"] if self.scorer.better == "higher" else result["score"]
-            self.labelled.append((risk, result["passed"], int(label)))
-
-    def to_json(self) -> dict[str, Any]:
-        count = len(self.values)
-        summary: dict[str, Any] = {
-            "scorer": self.scorer.name,
-            "evaluator_id": self.scorer.evaluator_id,
-            "rows": self.rows,
-            "scored": sum(self.passed.values()),
-            "errors": self.errors.total(),
-            "mean": sum(self.values) / count if count else None,
-            "passed": self.passed[True],
-            "not_passed": self.passed[False],
-        }
-        if self.errors:
-            summary["most_common_errors"] = dict(self.errors.most_common(3))
-        if len({label for _, _, label in self.labelled}) == 2:
-            summary["quality"] = self._quality()
-        return summary
-
-    def _quality(self) -> dict[str, float]:
-        risks, labels = [risk for risk, _, _ in self.labelled], [label for _, _, label in self.labelled]
-        quality = {"labelled": len(labels), "auroc": auroc(risks, labels), "ap": average_precision(risks, labels)}
-        judged = [(passed, label) for _, passed, label in self.labelled if passed is not None]
-        if judged:
-            found = verdicts([not passed for passed, _ in judged], [label for _, label in judged])
-            quality |= {
-                "f1": found.f1,
-                "precision": found.precision,
-                "recall": found.recall,
-                "false_positive_rate": found.false_positive_rate,
-            }
-        return quality
-
-
-def _print(summary: Summary, as_json: bool, to_stderr: bool) -> None:
-    found = summary.to_json()
-    if as_json:
-        # NaN, such as the precision of a scorer that flags nothing, becomes null.
-        click.echo(orjson.dumps(found).decode(), err=to_stderr)
-        return
-    mean = "" if found["mean"] is None else f", mean {found['mean']:.4g}"
-    judged = f", {found['passed']} passed, {found['not_passed']} did not" if summary.scorer.passing else ""
-    click.echo(f"{found['scorer']}: {found['rows']} rows, {found['scored']} scored{mean}{judged}", err=to_stderr)
-    for error, count in found.get("most_common_errors", {}).items():
-        click.echo(f"  {count} without a score: {error}", err=to_stderr)
-    if "quality" in found:
-        parts = [f"{name} {value:.4g}" for name, value in found["quality"].items()]
-        click.echo(f"  against labels: {', '.join(parts)}", err=to_stderr)

@@ -89,11 +89,25 @@ def _decision(decision: Sheet, sheet: Sheet) -> list[str]:
 def _reason(decision: Sheet, sheet: Sheet) -> str:
     reason = decision["reason"]
     if decision["decision"] == "not_sampled":
-        return f"its id's place {sheet['unit']:.9f} is not below the rate of {decision['rule']}"
+        return _not_sampled(decision, sheet)
+    if decision["decision"] == "throttled":
+        rate = decision["probability"] / sheet["upstream"]
+        return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
+    if decision["decision"] == "over_budget":
+        return f"what {decision['rule']} gives for the period was used up"
     if reason.startswith("needs:"):
         return f"the trace has no {reason.removeprefix('needs:').replace('_', ' ')}"
     detail = decision.get("detail")
     return f"{reason} ({detail})" if detail else str(reason)
+
+
+def _not_sampled(decision: Sheet, sheet: Sheet) -> str:
+    rule = decision["rule"]
+    if rule == "sample.quota" and not sheet["rate"]:
+        return f"what {rule} gives to its class for the period was used up"
+    if sheet["unit"] < decision["probability"] / sheet["upstream"]:  # by a salt of the scorer's own
+        return f"it is not in the share of traces that {rule} chooses"
+    return f"its id's place {sheet['unit']:.9f} is not below the rate of {rule}"
 
 
 def explain_absence(config: Config, trace_id: str, as_json: bool) -> int:

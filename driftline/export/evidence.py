@@ -160,7 +160,7 @@ def _configured(scorer: Scorer | None) -> dict[str, Any] | None:
         "options": Redactor(personal=False).value(scorer.options),
         "tier": scorer.tier,
         "better": scorer.better,
-        "unit": scorer.unit,
+        "unit": scorer.score_unit,
     }
 
 

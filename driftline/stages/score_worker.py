@@ -34,6 +34,7 @@ from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
 from driftline.evaluate import Evaluator
+from driftline.pipeline import put_state
 
 END_OF_INPUT = b"end"
 """The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
@@ -81,7 +82,8 @@ class Worker:
         self._ticked = False
         self._clock: object = None  # of the last commit, while its records are read again
         self._guests = False  # whether traces are held that may live elsewhere
-        self._bits: dict[str, int] = {}  # a bit for each scorer that ever gave a score here
+        self._bits: dict[str, int] = {}  # a bit for each mark that was ever made here
+        self._allowances = evaluator.allowances()
         if _POSITION in state:
             position = orjson.loads(state[_POSITION])
             self._processed = position["processed"]
@@ -92,6 +94,8 @@ class Worker:
             assembler.restore(_memories(state.items()), self._clock)
             if not self._recalling:
                 assembler.recalled()
+        self._allowances.load(state)
+        self._allowances.share(partition.number, self._partitions)
 
     def take(self, entry: Entry) -> None:
         """Add one record, and evaluate what became ready by it.
@@ -128,6 +132,7 @@ class Worker:
         if self._recalling or (partitions == self._partitions and not self._guests):
             return False
         self._partitions, self._guests = partitions, False
+        self._allowances.share(self._partition.number, partitions)
         moved: dict[tuple[int, bytes], list[Moved]] = {}
         for trace in self.assembler.move_out(lambda owned: not self._lives_here(trace_id_of(owned))):
             home = partition_of(trace_id_of(trace.trace_id), partitions), tenant_of(trace.trace_id).encode()
@@ -165,6 +170,7 @@ class Worker:
             "partitions": self._partitions,
         }
         transaction.put(_POSITION, orjson.dumps(position))
+        put_state(transaction, self._allowances.take_changes())
         transaction.offset(min(low, self._processed))
         return transaction
 
@@ -258,14 +264,15 @@ class Worker:
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
         items = [(item, self._names(item.scored)) for item in ready]
+        self._allowances.now_ns = self.assembler.clock.now_ns
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
-            for (item, _), decisions in zip(some, self._evaluator.evaluate(some, self.batch), strict=True):
-                names = [one.scorer for one in decisions if one.score is not None and one.score.value is not None]
-                self.assembler.scored(item, item.scored | self._bits_of(names))
+            found = self._evaluator.evaluate(some, self.batch, self._allowances)
+            for (item, _), marks in zip(some, found, strict=True):
+                self.assembler.scored(item, item.scored | self._bits_of(marks))
 
     def _names(self, scored: int) -> Sequence[str]:
-        """The scorers that gave a score to an earlier revision."""
+        """The marks of earlier revisions."""
         return [name for name, bit in self._bits.items() if scored & bit] if scored else ()
 
     def _bits_of(self, names: Iterable[str]) -> int:

@@ -1,13 +1,14 @@
 """Sampling: nested, equal everywhere, exact at its ends, honest about probability."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from collector.sample import SampleConfig, Sampler, upstream_probability
+from collector.sample import SampleConfig, Sampler, hashed_unit, upstream_probability
 
 IDS = [number.to_bytes(16, "big") for number in range(20_000)]
 
@@ -90,6 +91,63 @@ def test_another_salt_chooses_independently() -> None:
 )
 def test_the_threshold_of_tracestate_is_read_and_nonsense_is_no_threshold(trace_state: str, probability: float) -> None:
     assert upstream_probability(trace_state) == probability
+
+
+def tracestate(drawn: int | None = None, probability: float = 1.0) -> str:
+    threshold = round((1 - probability) * 2**56)
+    parts = [f"th:{threshold:014x}", *([] if drawn is None else [f"rv:{drawn:014x}"])]
+    return f"other=1,ot={';'.join(parts)}"
+
+
+@given(st.integers(0, 2**56 - 1), st.integers(0, 64), st.integers(0, 64))
+def test_with_otels_randomness_our_sample_and_theirs_lie_within_one_another(drawn: int, ours: int, theirs: int) -> None:
+    """Kept by a sampler of probability p is what has R >= (1 - p) * 2**56, ours as theirs."""
+    admission = sampler(rate=ours / 64, chance="otel").admit(bytes(16), False, {}, tracestate(drawn, theirs / 64 or 1))
+    assert admission.includes() == (drawn >= 2**56 - ours * 2**50)
+    assert admission.probability() == min(ours / 64, theirs / 64 or 1)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_without_rv_otels_randomness_is_the_end_of_the_id(trace_id: bytes) -> None:
+    by_id = sampler(chance="otel").admit(trace_id, False, {}, tracestate())
+    by_rv = sampler(chance="otel").admit(bytes(16), False, {}, tracestate(int.from_bytes(trace_id[9:], "big")))
+    assert by_id.unit == by_rv.unit
+
+
+@pytest.mark.parametrize("rv", ["", "8", "8" * 13, "8" * 15, "zz345678901234", "ABCDEFABCDEFAB"])
+def test_an_rv_that_is_not_14_digits_is_none(rv: str) -> None:
+    under = sampler(chance="otel")
+    assert under.unit(IDS[5], f"ot=rv:{rv}") == under.unit(IDS[5], "")
+
+
+def test_of_what_upstream_kept_a_tenth_the_same_tenth_is_kept_and_counts_are_right() -> None:
+    chance, under = random.Random(7), sampler(rate=0.1, chance="otel")
+    total = found = 0.0
+    for _ in range(20_000):
+        drawn = chance.getrandbits(56)
+        if drawn < 2**56 - 2**56 // 10:
+            continue  # the application's sampler left it out
+        admission = under.admit(bytes(16), False, {}, tracestate(drawn, 0.1))
+        found += 1
+        total += admission.includes() / admission.probability()
+    assert abs(total - 20_000) < 4 * math.sqrt(20_000 * 9)
+    assert abs(total - found * 10) < 20  # hardly one is lost, where a hash would have left a tenth of them
+
+
+def test_with_otels_randomness_the_id_alone_says_nothing() -> None:
+    assert not any(sampler(rate=0.001, chance="otel").never(trace_id) for trace_id in IDS[:100])
+
+
+def test_a_scorer_with_a_salt_chooses_on_its_own_among_what_is_admitted() -> None:
+    under = sampler(rate=0.5)
+    both = own = 0
+    for trace_id in IDS:
+        admission, unit = under.admit(trace_id, False, {}, "ot=th:8"), hashed_unit(trace_id, b"mine")
+        own += admission.includes(0.5, unit)
+        both += admission.includes(0.5) and admission.includes(0.5, unit)
+    assert admission.probability(0.5, unit) == 0.125
+    assert abs(own / len(IDS) - 0.25) < 4 * math.sqrt(0.25 * 0.75 / len(IDS))
+    assert abs(both / len(IDS) - 0.125) < 4 * math.sqrt(0.125 * 0.875 / len(IDS))
 
 
 @pytest.mark.parametrize("settings", [{"rate": 1.1}, {"rate": -0.1}, {"keep": [{"when": "sometimes"}]}, {"rates": 1}])

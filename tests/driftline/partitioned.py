@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from collector.wire.route import partition_of
 from drift.base import decode_points
 from drift.monitor import Watcher
 from driftline.build import load_parts
-from driftline.config import Config
+from driftline.config import DEFAULT_SCORERS, Config
 from driftline.evaluate import Evaluator
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
@@ -59,6 +60,21 @@ class Cluster:
         """How often each revision of each trace was decided on."""
         sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
         return Counter((sheet["trace_id"], sheet["revision"]) for sheet in sheets)
+
+    def decisions(self, scorer: str) -> Counter[str]:
+        """What was decided for this scorer, over all partitions."""
+        sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
+        return Counter(row[2] for sheet in sheets for row in sheet["rows"] if row[0] == scorer)
+
+    def scored(self, scorer: str) -> set[tuple[str, int]]:
+        """The traces, each with its revision, that this scorer gave a score."""
+        sheets = [orjson.loads(record.value) for place in self.logs[DECISIONS] for record in place]
+        return {
+            (sheet["trace_id"], sheet["revision"])
+            for sheet in sheets
+            for row in sheet["rows"]
+            if row[0] == scorer and row[2] == "scored"
+        }
 
     def first_points(self) -> Counter[tuple[str, str]]:
         """How often each score was sent to the watchers as one that corrects none."""
@@ -173,13 +189,21 @@ class Worker:
     """The stages of a process that has some of the partitions of each log."""
 
     def __init__(
-        self, cluster: Cluster, numbers: Sequence[int], known: dict[str, int] | None = None, **assemble: Any
+        self,
+        cluster: Cluster,
+        numbers: Sequence[int],
+        known: dict[str, int] | None = None,
+        scorers: Sequence[Any] = DEFAULT_SCORERS,
+        sample: Mapping[str, Any] = MappingProxyType({}),
+        **assemble: Any,
     ) -> None:
         document = {
             "store": {"path": Path("unused.db")},
             "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}],
             "assemble": {"quiet": "1s", "lateness": "0s", "revision_window": "1h", **assemble},
             "alerts": {"log": False},
+            "scorers": scorers,
+            "sample": dict(sample),
         }
         config = Config.model_validate(document)
         self.engine = _Engine(cluster, numbers, known or {})

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
-from collector.core.engine import DEAD_LETTERS, MOVED_KIND, SCORES, SPANS, TICK_KIND, Record
+from collector.core.engine import DEAD_LETTERS, DECISIONS, MOVED_KIND, SCORES, SPANS, TICK_KIND, Record
 from collector.wire.route import partition_of
 from drift.base import Point, encode_points
 from driftline.pipeline import Stopped
@@ -180,3 +181,68 @@ def test_series_of_growing_scores_move_and_go_on() -> None:
     turn_all(workers, "watch")
     assert series_of(workers) == services
     assert {status.points for worker in workers for status in worker.watch.series} == {3}
+
+
+def test_workers_keep_the_limit_of_a_scorer_together() -> None:
+    """A hundred traces within two minutes, in three partitions with a worker each, that come back five times."""
+    cluster = Cluster(spans=3)
+    scorers = ["refusal", {"use": "latency", "limit": "10 per hour"}]
+    for number in range(5):
+        send(cluster, range(1 + 20 * number, 21 + 20 * number), 3)
+        turn_all([Worker(cluster, [part], scorers=scorers) for part in range(3)])
+    cluster.tick(200)
+    turn_all([Worker(cluster, [part], scorers=scorers) for part in range(3)])
+    assert_once(cluster, 100)
+    decided = cluster.decisions("latency")
+    assert decided.total() == 100
+    assert 3 <= decided["scored"] <= 10
+    assert set(decided) <= {"scored", "throttled", "over_budget"}
+
+
+def test_workers_keep_a_quota_together_and_a_late_span_does_not_change_who_was_chosen() -> None:
+    cluster = Cluster(spans=3)
+    quota = {"by": ["service"], "at_most": "12 per hour"}
+
+    def workers() -> list[Worker]:
+        return [Worker(cluster, [part], sample={"quota": quota}) for part in range(3)]
+
+    send(cluster, range(1, 101), 3)
+    cluster.tick(200)
+    turn_all(workers())
+    chosen = cluster.scored("latency")
+    assert 4 <= len(chosen) <= 12
+    for number in range(1, 101):
+        cluster.put(SPANS, late_span(number, 3))
+    cluster.tick(400)
+    turn_all(workers())
+    assert set(cluster.revisions().values()) == {1}
+    assert len(cluster.revisions()) == 200
+    # What a worker had refused because its share was used up may be chosen later; the others stay as they were.
+    assert {trace_id for trace_id, revision in cluster.scored("latency") if revision == 1} >= {one for one, _ in chosen}
+
+
+def test_traces_of_tenants_stay_apart_and_are_revised_by_their_own_tenant_only_when_partitions_grow() -> None:
+    cluster = Cluster(spans=2)
+    for tenant in (b"acme", b"globex"):  # the same trace ids
+        for number in range(1, 21):
+            record = chat(number, 1, END_NS + number * SECOND, root=True)
+            home = number % 2  # where another producer put it, which need not be where it lives
+            cluster.put(SPANS, Record(record.value, key=tenant, kind=record.kind, partition=home))
+    cluster.tick(200)
+    workers = [Worker(cluster, [0]), Worker(cluster, [1])]
+    turn_all(workers)
+    cluster.tick(250)
+    turn_all(workers)
+    assert cluster.revisions() == {(f"{number:032x}", 0): 2 for number in range(1, 21)}
+    cluster.grow(SPANS, 5)
+    workers += [Worker(cluster, [number]) for number in range(2, 5)]
+    turn_all(workers)
+    for number in range(1, 21):
+        late = late_span(number, 5)
+        cluster.put(SPANS, Record(late.value, key=b"globex", kind=late.kind, partition=late.partition))
+    cluster.tick(700)
+    turn_all(workers)
+    sheets = [orjson.loads(record.value) for place in cluster.logs[DECISIONS] for record in place]
+    revised = [(sheet["trace_id"], sheet["tenant"]) for sheet in sheets if sheet["revision"] == 1]
+    assert sorted(revised) == [(f"{number:032x}", "globex") for number in range(1, 21)]
+    assert {sheet["counts"]["spans"] for sheet in sheets if sheet["revision"] == 1} == {2}

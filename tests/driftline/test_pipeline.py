@@ -16,7 +16,7 @@ from collector.core.engine import DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, T
 from collector.engines.sqlite_reader import read_log
 from driftline.build import build
 from driftline.commands.replay import offline
-from driftline.config import Config
+from driftline.config import DEFAULT_SCORERS, Config
 from driftline.demo.player import Player
 from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
@@ -33,8 +33,12 @@ MONITORS = [
 ]
 
 
+LIMITED = [*(name for name in DEFAULT_SCORERS if name != "secrets"), {"use": "secrets", "limit": "30 per hour"}]
+
+
 def configuration(folder: Path, **more: object) -> Config:
     base = {
+        "scorers": LIMITED,
         "store": {"path": folder / "store.db"},
         "monitors": MONITORS,
         "false_pages": "1 per day",
@@ -88,6 +92,18 @@ def test_the_regression_is_found(undisturbed: Outcome, traffic: Traffic) -> None
     assert paged
     assert {change["slice"]["service"] for change in paged} == {traffic.truth.service}
     assert all(change["detected_ns"] >= traffic.truth.onset_ns for change in paged)
+
+
+def test_a_limit_is_kept_in_each_hour(undisturbed: Outcome) -> None:
+    by_decision: dict[str, list[int]] = {}
+    for sheet in undisturbed.sheets.values():
+        (decision,) = [one for one in sheet["decisions"] if one["scorer"] == "secrets"]
+        by_decision.setdefault(decision["decision"], []).append(sheet["event_ns"] // (3600 * SECOND))
+    assert len(by_decision["throttled"]) > 100
+    hours = Counter(by_decision["scored"])
+    # An hour of event time, not of ends of traces: those of one hour may be evaluated in the next.
+    assert sum(hours.values()) <= 30 * (len(hours) + 1)
+    assert all(count <= 40 for count in hours.values())
 
 
 def test_live_over_real_sockets_gives_what_a_replay_gives(

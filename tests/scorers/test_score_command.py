@@ -1,14 +1,21 @@
 """`driftline score` and `driftline scorers`, as a person runs them."""
 
 import gzip
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
 import pytest
 from click.testing import CliRunner, Result
 
+from collector.core.errors import UserError
+from collector.core.model import Trace
 from driftline.commands.score import command as score
 from driftline.commands.scorers import command as scorers
+from scorers.outcome import scores_of
+from scorers.runner import ScorerConfig, load_scorer
 
 REFUSAL = "scorers.builtin.refusal:refusal"
 ROWS = [
@@ -107,3 +114,70 @@ def test_a_table_of_scorers_is_for_people() -> None:
 
 def test_an_unknown_scorer_is_a_usage_error() -> None:
     assert CliRunner().invoke(scorers, ["nonsense"]).exit_code == 2
+
+
+def labelled(rows: int) -> bytes:
+    """Refusals that are labelled rightly but for one in ten."""
+    texts = ("I'm sorry, but I can't assist with that.", "Paris is the capital of France.")
+    made = [{"id": n, "answer": texts[n % 2], "label": int(n % 2 == 0) ^ int(n % 10 == 0)} for n in range(rows)]
+    return b"\n".join(map(orjson.dumps, made))
+
+
+def test_labels_give_a_confusion_table_and_the_worth_of_the_score_as_a_probability(tmp_path: Path) -> None:
+    outcome = run(tmp_path, rows=labelled(100))
+    assert re.search(r"label 1 +label 0\n +flagged +40 +10\n +passed +0 +50\n", outcome.output), outcome.output
+    quality = orjson.loads(run(tmp_path, "--json", rows=labelled(100)).output)["quality"]
+    assert quality["confusion"]["flagged_of_label_0"] == 10
+    assert sum(one["rows"] for one in quality["reliability"]) == 100
+    assert 0 <= quality["brier"] <= 1
+
+
+def test_a_calibration_is_written_and_can_be_used(tmp_path: Path) -> None:
+    written = tmp_path / "refusal.json"
+    outcome = run(tmp_path, "--calibrate", str(written), "--false-positives", "0.2", rows=labelled(100))
+    assert outcome.exit_code == 0, outcome.output
+    assert "on rows left out of the fit: recall 1.000, false positives 0.1" in outcome.output
+    one = load_scorer(ScorerConfig(use=REFUSAL, calibration=written))
+    (found,) = scores_of(one, one.function(Trace("t", answer="I'm sorry, but I can't assist with that.")))
+    assert found.value == pytest.approx(0.8, abs=0.05)
+    assert found.passed is False
+
+
+def test_too_few_labels_are_no_calibration(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "--calibrate", str(tmp_path / "c.json"))
+    assert isinstance(outcome.exception, UserError)
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_a_new_scorer_works_as_it_is_written(tmp_path: Path) -> None:
+    made = CliRunner().invoke(scorers, ["new", "brevity", "--folder", str(tmp_path / "mine")])
+    assert made.exit_code == 0, made.output
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_brevity.py"],
+        cwd=tmp_path / "mine",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+    reference = f"{tmp_path}/mine/brevity.py:brevity"
+    shown = CliRunner().invoke(scorers, [reference, "--json"])
+    assert orjson.loads(shown.output)["doc"] == "Is the answer no longer than it should be?"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("new", "no-name"), "cannot be a function's name"),
+        (("new", "class"), "cannot be"),
+        (("new", "taken"), "already"),
+    ],
+)
+def test_a_new_scorer_needs_a_free_name(tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
+    (tmp_path / "test_taken.py").write_text("mine")
+    outcome = CliRunner().invoke(scorers, [*arguments, "--folder", str(tmp_path)])
+    assert outcome.exit_code == 2
+    assert problem in outcome.output
+    assert [path.name for path in tmp_path.iterdir()] == ["test_taken.py"]
+    assert (tmp_path / "test_taken.py").read_text() == "mine"
