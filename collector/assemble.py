@@ -4,7 +4,10 @@ Everything is decided on event time, by what the log holds and in its order, so 
 gives the same traces at the same places, and a restart can rebuild what was open by reading them again.
 
 - A trace is *ready* when its root has ended and it has been quiet for `quiet`, or at `max_age`.
-- A ready trace stays for `revision_window`: a span that comes later makes it ready again, as its next revision.
+- A ready trace stays for `revision_window`: a span that comes later makes it ready again, as its next revision. Each
+  revision waits longer than the one before, so that a run of hours costs no evaluation for each of its spans.
+- A trace that was let go is known by its id for a long while yet: what comes of it then is too late, and no new trace.
+- Of two spans with one id the one that says more is kept, whichever came first.
 - Memory is bounded by `max_open`: past it, the traces that were evaluated longest ago are let go first, then the
   oldest open ones are given up as they are, marked incomplete.
 """
@@ -20,9 +23,11 @@ from collector.core.event_clock import EventClock
 from collector.core.model import LogSlice, SpanSlice
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
-from collector.waiting import Held, Memory, Moved, Ready
+from collector.let_go import LetGo
+from collector.waiting import Held, Memory, Moved, Ready, says_more, unfinished
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
+_MOST_DOUBLINGS = 32  # of the wait before a revision; more makes no difference to any `max_age`
 _SLACK = 1.1  # over the limit, while records are read again, before it is looked what can go
 
 
@@ -37,9 +42,17 @@ class AssembleConfig(Settings):
     revision_window: Duration = Field(
         3600.0, description="how long after evaluation a late span still corrects a trace"
     )
-    session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
+    session_idle: Duration = Field(1800.0, gt=0, description="a session is over after this long without a trace")
+    session_max_age: Duration = Field(
+        86400.0, gt=0, description="a session that goes on this long is scored as it is, incomplete; another begins"
+    )
+    session_max_turns: int = Field(100, ge=2, le=200, description="the same for a session of so many traces")
+    max_sessions: Size = Field(64 * 2**20, gt=0, description="memory for the turns of sessions that wait")
     max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
     max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
+    max_let_go: int = Field(
+        262_144, ge=8, description="traces of a partition whose id is known when they can no longer be revised"
+    )
 
 
 class Assembler:
@@ -49,7 +62,7 @@ class Assembler:
         self._quiet_ns = round(config.quiet * 1e9)
         self._max_age_ns = round(config.max_age * 1e9)
         self._lateness_ns = round(config.lateness * 1e9)
-        self._window_ns = round(config.revision_window * 1e9)
+        self.revision_window_ns = round(config.revision_window * 1e9)
         self.max_bytes = config.max_open  # whoever has several assemblers shares it out among them
         self._max_spans = config.max_spans
         self.clock = EventClock()
@@ -59,10 +72,16 @@ class Assembler:
         self._memories: dict[bytes, Memory] = {}
         self._forgotten: list[tuple[int, bytes]] = []
         self._changed: set[bytes] = set()
+        self.let_go = LetGo(config.max_let_go)
         self._bytes = 0
         self._next_offset = 0
         self._restored = self.clock.to_json()
-        self._duplicates = telemetry.counter("driftline_duplicate_spans", "Spans that came twice.")
+        self._duplicates = telemetry.counter(
+            "driftline_duplicate_spans",
+            "Spans and log records that came twice: the same, or another one with its id, which was left_out or "
+            "replaced the first.",
+            ["outcome"],
+        )
         self._excess = telemetry.counter("driftline_excess_spans", "Spans left out because their trace has too many.")
         self._late = telemetry.counter(
             "driftline_late_spans", "Spans and log records that came after their trace was evaluated.", ["outcome"]
@@ -96,17 +115,19 @@ class Assembler:
             held = self._hold(item.trace_id, offset, item.start_ns)
             if held is None:
                 continue
-            if item.span_id in held.spans:
-                self._duplicates.add()
+            known = held.spans.get(item.span_id)
+            if known is not None and not self._replaces(item, known):
                 continue
-            if len(held.spans) >= self._max_spans:
+            if known is None and len(held.spans) >= self._max_spans:
                 self._excess.add()
                 continue
             held.spans[item.span_id] = item
             held.first_start_ns = min(held.first_start_ns, item.start_ns)
             held.last_end_ns = max(held.last_end_ns, item.end_ns)
-            held.has_root = held.has_root or not item.parent_id
-            self._grown(held, offset, len(item.raw))
+            held.has_root = held.has_root or (not item.parent_id and not unfinished(item))
+            self._grown(
+                held, offset, len(item.raw) + _SLICE_OVERHEAD_BYTES if known is None else len(item.raw) - len(known.raw)
+            )
             self.clock.advance(item.end_ns)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
@@ -116,13 +137,13 @@ class Assembler:
             if held is None:
                 continue
             if item.raw in held.events:
-                self._duplicates.add()
+                self._duplicates.add(1, "same")
                 continue
             if len(held.events) >= self._max_spans:
                 self._excess.add()
                 continue
             held.events[item.raw] = item
-            self._grown(held, offset, len(item.raw))
+            self._grown(held, offset, len(item.raw) + _SLICE_OVERHEAD_BYTES)
 
     def add_tick(self, offset: int, event_ns: int) -> None:
         """Event time has come at least this far though no span said so."""
@@ -141,13 +162,21 @@ class Assembler:
                 continue
             held.scheduled_ns = None
             now_due = self._due_ns(held)
-            if now_due > watermark:
+            if now_due > due:  # in its turn then, also if that is now: a restart may find it with another entry
                 self._schedule(held, now_due)
             elif held.fresh:
                 yield self._close(held, incomplete=not held.has_root)
         self._expire(watermark)
         yield from self._evict()
         self._drop_memories()
+
+    def again(self, trace_id: bytes) -> Ready | None:
+        """An evaluated trace as its next revision, though nothing came; None if it is gone or will come by itself."""
+        held = self._held.get(trace_id)
+        if held is None or held.fresh:
+            return None
+        self._closed.pop(trace_id, None)  # it goes to the end
+        return self._close(held, incomplete=not held.has_root)
 
     def finish(self) -> Iterator[Ready]:
         """Everything that is still open, in order of event time: the input has ended."""
@@ -252,6 +281,9 @@ class Assembler:
         held = self._held.get(trace_id)
         if held is None:
             memory = self._memories.get(trace_id)
+            if memory is None and trace_id in self.let_go:
+                memory = Memory(0, offset, self.clock.now_ns, True, 0)
+                heappush(self._forgotten, (offset, trace_id))
             if memory is not None and memory.forgotten:
                 self._late.add(1, "too_late")
                 self._put_memory(trace_id, replace(memory, last_offset=max(offset, memory.last_offset)))
@@ -264,10 +296,18 @@ class Assembler:
         held.last_offset = offset  # of whatever was seen of it, also what is not kept
         return held
 
-    def _grown(self, held: Held, offset: int, raw_bytes: int) -> None:
-        size = raw_bytes + _SLICE_OVERHEAD_BYTES
-        held.size_bytes += size
-        self._bytes += size
+    def _replaces(self, item: SpanSlice, known: SpanSlice) -> bool:
+        """Whether a span is kept in place of one with its id: a span that was sent before it ended comes again."""
+        if item.raw == known.raw:
+            self._duplicates.add(1, "same")
+            return False
+        replaces = says_more(item, known)
+        self._duplicates.add(1, "replaced" if replaces else "left_out")
+        return replaces
+
+    def _grown(self, held: Held, offset: int, by_bytes: int) -> None:
+        held.size_bytes += by_bytes
+        self._bytes += by_bytes
         memory = self._memories.get(held.trace_id)
         if memory is not None and offset <= memory.last_offset:
             held.fresh = False  # read again after a restart: this was evaluated before
@@ -282,7 +322,10 @@ class Assembler:
         """When a trace should be evaluated: a function of what it holds alone, so that a restart finds the same."""
         quiet = held.last_end_ns + self._quiet_ns
         if held.revision >= 0:
-            return quiet
+            # Two at once, then less and less often: a run of hours, or one without a root, has thousands of late spans.
+            wait = min(self._quiet_ns * (2 ** min(max(0, held.revision - 1), _MOST_DOUBLINGS) - 1), self._max_age_ns)
+            since = held.closed_at_ns - self._lateness_ns  # the watermark then
+            return max(quiet, since + (wait if held.has_root else self._max_age_ns))
         oldest = held.first_start_ns + self._max_age_ns
         return min(quiet, oldest) if held.has_root else oldest
 
@@ -320,7 +363,7 @@ class Assembler:
     def _expire(self, watermark: int) -> None:
         while self._closed:
             trace_id, closed_at_ns = next(iter(self._closed.items()))
-            if closed_at_ns + self._window_ns > watermark:
+            if closed_at_ns + self.revision_window_ns > watermark:
                 return
             self._forget(trace_id)
 
@@ -350,5 +393,6 @@ class Assembler:
             if memory.last_offset < low:
                 del self._memories[trace_id]
                 self._changed.add(trace_id)
+                self.let_go.add(trace_id)
             else:
                 heappush(self._forgotten, (memory.last_offset, trace_id))

@@ -32,6 +32,7 @@ _USER = (
     "mlflow.trace.user",
     "llm.user",
     "user_id",
+    "user",  # MLflow exports the parameters of a call, this one as it is sent to OpenAI
 )
 _PROMPT_NAME = (
     "gen_ai.prompt.name",
@@ -49,15 +50,18 @@ _PROMPT_VERSION = (
     "ai.telemetry.metadata.promptVersion",
     "ai.telemetry.metadata.prompt_version",
 )
-_FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+FACTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("session_id", _SESSION),
     ("user_id", _USER),
     ("prompt_name", _PROMPT_NAME),
     ("prompt_version", _PROMPT_VERSION),
 )
+"""Each fact with the attributes that may tell it, the most telling first."""
 _REDACTED = "[Scrubbed due to"
-_RANKS = {key: (name, rank) for name, keys in _FACTS for rank, key in enumerate(keys)}
-_KEYS = frozenset(_RANKS)
+_RANKS = {key: (name, rank) for name, keys in FACTS for rank, key in enumerate(keys)}
+FACT_KEYS = frozenset(_RANKS)
+"""All attributes that are read of any span."""
+_SESSION_KEYS = frozenset(_SESSION)
 
 
 def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
@@ -65,9 +69,9 @@ def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
     best: dict[str, tuple[int, str]] = {}
     for one in told:
         attributes = one.attributes
-        if _KEYS.isdisjoint(attributes):
+        if FACT_KEYS.isdisjoint(attributes):
             continue  # most spans
-        for key in _KEYS & attributes.keys():
+        for key in FACT_KEYS & attributes.keys():
             name, rank = _RANKS[key]
             if name not in best or rank < best[name][0]:
                 value = word(attributes[key])
@@ -75,3 +79,8 @@ def read_facts(trace: Trace, told: Iterable[Span | LogEvent]) -> None:
                     best[name] = rank, value
     for name, (_, value) in best.items():
         setattr(trace, name, value)
+
+
+def has_session(told: Iterable[Span | LogEvent]) -> bool:
+    """Whether any of them names a session."""
+    return any(not _SESSION_KEYS.isdisjoint(one.attributes) for one in told)

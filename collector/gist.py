@@ -10,6 +10,9 @@ from collector.dialects.values import parsed, text
 from collector.seen import Seen, within
 
 _ASKED = ("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query")
+PROMPT_CONTEXT = "gen_ai.prompt.variable.context"
+"""A variable of a prompt that is named so holds what the answer is to go by."""
+
 _ANSWERED = ("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs")
 
 
@@ -27,10 +30,11 @@ def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
 
 def _main(seen: Sequence[Seen]) -> list[LLMCall]:
     """The model calls of the application's own line, not those that a tool makes for itself."""
+    in_tools: dict[int, bool] = {}
     return [
         call
         for one in seen
-        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool")
+        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool", in_tools)
     ]
 
 
@@ -140,7 +144,7 @@ def _shown(seen: Sequence[Seen], answering: LLMCall) -> Sequence[str]:
         return shown
     for one in seen:
         if one.operation is answering:
-            variable = text(one.view.attributes.get("gen_ai.prompt.variable.context"))
+            variable = text(one.view.attributes.get(PROMPT_CONTEXT))
             if variable:
                 return pasted([Message("user", "Context:\n" + variable)]).passages
     return shown

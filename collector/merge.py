@@ -1,25 +1,26 @@
 """Several spans that describe one operation become one.
 
 The same provider call is often told twice: by a framework and by the SDK's own instrumentation, by a wrapper and by
-what it wraps, in one trace or in two. It counts once, with what each of them knew, and its tokens count once.
+what it wraps. It counts once, with what each of them knew, and its tokens count once. Where two traces tell it, see
+`collector.answers`.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from itertools import pairwise
 
-from collector.core.model import AgentStep, Embedding, LLMCall, Operation, Retrieval, ToolCall, Trace
+from collector.core.model import AgentStep, Embedding, LLMCall, Operation, Retrieval, ToolCall
 from collector.dialects.mapping import Kind
 from collector.seen import Seen
 
 _SLACK_NS = 50_000_000  # clocks of two scopes in one process, and the time between their two ends
-_OWN_FIELDS = frozenset({"span_id", "start_ns", "end_ns", "dialect"})
+_OWN_FIELDS = frozenset({"span_id", "start_ns", "end_ns", "dialect", "repeated"})
 _SHARED_FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name not in _OWN_FIELDS)
     for kind in (LLMCall, ToolCall, Retrieval, Embedding, AgentStep)
 }
 _NESTING: tuple[Kind, ...] = ("tool", "retrieval")
-_USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cache_write_input_tokens")
 
 
 def merge(seen: Sequence[Seen]) -> None:
@@ -80,7 +81,7 @@ def _merge_pair(target: Seen, other: Seen) -> None:
     if target.operation is None or other.operation is None:
         return
     if other.dialect.usage_rank > target.dialect.usage_rank:
-        for name in _USAGE:
+        for name in USAGE:
             told = getattr(other.operation, name, None)
             if told is not None:
                 setattr(target.operation, name, told)
@@ -118,7 +119,8 @@ def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
             one.dropped = True
         above = _alive_above(one)
         if above is not None and above.kind == kind:
-            inner.setdefault(id(above), []).extend(below if len(below) > 1 else [stays])
+            # Of several only that they are: passed up whole, they would be copied at each level of a deep trace.
+            inner.setdefault(id(above), []).extend(below[:2] if len(below) > 1 else [stays])
 
 
 def _alive_above(one: Seen) -> Seen | None:
@@ -206,41 +208,3 @@ def _same(outer: Seen, inner: Seen) -> bool:
             return True
         return {doc.text for doc in first.documents} == {doc.text for doc in second.documents}
     return False
-
-
-# --- over several traces -------------------------------------------------------------------------------------------
-
-
-def repeated_answers(trace: Trace) -> set[str]:
-    """Ids of answers that this trace tells with content: other traces need not tell them again."""
-    return {call.response_id for call in trace.llm_calls if call.response_id and has_content(call)}
-
-
-def drop_repeats(trace: Trace, told_elsewhere: Container[str | None]) -> list[LLMCall]:
-    """Take out, and return, the calls without content whose answer another trace tells with content."""
-    repeats = [call for call in trace.llm_calls if call.response_id in told_elsewhere and not has_content(call)]
-    if repeats:
-        gone = {id(call) for call in repeats}
-        trace.llm_calls = [call for call in trace.llm_calls if id(call) not in gone]
-    return repeats
-
-
-def merge_repeats(traces: Sequence[Trace]) -> None:
-    """One call told in two traces (an SDK's own span that became a root of its own) counts once.
-
-    The trace with the content keeps it, with the exact token counts of the other.
-    """
-    told = {
-        call.response_id: call
-        for trace in traces
-        for call in trace.llm_calls
-        if call.response_id is not None and has_content(call)
-    }
-    for trace in traces:
-        for repeat in drop_repeats(trace, told):
-            call = told[repeat.response_id or ""]
-            for name in _USAGE:
-                exact = getattr(repeat, name)
-                if exact is not None:
-                    setattr(call, name, exact)
-            absorb(call, repeat)

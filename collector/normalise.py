@@ -23,6 +23,7 @@ from collector.facts import read_facts
 from collector.gist import summarise
 from collector.inherit import inherit
 from collector.join import NO_EVENTS, events_by_span
+from collector.links import read_links
 from collector.merge import merge
 from collector.seen import Seen, link, understand
 from collector.toolruns import complete_history, complete_runs
@@ -41,6 +42,7 @@ def normalise(trace_id: str, spans: Sequence[Span], events: Sequence[LogEvent] =
     _take_operations(trace, seen)
     trace.error = trace.error or STATUS_ERROR in [span.status_code for span in ordered]
     trace.dialects = sorted({one.dialect.name for one in seen})
+    trace.links = read_links(trace_id, ordered) if any(span.links for span in ordered) else []
     read_facts(trace, (*ordered, *events))
     summarise(trace, seen)
     return trace

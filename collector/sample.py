@@ -128,12 +128,29 @@ class Sampler:
             slices: its slice attributes, for keep rules that name one.
             trace_state: the W3C tracestate of its root, where OpenTelemetry's samplers leave their threshold.
         """
+        rate, rule = self._rate(failed, slices)
+        upstream = upstream_probability(trace_state)
+        return Admission(self.unit(trace_id, trace_state), rate, upstream, rule, not self._by_hash)
+
+    def admit_session(self, key: bytes, failed: bool, slices: Slices, upstream: float) -> Admission:
+        """The admission of a session: by its own id, so that its scorers see all of its traces or none.
+
+        Args:
+            key: 16 bytes, what the session is told by.
+            failed: whether any trace of it failed.
+            slices: of its last trace.
+            upstream: probability that the sampler of the application kept its traces.
+        """
+        rate, rule = self._rate(failed, slices)
+        return Admission(hashed_unit(key, self._salt), rate, upstream, rule)
+
+    def _rate(self, failed: bool, slices: Slices) -> tuple[float, str]:
+        """Of the class of a trace or session, and the configuration line that it is from."""
         rate, rule = self._config.rate, "sample.rate"
         for number, keep in enumerate(self._config.keep):
             if keep.rate > rate and _matches(keep.when, failed, slices):
                 rate, rule = keep.rate, f"sample.keep[{number}]"
-        upstream = upstream_probability(trace_state)
-        return Admission(self.unit(trace_id, trace_state), rate, upstream, rule, not self._by_hash)
+        return rate, rule
 
 
 def hashed_unit(trace_id: bytes, salt: bytes) -> float:

@@ -72,13 +72,24 @@ def _nearest(
     return found
 
 
-def within(one: Seen, kind: Kind) -> bool:
-    """Whether a span of this kind encloses it."""
-    visited: set[int] = set()
-    above = one.above
-    while above is not None and id(above) not in visited:
+def within(one: Seen, kind: Kind, known: dict[int, bool]) -> bool:
+    """Whether a span of this kind encloses it.
+
+    `known` is for all calls with this kind on one trace, empty at first: a chain of ten thousand spans is walked once.
+    """
+    passed: list[int] = []
+    above, found = one.above, False
+    while above is not None:
         if above.kind == kind:
-            return True
-        visited.add(id(above))
+            found = True
+            break
+        told = known.get(id(above))
+        if told is not None:
+            found = told
+            break
+        known[id(above)] = False  # also ends a circle
+        passed.append(id(above))
         above = above.above
-    return False
+    if found:
+        known.update(dict.fromkeys(passed, True))
+    return found

@@ -2,9 +2,27 @@
 
 from dataclasses import dataclass, field
 
+from google.protobuf.message import DecodeError
+
 from collector.core.model import LogSlice, SpanSlice
+from collector.wire.schema import SpanHead
 
 _TRACE_OVERHEAD_BYTES = 900
+
+
+def says_more(one: SpanSlice, other: SpanSlice) -> bool:
+    """Of two spans with one id, whether `one` is to be kept: it ended later, or is longer. The same in any order."""
+    return (one.end_ns, len(one.raw), one.raw) > (other.end_ns, len(other.raw), other.raw)
+
+
+def unfinished(item: SpanSlice) -> bool:
+    """Whether a span was sent before it ended. (One that ends when it starts is as good as any.)"""
+    if item.end_ns > item.start_ns:
+        return False
+    try:
+        return not SpanHead.FromString(item.raw).end_ns
+    except DecodeError:
+        return False
 
 
 @dataclass(slots=True)

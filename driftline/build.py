@@ -1,7 +1,8 @@
 """The architecture as code: one line a stage, no logic.
 
 receivers ─> spans ─> score ─> decisions ─> view
-                        └────> scores ─> watch ─> changes ─> notify, view
+                        ├────> scores ─> watch ─> changes ─> notify, view
+                        └────> turns ─> session ─> decisions, scores
                                decisions, changes ─> export
    receive              score             watch
 
@@ -17,17 +18,20 @@ from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from collector.assemble import Assembler
 from collector.core.clock import Clock, SystemClock
-from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, Engine
+from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, TURNS, Engine
 from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.engines.sqlite_damage import remove
+from collector.prices import load_prices
 from collector.sample import Sampler
+from collector.sessions import Sessions
 from collector.slices import SliceReader
 from drift.base import Metric
 from drift.monitor import Watcher
 from driftline.config import Config
 from driftline.evaluate import Evaluator
+from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages, stages_with_state
 from driftline.network import Network
 from driftline.pipeline import Stage
@@ -35,6 +39,7 @@ from driftline.score_route import ScoreRoute
 from driftline.service import Service
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
+from driftline.stages.session import SessionStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
 from driftline.view import View, view_path
@@ -63,6 +68,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
     new_watcher()  # a wrong monitor is an error now, not when its partition comes
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
+    prices = load_prices(config.prices, config.base)
     sampler = Sampler(config.sample)
     runner = Runner(scorers, telemetry, clock)
     events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
@@ -70,11 +76,14 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events)
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events, prices)
+    of_sessions = SessionEvaluator(sampler, runner, route, telemetry, events)
+    sessions = partial(Sessions, config.assemble, telemetry)
     tidy = Retention(view, config.store.retention, clock)
     stages: dict[Role, list[Stage]] = {
         "score": [
             ScoreStage(engine, partial(Assembler, config.assemble, telemetry), sampler, evaluator, clock, telemetry),
+            *([SessionStage(engine, sessions, of_sessions, clock, telemetry)] if runner.gathers_sessions else []),
         ],
         "watch": [
             WatchStage(engine, new_watcher, route, telemetry),
@@ -108,7 +117,7 @@ def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
 
 def stateful_stages(config: Config) -> Mapping[str, str]:
     """The stages that keep state, with the log that each reads."""
-    return {"score": SPANS, "watch": SCORES, "notify": CHANGES, **stages_with_state(config.export)}
+    return {"score": SPANS, "session": TURNS, "watch": SCORES, "notify": CHANGES, **stages_with_state(config.export)}
 
 
 def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:

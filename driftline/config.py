@@ -24,6 +24,7 @@ from collector.core.errors import UserError
 from collector.core.settings import Settings
 from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
+from collector.prices import PricesConfig
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import ReceiveConfig
 from collector.sample import SampleConfig
@@ -127,6 +128,7 @@ class Config(Settings):
         DEFAULT_SLICES, description="attributes to break everything down by, each with where a trace has it"
     )
     sample: SampleConfig = SampleConfig()
+    prices: PricesConfig = PricesConfig()
     scorers: Sequence[ScorerEntry] = Field(
         tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS),
         description="what traces are scored with: names, or mappings with the keys below",

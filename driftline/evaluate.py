@@ -6,15 +6,21 @@ from collections.abc import Collection, Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
+from collector.answers import Answers
 from collector.core.engine import Record
 from collector.core.errors import Rejected
 from collector.core.model import STATUS_ERROR, LogEvent, Slices, Span, Trace
 from collector.core.telemetry import Telemetry
+from collector.facts import has_session
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.tenancy import tenant_of, trace_id_of
+from collector.turns import encode_turn, told_by
+from collector.unmapped_counter import UnmappedCounter
+from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
@@ -37,16 +43,20 @@ class Batch:
     def __init__(self, results: Tally) -> None:
         self.sheets: list[Record] = []
         self.points: list[Record] = []
+        self.turns: list[tuple[bytes, bytes]] = []  # the key of a session, and a turn of it
         self.results = results
+        self.usage = UsageTally()
+        self.repeats = 0
         self.outcomes: Counter[tuple[str, ...]] = Counter()
         self.events: list[tuple[Trace, Sequence[Decision], int]] = []
 
     def __len__(self) -> int:
-        return len(self.sheets)
+        return max(len(self.sheets), len(self.turns))
 
 
 class Evaluator:
-    """Decides, decodes, normalises and scores. A pure function of the ready trace and the configuration."""
+    """Decides, decodes, normalises and scores: a pure function of the ready trace, the configuration, and the calls
+    that traces before it told."""
 
     def __init__(
         self,
@@ -56,6 +66,7 @@ class Evaluator:
         route: ScoreRoute,
         telemetry: Telemetry,
         events: EventExporter | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._sampler = sampler
         self._slices = slices
@@ -68,7 +79,19 @@ class Evaluator:
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
         )
+        self._prices = prices or Prices([built_in()])
+        self._usage = UsageMetrics(telemetry)
+        self._repeats = telemetry.counter(
+            "driftline_repeated_calls",
+            "Model calls left out of a trace since they belong to another that tells them too.",
+        )
+        self._unmapped = UnmappedCounter(telemetry)
         self._outcomes = telemetry.counter("driftline_traces", "Traces by what became of them.", ["outcome"])
+
+    @property
+    def gathers_sessions(self) -> bool:
+        """Whether every trace is to be read, whatever its sampling: it may be a part of a session that is scored."""
+        return self._runner.gathers_sessions
 
     def batch(self) -> Batch:
         """An empty one."""
@@ -79,7 +102,11 @@ class Evaluator:
         return Allowances(self._runner.limits(), self._sampler.quota)
 
     def evaluate(
-        self, items: Sequence[tuple[Ready, Collection[str]]], batch: Batch, allowances: Allowances
+        self,
+        items: Sequence[tuple[Ready, Collection[str]]],
+        batch: Batch,
+        allowances: Allowances,
+        answers: Answers,
     ) -> list[list[str]]:
         """Evaluate revisions of traces, into `batch`.
 
@@ -90,13 +117,15 @@ class Evaluator:
             items: each with the marks of its earlier revisions (`scorers.ledger.marks_of`).
             batch: where to put what comes of them.
             allowances: those of the partition that the traces are in.
+            answers: the calls that other traces of it told.
 
         Returns:
             The marks of each, for later revisions of it.
         """
         opened = [self._open(ready) for ready, _ in items]
         admitted = [
-            self._admit(ready, *parts, marks, allowances) for (ready, marks), parts in zip(items, opened, strict=True)
+            self._admit(ready, *parts, marks, allowances, answers)
+            for (ready, marks), parts in zip(items, opened, strict=True)
         ]
         del opened  # the traces hold what they need of it
         asked = [
@@ -110,7 +139,13 @@ class Evaluator:
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
         """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
         admission = self._admission(ready, {})
-        return admission, self._decode(ready) if self._sampler.needs_slices or self._wanted(admission) else None
+        if self._sampler.needs_slices or self._runner.wants(admission):
+            return admission, self._decode(ready)
+        if not self.gathers_sessions:
+            return admission, None
+        # Whether its session is wanted is not known before it is decoded, nor that it has one.
+        decoded = self._decode(ready)
+        return admission, decoded if has_session([*decoded[0], *decoded[1]]) else None
 
     def _admit(
         self,
@@ -119,12 +154,13 @@ class Evaluator:
         decoded: "_Decoded | None",
         marks: Collection[str],
         allowances: Allowances,
+        answers: Answers,
     ) -> tuple[Trace, Slices, Admission, list[str]]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
             trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
             return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, []
-        trace = self._understand(ready, *decoded)
+        trace = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
@@ -142,12 +178,10 @@ class Evaluator:
             assert self._events is not None
             self._events.emit(trace, decisions, revision)
         self._runner.record(batch.results)
+        self._usage.record(batch.usage)
+        if batch.repeats:
+            self._repeats.add(batch.repeats)
         self._outcomes.add_all(batch.outcomes)
-
-    def _wanted(self, admission: Admission) -> bool:
-        return any(
-            admission.includes(1.0 if scorer.salt is not None else scorer.rate) for scorer in self._runner.scorers
-        )
 
     def _put(
         self,
@@ -157,21 +191,34 @@ class Evaluator:
         slices: Slices,
         admission: Admission,
         decisions: Sequence[Decision],
-        told: Container[str],
+        before: Container[str],
     ) -> None:
+        if self.gathers_sessions:
+            told = told_by(trace, ready.revision, admission.upstream, slices)
+            if told is not None and not self._sampler.never(told.key):
+                batch.turns.append((told.key, encode_turn(told)))
+            if self._sampler.never(trace_id_of(ready.trace_id)):
+                return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        batch.points += self._route.records(_points(trace, ready, decisions, slices, told))
+        found = points(trace.trace_id, ready.event_ns, decisions, slices, before)
+        batch.points += self._route.records(found)
         if self._events is not None:
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
+            batch.usage.add(trace)
+        batch.repeats += len(trace.repeats)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
-    def _understand(self, ready: Ready, spans: list[Span], events: list[LogEvent]) -> Trace:
+    def _understand(self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]) -> Trace:
         trace_id = trace_id_of(ready.trace_id).hex()
         try:
             trace = normalise(trace_id, spans, events)
+            trace.tenant = tenant_of(ready.trace_id)
+            answers.settle(trace)
+            self._prices.complete(trace)
+            self._unmapped.look(ready.trace_id, spans, events)
         except Exception:
             # The normaliser promises not to raise; were it to, one trace must not stop all others.
             _log.exception("trace %s could not be normalised", trace_id)
@@ -220,16 +267,21 @@ def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:
     return "incomplete" if trace.incomplete else "evaluated"
 
 
-def _points(
-    trace: Trace, ready: Ready, decisions: Sequence[Decision], slices: Slices, told: Container[str]
+def points(
+    identity: str, event_ns: int, decisions: Sequence[Decision], slices: Slices, told: Container[str]
 ) -> list[Point]:
+    """What watchers are told of the scores of a trace or a session, by its id.
+
+    Args:
+        told: the scorers that gave a score to an earlier revision.
+    """
     shared = dict(slices)
     return [
         Point(
             decision.scorer,
-            trace.trace_id,
+            identity,
             decision.span_id or "",
-            ready.event_ns,
+            event_ns,
             score.value,
             score.passed,
             decision.probability,

@@ -16,6 +16,7 @@ from collector.core.engine import (
     DECISIONS,
     SCORES,
     SPANS,
+    TURNS,
     Engine,
     Entry,
     Partition,
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1  # how soon a stage notices that it should stop, or that time has come for a waiting trace
 _GATHER_SECONDS = 0.1  # after a small batch: what comes meanwhile shares the next commit
 _RETRY_SECONDS = 1.0  # between tries to commit while the store cannot be written
-_RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, DECISIONS: 1024, CHANGES: 64}
+_RECORDS_PER_POLL = {SPANS: 256, SCORES: 1024, TURNS: 1024, DECISIONS: 1024, CHANGES: 64}
 
 
 class Stopped(Exception):

@@ -2,12 +2,14 @@
 
 from collections.abc import Container
 
+from collector.answers import settle_all
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Rejected
-from collector.core.model import LogEvent, LogSlice, SpanSlice, Trace
-from collector.merge import merge_repeats
+from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
 from collector.normalise import normalise
+from collector.prices import Prices, built_in
 from collector.tenancy import claim, trace_id_of
+from collector.waiting import says_more
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
 from collector.wire.split import split_logs, split_traces
@@ -18,13 +20,15 @@ class Recording:
 
     Args:
         wanted: trace ids to keep, each with its tenant after it; all if None.
+        prices: what calls cost of which nobody tells; the built-in list if None.
     """
 
-    def __init__(self, wanted: Container[bytes] | None = None) -> None:
+    def __init__(self, wanted: Container[bytes] | None = None, prices: Prices | None = None) -> None:
         self.spans: dict[bytes, list[SpanSlice]] = {}
         self.events: dict[bytes, list[LogSlice]] = {}
         self.left_out: list[str] = []
         self._wanted = wanted
+        self._prices = prices or Prices([built_in()])
 
     def add(self, content: bytes, name: str) -> None:
         """Read one file.
@@ -65,18 +69,29 @@ class Recording:
     def traces(self) -> list[Trace]:
         """All traces that have spans."""
         found = [self.trace(trace_id) for trace_id in self.spans]
-        merge_repeats(found)
+        settle_all(found)
+        for trace in found:
+            self._prices.complete(trace)
         return found
 
     def trace(self, trace_id: bytes) -> Trace:
         """One of them, as it is by itself. What was recorded twice counts once; what is no span is left out."""
+        return normalise(trace_id_of(trace_id).hex(), *self.decoded(trace_id))
+
+    def decoded(self, trace_id: bytes) -> tuple[list[Span], list[LogEvent]]:
+        """What one of them is made of."""
         decoded = []
-        for part in {part.span_id: part for part in self.spans[trace_id]}.values():
+        parts: dict[bytes, SpanSlice] = {}
+        for part in self.spans[trace_id]:
+            known = parts.get(part.span_id)
+            if known is None or says_more(part, known):
+                parts[part.span_id] = part
+        for part in parts.values():
             try:
                 decoded.append(decode_span(part))
             except Rejected as error:
                 self.left_out.append(f"span {part.span_id.hex()}: {error.reason}: {error}")
-        return normalise(trace_id_of(trace_id).hex(), decoded, self._events(trace_id))
+        return decoded, self._events(trace_id)
 
     def _events(self, trace_id: bytes) -> list[LogEvent]:
         decoded = []

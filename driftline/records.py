@@ -10,10 +10,13 @@ from typing import Any
 import orjson
 
 from collector.core.model import Slices, Trace
+from collector.links import linked_traces
 from collector.sample import Admission
+from collector.sessions import ReadySession
 from scorers.ledger import Decision, decision_to_row, row_to_json
 
 Sheet = dict[str, Any]
+_MOST_LINKED = 50  # traces that a sheet names as continued; a batch may have thousands
 
 
 def sheet(
@@ -21,6 +24,7 @@ def sheet(
 ) -> bytes:
     """The record of one evaluation. Holds no prompts, contexts or answers."""
     probability, rule = admission.probability(), admission.rule
+    linked = {"links": linked_traces(trace.links)[:_MOST_LINKED]} if trace.links else {}
     return orjson.dumps(
         {
             "trace_id": trace.trace_id,
@@ -42,6 +46,38 @@ def sheet(
                 "retrievals": len(trace.retrievals),
                 "agent_steps": len(trace.agent_steps),
             },
+            "unit": admission.unit,
+            "rate": admission.rate,
+            "rate_rule": rule,
+            "upstream": admission.upstream,
+            "probability": probability,
+            **linked,
+            **({"repeats": [(one.span_id, one.trace_id) for one in trace.repeats]} if trace.repeats else {}),
+            "rows": [decision_to_row(decision, probability, rule) for decision in decisions],
+        }
+    )
+
+
+def session_sheet(ready: ReadySession, slices: Slices, admission: Admission, decisions: Sequence[Decision]) -> bytes:
+    """The record of one evaluation of a session, of the same form. Its `trace_id` is an id of its own: a session has
+    none, and may be recorded several times."""
+    session, probability, rule = ready.session, admission.probability(), admission.rule
+    return orjson.dumps(
+        {
+            "trace_id": ready.id,
+            "target": "session",
+            "revision": ready.revision,
+            "event_ns": session.end_ns,
+            "start_ns": session.start_ns,
+            "end_ns": session.end_ns,
+            "name": None,
+            "session_id": session.session_id,
+            "slices": dict(slices),
+            "error": session.error,
+            "incomplete": session.incomplete,
+            "dialects": [],
+            "counts": {"turns": len(session.turns), "tool_runs": sum(len(turn.tools) for turn in session.turns)},
+            "turns": [turn.trace_id for turn in session.turns],
             "unit": admission.unit,
             "rate": admission.rate,
             "rate_rule": rule,

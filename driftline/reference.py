@@ -28,7 +28,7 @@ from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
 from driftline.build import build
-from driftline.config import Address, Budget, Config, ScorerEntry
+from driftline.config import DEFAULT_SCORERS, Address, Budget, Config, ScorerEntry
 from driftline.export.schemas import tables
 from driftline.faults import model_in
 from driftline.units import duration_text, size_text
@@ -105,6 +105,7 @@ def all_telemetry() -> Telemetry:
             "listen": {"otlp_http": _ANY_PORT, "otlp_grpc": _ANY_PORT, "web": _ANY_PORT},
             "store": {"path": Path(folder) / "reference.db"},
             "kafka": {"brokers": ["127.0.0.1:9"]},
+            "scorers": [*DEFAULT_SCORERS, "session_turns"],
             "events": {"otlp_http": "http://127.0.0.1:9"},
             "export": {"kafka": {"brokers": ["127.0.0.1:9"]}, "parquet": {"path": Path(folder) / "lake"}},
         }

@@ -24,8 +24,9 @@ from collector.engines.sqlite_damage import check_at_start, remove, set_aside, w
 from collector.engines.sqlite_rows import insert_rows
 from collector.tenancy import owned_id
 from driftline.records import Sheet, read_sheet
+from driftline.related import LINKED, NEWEST_RELATED, RELATED_SCHEMA, SESSION, put_related, session_key
 
-VIEW_VERSION = 3
+VIEW_VERSION = 4
 _PAGE_BYTES = 16384  # several sheets a page
 _IDS_PER_QUERY = 500
 _AFTER_ANY_TENANT = b"\xff"
@@ -33,7 +34,8 @@ _ROWS_PER_STEP = 2000  # of what is forgotten: who writes meanwhile waits millis
 _log = logging.getLogger(__name__)
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
 # Rows stand in the order they come in, and indexes of small keys lead to them: a batch writes few pages.
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS progress (log TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
     PRIMARY KEY (log, partition)) WITHOUT ROWID;
@@ -49,6 +51,8 @@ CREATE TABLE IF NOT EXISTS funnel (scorer TEXT NOT NULL, decision TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT NULL, change BLOB NOT NULL)
     WITHOUT ROWID;
 """
+    + RELATED_SCHEMA
+)
 
 
 def view_path(store: Path) -> Path:
@@ -134,6 +138,7 @@ class View:
         for scorer in self._scorer_ids().values():
             self._forget("scores", key, "scorer = ? AND event_ns < ?", scorer, event_ns)
         self._forget("traces", "id", "event_ns < ?", event_ns)
+        self._forget("related", "kind, key, trace_id", "event_ns < ?", event_ns)
         self._forget("changes", "id", "detected_ns < ?", event_ns)
 
     def _forget(self, table: str, key: str, where: str, *values: int) -> None:
@@ -163,6 +168,17 @@ class View:
         query = "SELECT sheet FROM traces WHERE trace_id >= ? AND trace_id < ? ORDER BY trace_id LIMIT 1"
         rows = self._rows(query, bytes.fromhex(trace_id), bytes.fromhex(trace_id) + _AFTER_ANY_TENANT)
         return read_sheet(rows[0][0]) if rows else None
+
+    def continued_by(self, trace_id: str) -> list[str]:
+        """The ids of traces that say they continue this one, the newest first."""
+        return self._related(LINKED, bytes.fromhex(trace_id))
+
+    def sessions(self, session_id: str) -> list[str]:
+        """What is kept of a session was recorded under these ids, the newest first; `sheet` gives each."""
+        return self._related(SESSION, session_key(session_id))
+
+    def _related(self, kind: int, key: bytes) -> list[str]:
+        return [bytes(row[0]).hex() for row in self._rows(NEWEST_RELATED, kind, key)]
 
     def recent(self, limit: int) -> list[Sheet]:
         """The newest traces by event time."""
@@ -284,6 +300,7 @@ class View:
                     span_id = rest.get("span_id", "") if rest is not None else ""
                     scores.append((scorer, event_ns, number, span_id, told[0], told[1]))
         insert_rows(self._writer, "INSERT OR REPLACE INTO traces", sheets)
+        put_related(self._writer, ((trace_id, new) for trace_id, (new, _) in current.items()))
         scores.sort(key=itemgetter(0))  # one scorer after the other, as the table has them: fewer pages to look up
         insert_rows(self._writer, "INSERT OR REPLACE INTO scores", scores)
 

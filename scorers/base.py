@@ -14,13 +14,13 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 import orjson
 from pydantic import ConfigDict, ValidationError, create_model
 
 from collector.core.frequency import Frequency
-from collector.core.model import Trace
+from collector.core.model import Session, Trace
 from scorers.calibrate import Calibration
 from scorers.code import code_hash
 from scorers.needs import known_need
@@ -28,6 +28,7 @@ from scorers.passing import Passing, parse_passing
 
 Better: TypeAlias = Literal["higher", "lower"]
 Target: TypeAlias = Literal["trace", "llm_call", "tool_call", "retrieval", "session"]
+"""What a score is about. A scorer of `session` is given a `Session` once it is over, the others the trace."""
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
 """For scorers that are not built in. Long enough for a slow lookup, short enough that a hung one is seen at once."""
@@ -93,10 +94,12 @@ class Scorer:
             raise ValueError(f"range: {self.range!r} is not (low, high) with low < high")
         if self.better not in ("higher", "lower"):
             raise ValueError(f"better: {self.better!r} is neither 'higher' nor 'lower'")
+        if self.target not in get_args(Target):
+            raise ValueError(f"target: {self.target!r} is not one of {', '.join(get_args(Target))}")
         if self.tier not in (0, 1, 2):
             raise ValueError(f"tier: {self.tier!r} is not 0, 1 or 2")
 
-    def __call__(self, trace: Trace, **options: Any) -> Outcome | Awaitable[Outcome]:
+    def __call__(self, trace: Trace | Session, **options: Any) -> Outcome | Awaitable[Outcome]:
         if not options:
             return self.function(trace, **self.options) if self.options else self.function(trace)
         return self.function(trace, **{**self.options, **options})
@@ -186,7 +189,8 @@ def scorer(
 
     Args:
         name: what configuration, metrics and records call it.
-        needs: names of `scorers.needs.NEEDS`; without one of them the trace is filtered.
+        needs: names of `scorers.needs.NEEDS` (of `SESSION_NEEDS` if the target is the session); without one of them
+            the trace is filtered.
         range: lowest and highest value; others are refused. `float("inf")` where there is no bound.
         passing: what passes, such as `>= 0.5`; None leaves scores unjudged unless the function judges.
         better: whether higher or lower values are better.
@@ -199,7 +203,7 @@ def scorer(
     Raises:
         ValueError: a wrong need, range or passing expression.
     """
-    wanted = tuple(known_need(need) for need in ((needs,) if isinstance(needs, str) else needs))
+    wanted = tuple(known_need(need, target == "session") for need in ((needs,) if isinstance(needs, str) else needs))
     verdict = None if passing is None else parse_passing(passing)
     low, high = range
 

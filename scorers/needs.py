@@ -1,8 +1,8 @@
 """What a scorer may ask of a trace before it runs. A trace without it is filtered, with the missing need named."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
-from collector.core.model import Trace
+from collector.core.model import Session, Trace
 
 Need = Callable[[Trace], bool]
 
@@ -31,18 +31,27 @@ NEEDS: dict[str, Need] = {
 """Name of a need -> whether a trace has it. Plug-ins may add their own. `response` is an answer or a refusal field,
 `foreign_text` whatever the model read that neither the user nor the developer wrote: contexts and tool results."""
 
+SESSION_NEEDS: dict[str, Callable[[Session], bool]] = {
+    "question": lambda session: any(turn.question for turn in session.turns),
+    "answer": lambda session: any(turn.answer for turn in session.turns),
+    "tools_used": lambda session: any(turn.tools for turn in session.turns),
+    "several_turns": lambda session: len(session.turns) > 1,
+}
+"""The same for scorers whose target is the session: `question` in any of its turns, and so on."""
+
 ALIASES = {"output": "answer"}
 
 
-def known_need(name: str) -> str:
-    """The name in `NEEDS` for a name in a declaration.
+def known_need(name: str, of_session: bool = False) -> str:
+    """The name in `NEEDS`, or in `SESSION_NEEDS`, for a name in a declaration.
 
     Raises:
         ValueError: there is none.
     """
     plain = ALIASES.get(name, name)
-    if plain not in NEEDS:
-        raise ValueError(f"needs: {name!r} is not one of {', '.join(sorted([*NEEDS, *ALIASES]))}")
+    known: Collection[str] = SESSION_NEEDS if of_session else NEEDS
+    if plain not in known:
+        raise ValueError(f"needs: {name!r} is not one of {', '.join(sorted([*known, *ALIASES]))}")
     return plain
 
 
@@ -52,3 +61,8 @@ def missing_need(needs: Iterable[str], trace: Trace) -> str | None:
         if not NEEDS[need](trace):
             return need
     return None
+
+
+def missing_session_need(needs: Iterable[str], session: Session) -> str | None:
+    """The first need that `session` does not fill."""
+    return next((need for need in needs if not SESSION_NEEDS[need](session)), None)

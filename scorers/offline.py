@@ -9,7 +9,7 @@ from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Scorer
 from scorers.ledger import Decision, evidence_to_json
-from scorers.rows import BadRow, trace_of
+from scorers.rows import BadRow, session_of, trace_of
 from scorers.runner import Runner
 
 _EVERYTHING = Admission(unit=0.0, rate=1.0, upstream=1.0, rule="offline")
@@ -24,7 +24,10 @@ def score_rows(scorer: Scorer, rows: Iterable[object]) -> Iterator[dict[str, Any
             try:
                 if isinstance(row, BadRow):
                     raise row
-                decisions = runner.evaluate(trace_of(row, scorer), _EVERYTHING)
+                if scorer.target == "session":
+                    decisions = runner.evaluate_session((session_of(row), _EVERYTHING, ()))
+                else:
+                    decisions = runner.evaluate(trace_of(row, scorer), _EVERYTHING)
             except BadRow as problem:
                 yield _result(scorer, identity, error=str(problem))
             else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from collector.core.model import JSON, LLMCall, Message, RequestedCall, Role, ToolCall, Trace
+from collector.core.model import JSON, LLMCall, Message, RequestedCall, Role, Session, ToolCall, Trace, Turn
 from scorers.base import Scorer
 
 _DRAFTS = {
@@ -60,6 +60,23 @@ def trace_of(row: object, scorer: Scorer) -> Trace:
         if row.get(field) is not None:
             _converse(trace, _objects(row, field))
     return trace
+
+
+def session_of(row: object) -> Session:
+    """The session that a row describes: `turns` is a list of objects with `question` and `answer`.
+
+    Raises:
+        BadRow: a field has the wrong type.
+    """
+    if not isinstance(row, Mapping):
+        raise BadRow(f"a row is a JSON object, not {type(row).__name__}")
+    turns = [
+        Turn(
+            f"{number:032x}", question=_text(one, "question"), answer=_text(one, "answer"), error=bool(one.get("error"))
+        )
+        for number, one in enumerate(_objects(row, "turns"), start=1)
+    ]
+    return Session(str(row.get("id", "")), turns=turns)
 
 
 def _place(trace: Trace, text: str, scorer: Scorer) -> None:

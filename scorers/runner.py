@@ -18,7 +18,7 @@ from collector.core.clock import Clock, SystemClock
 from collector.core.component import load
 from collector.core.errors import UserError
 from collector.core.frequency import Frequency
-from collector.core.model import Trace
+from collector.core.model import Session, Trace
 from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
@@ -26,15 +26,15 @@ from collector.sample import Admission, Rate, hashed_unit
 from scorers.base import Score, Scorer
 from scorers.calibrate import Calibration, load_calibration
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
-from scorers.ledger import NOTHING_TO_SCORE, Decision, DecisionKind
-from scorers.needs import missing_need
+from scorers.ledger import NOTHING_TO_SCORE, TOLD_ELSEWHERE, Decision, DecisionKind
+from scorers.needs import missing_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
 from scorers.results import Results, Tally
 
 GROUP = "driftline.scorers"
 
-Item: TypeAlias = tuple[Trace, Admission, Collection[str]]
-"""A trace to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
+Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
+"""A trace or session to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
 
 
 class ScorerConfig(Settings):
@@ -123,18 +123,34 @@ class Runner:
 
     def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
         self.scorers = tuple(scorers)
+        placed = list(enumerate(self.scorers))  # with their places in the configuration
+        self._of_traces = [(at, one) for at, one in placed if one.target != "session"]
+        self._of_sessions = [(at, one) for at, one in placed if one.target == "session"]
         self._results = Results(telemetry, self.scorers)
         self._clock = clock or SystemClock()
         self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
         self._calls = {one.name: self._call(one) for one in self.scorers}
+
+    @property
+    def gathers_sessions(self) -> bool:
+        """Whether a scorer asks for sessions."""
+        return bool(self._of_sessions)
+
+    def wants(self, admission: Admission) -> bool:
+        """Whether a trace of this admission is to be scored at all."""
+        return any(admission.includes(one.rate if one.salt is None else 1.0) for _, one in self._of_traces)
 
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
         return self.evaluate_all([(trace, admission, ())])[0]
 
     def limits(self) -> dict[str, Frequency]:
-        """How often scorers may run, by their names."""
-        return {one.name: one.limit for one in self.scorers if one.limit is not None}
+        """How often scorers of traces may run, by their names."""
+        return {one.name: one.limit for _, one in self._of_traces if one.limit is not None}
+
+    def session_limits(self) -> dict[str, Frequency]:
+        """The same of scorers of sessions."""
+        return {one.name: one.limit for _, one in self._of_sessions if one.limit is not None}
 
     def evaluate_all(self, items: Sequence["Item"], allowances: Allowances | None = None) -> list[list[Decision]]:
         """The same for several traces. A scorer goes through all of them before the next one begins: its code and its
@@ -144,8 +160,17 @@ class Runner:
             items: each trace, with the marks that its earlier revisions left.
             allowances: of the partition that the traces are in; without, limits do not count.
         """
+        return self._evaluate(self._of_traces, items, allowances)
+
+    def evaluate_session(self, item: "Item", allowances: Allowances | None = None) -> list[Decision]:
+        """What becomes of each scorer of sessions for this one."""
+        return self._evaluate(self._of_sessions, [item], allowances)[0]
+
+    def _evaluate(
+        self, scorers: Sequence[tuple[int, Scorer]], items: Sequence["Item"], allowances: Allowances | None
+    ) -> list[list[Decision]]:
         found: list[list[Decision]] = [[] for _ in items]
-        for at, one in enumerate(self.scorers):
+        for at, one in scorers:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             seconds: list[float] = []
             limit = None
@@ -167,13 +192,13 @@ class Runner:
         decisions: list[Decision],
     ) -> None:
         """Add the decisions on one candidate to `decisions`, and how long the run took to `seconds`."""
-        trace, admission, marks = item
+        subject, admission, marks = item
         rate, step, scores = one.rate, None, _NO_SCORES
-        unit = None if one.salt is None else hashed_unit(bytes.fromhex(trace.trace_id), one.salt.encode())
+        unit = None if one.salt is None else hashed_unit(_identity(subject), one.salt.encode())
         if not admission.includes(rate, unit):
             kind, reason, detail = _NOT_SAMPLED
-        elif (missing := missing_need(one.needs, trace)) is not None:
-            kind, reason, detail = "filtered", f"needs:{missing}", ""
+        elif (missing := _missing(one.needs, subject)) is not None:
+            kind, reason, detail = "filtered", missing, ""
         else:
             refused = None
             if limit is not None:  # it counts for those alone that would be run without it
@@ -183,7 +208,7 @@ class Runner:
                 kind, reason, detail = refused, "limit", ""
             else:
                 began = self._clock.monotonic()
-                (kind, reason, detail), scores = self._run(one, trace)
+                (kind, reason, detail), scores = self._run(one, subject)
                 seconds.append(self._clock.monotonic() - began)
         name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(rate, unit)
         for score in scores or _NO_SCORE:
@@ -205,15 +230,15 @@ class Runner:
         for isolated in self._isolated.values():
             isolated.close()
 
-    def _call(self, one: Scorer) -> Callable[[Trace], object]:
-        """What runs a scorer on a trace."""
+    def _call(self, one: Scorer) -> Callable[[Trace | Session], object]:
+        """What runs a scorer on a trace, or on a session."""
         call = partial(one.function, **one.options) if one.options else one.function
         isolated = self._isolated.get(one.name)
         return call if isolated is None else lambda trace: isolated.call(lambda: call(trace))
 
-    def _run(self, one: Scorer, trace: Trace) -> tuple["_Verdict", Sequence[Score]]:
+    def _run(self, one: Scorer, subject: Trace | Session) -> tuple["_Verdict", Sequence[Score]]:
         try:
-            scores = scores_of(one, self._calls[one.name](trace))
+            scores = scores_of(one, self._calls[one.name](subject))
         except BadOutcome as error:
             return ("failed", error.reason, str(error)), ()
         except TimedOut:
@@ -255,6 +280,23 @@ _NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
 _NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
 _NO_SCORE = (None,)
 _NO_SCORES: Sequence[Score] = ()
+
+
+def _identity(subject: Trace | Session) -> bytes:
+    if isinstance(subject, Trace):
+        return bytes.fromhex(subject.trace_id)
+    return f"{subject.service}\0{subject.session_id}".encode("utf-8", "surrogatepass")
+
+
+def _missing(needs: Sequence[str], subject: Trace | Session) -> str | None:
+    """Why a candidate has nothing that the scorer could look at; None if it has all it needs."""
+    if not isinstance(subject, Trace):
+        need = missing_session_need(needs, subject)
+    else:
+        need = missing_need(needs, subject)
+        if need is not None and subject.repeats and not subject.llm_calls:
+            return TOLD_ELSEWHERE
+    return None if need is None else f"needs:{need}"
 
 
 def _where(error: BaseException) -> str:

@@ -8,13 +8,25 @@ import asyncio
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import orjson
 
-from collector.core.model import Document, LLMCall, Message, RequestedCall, Retrieval, ToolCall, Trace
+from collector.core.model import (
+    Document,
+    LLMCall,
+    Message,
+    RequestedCall,
+    Retrieval,
+    Session,
+    ToolCall,
+    ToolUse,
+    Trace,
+    Turn,
+)
 from scorers.base import Evidence, Score, Scorer
 from scorers.ledger import Decision, decision_from_json, decision_to_json
-from scorers.needs import missing_need
+from scorers.needs import missing_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
 
 HOSTILE_TEXTS: dict[str, str] = {
@@ -75,6 +87,23 @@ def trace_of_text(text: str, answer: str | None = None) -> Trace:
     )
 
 
+def sessions() -> Iterator[tuple[str, Session]]:
+    """Sessions that fill every need: an ordinary one, then one for each hostile text in every place."""
+    yield "ordinary", session_of_text("How far is the moon?")
+    yield "empty", Session("s")
+    for name, text in HOSTILE_TEXTS.items():
+        yield name, session_of_text(text)
+
+
+def session_of_text(text: str) -> Session:
+    """A session of three turns that has `text` wherever there is text."""
+    turns = [
+        Turn(f"{number:032x}", number * 10, number * 10 + 5, text, text, [ToolUse("look_up", text, number == 2)])
+        for number in (1, 2, 3)
+    ]
+    return Session("session-1", "shop", turns)
+
+
 def check_scorer(scorer: Scorer) -> None:
     """Run every check of this module.
 
@@ -91,20 +120,27 @@ def problems_of(scorer: Scorer) -> Iterator[str]:
         yield "it has no docstring to tell its users what it measures"
     if scorer.evaluator_id != scorer.configured().evaluator_id:
         yield "its evaluator id is not stable"
-    for name, trace in traces():
-        if missing_need(scorer.needs, trace) is not None:
+    for name, subject in sessions() if scorer.target == "session" else traces():
+        if _filtered(scorer, subject):
             continue
         for check in _CHECKS:
-            problem = _problem(check, scorer, trace)
+            problem = _problem(check, scorer, subject)
             if problem:
-                yield f"on the {name} trace: {problem}"
+                yield f"on the {name} {'session' if isinstance(subject, Session) else 'trace'}: {problem}"
                 break
 
 
-Check = Callable[[Scorer, Trace], str | None]
+def _filtered(scorer: Scorer, subject: "Subject") -> bool:
+    if isinstance(subject, Session):
+        return missing_session_need(scorer.needs, subject) is not None
+    return missing_need(scorer.needs, subject) is not None
 
 
-def _gives_believable_scores(scorer: Scorer, trace: Trace) -> str | None:
+Subject: TypeAlias = Trace | Session
+Check = Callable[[Scorer, Subject], str | None]
+
+
+def _gives_believable_scores(scorer: Scorer, trace: Subject) -> str | None:
     try:
         _scores(scorer, trace)
     except BadOutcome as error:
@@ -112,18 +148,18 @@ def _gives_believable_scores(scorer: Scorer, trace: Trace) -> str | None:
     return None
 
 
-def _gives_the_same_twice(scorer: Scorer, trace: Trace) -> str | None:
+def _gives_the_same_twice(scorer: Scorer, trace: Subject) -> str | None:
     same = _scores(scorer, trace) == _scores(scorer, copy.deepcopy(trace))
     return None if same else "two runs on the same trace differ"
 
 
-def _leaves_the_trace_alone(scorer: Scorer, trace: Trace) -> str | None:
+def _leaves_the_trace_alone(scorer: Scorer, trace: Subject) -> str | None:
     before = copy.deepcopy(trace)
     _scores(scorer, trace)
     return None if trace == before else "it changes the trace, which other scorers see"
 
 
-def _can_be_stored(scorer: Scorer, trace: Trace) -> str | None:
+def _can_be_stored(scorer: Scorer, trace: Subject) -> str | None:
     for score in _scores(scorer, trace):
         decision = Decision(scorer.name, scorer.evaluator_id, "scored", "ok", 1.0, "test", score, score.span_id)
         try:
@@ -135,8 +171,8 @@ def _can_be_stored(scorer: Scorer, trace: Trace) -> str | None:
     return None
 
 
-def _points_into_the_text(scorer: Scorer, trace: Trace) -> str | None:
-    longest = max(len(text) for text in (trace.question or "", trace.answer or "", *trace.contexts, ""))
+def _points_into_the_text(scorer: Scorer, trace: Subject) -> str | None:
+    longest = max(len(text or "") for text in (*_texts(trace), ""))
     for score in _scores(scorer, trace):
         wrong = next((item for item in score.evidence if not _inside(item, longest)), None)
         if wrong is not None:
@@ -153,11 +189,17 @@ _CHECKS: tuple[Check, ...] = (
 )
 
 
-def _problem(check: Check, scorer: Scorer, trace: Trace) -> str | None:
+def _problem(check: Check, scorer: Scorer, trace: Subject) -> str | None:
     try:
         return check(scorer, copy.deepcopy(trace))
     except Exception as error:
         return f"raises {type(error).__name__}: {error}"[:300]
+
+
+def _texts(subject: Subject) -> list[str | None]:
+    if isinstance(subject, Trace):
+        return [subject.question, subject.answer, *subject.contexts]
+    return [text for turn in subject.turns for text in (turn.question, turn.answer)]
 
 
 def _inside(item: Evidence, longest: int) -> bool:
@@ -165,7 +207,7 @@ def _inside(item: Evidence, longest: int) -> bool:
     return 0 <= item.start <= item.end <= 12 * longest + 100
 
 
-def _scores(scorer: Scorer, trace: Trace) -> list[Score]:
+def _scores(scorer: Scorer, trace: Subject) -> list[Score]:
     returned: object = scorer(trace)
     if inspect.isawaitable(returned):
         returned = asyncio.run(_wait(returned))

@@ -27,15 +27,19 @@ SCORES = "scores"
 CHANGES = "changes"
 """What the watchers found: a change opened, updated or resolved."""
 
+TURNS = "turns"
+"""What sessions are made of, if a scorer asks for them: a turn for each trace that has one, keyed by session."""
+
 DEAD_LETTERS = "dead_letters"
 """Messages that could never be accepted. `Record.kind` is the reason, the key says where it came from."""
 
-LOGS = (SPANS, DECISIONS, SCORES, CHANGES, DEAD_LETTERS)
+LOGS = (SPANS, DECISIONS, SCORES, CHANGES, DEAD_LETTERS, TURNS)
 
 TRACES_KIND = "traces"  # value: protobuf ExportTraceServiceRequest
 EVENTS_KIND = "logs"  # value: protobuf ExportLogsServiceRequest
-MOVED_KIND = "moved"  # what another partition held: traces (see `collector.wire.moved`), or in scores a series
-STRAY_KIND = "stray"  # in scores: points that were sent to another partition before, as any others
+MOVED_KIND = "moved"  # what another partition held: traces (see `collector.wire.moved`), in scores a series, in turns
+# a session
+STRAY_KIND = "stray"  # in scores and turns: what was sent to another partition before, as any others
 TICK_KIND = "tick"  # value: decimal nanoseconds; event time has come at least this far though no span said so
 
 

@@ -122,6 +122,23 @@ class RequestedCall:
     id: str | None = None
 
 
+MediaKind: TypeAlias = Literal["image", "audio", "video", "file"]
+
+
+@dataclass(slots=True)
+class Media:
+    """An image, sound or file in a message: what it is and where, never its content.
+
+    reference: its address without what follows a `?`, its id with the provider, or its name; None if it was in the
+    message itself, which then tells its size. size_bytes: of what was in the message.
+    """
+
+    kind: MediaKind
+    mime_type: str | None = None
+    reference: str | None = None
+    size_bytes: int | None = None
+
+
 @dataclass(slots=True)
 class Message:
     role: Role
@@ -129,6 +146,7 @@ class Message:
     tool_calls: list[RequestedCall] = field(default_factory=list)
     tool_call_id: str | None = None
     has_image: bool = False
+    media: list[Media] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -154,9 +172,17 @@ class Operation:
         return max(0, self.end_ns - self.start_ns) / 1e9
 
 
+CostSource: TypeAlias = Literal["exported", "computed"]
+
+
 @dataclass(slots=True)
 class LLMCall(Operation):
-    """One call of a model provider, however many spans described it. `input_tokens` includes cached tokens."""
+    """One call of a model provider, however many spans described it.
+
+    input_tokens: with those read from the provider's cache (`cached_`) and written to it (`cache_write_`).
+    output_tokens: with those of reasoning. first_token_seconds: from the start of a streamed call to its first chunk.
+    cost_usd: what the library exported, otherwise the list price; None if nobody knows, never zero for that.
+    """
 
     provider: str | None = None
     request_model: str | None = None
@@ -171,12 +197,17 @@ class LLMCall(Operation):
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    first_token_seconds: float | None = None
+    cost_usd: float | None = None
+    cost_source: CostSource | None = None
     tool_calls: list[RequestedCall] = field(default_factory=list)
     tool_definitions: list[dict[str, JSON]] = field(
         default_factory=list
     )  # {name, description, parameters: JSON Schema}
     output_schema: JSON = None  # the JSON Schema that the answer was asked to follow; True: any JSON object
     dialect: str = ""
+    repeated: bool = False  # another trace told this call before: its tokens and cost are counted there
 
     @property
     def model(self) -> str | None:
@@ -203,11 +234,31 @@ class Retrieval(Operation):
 class Embedding(Operation):
     model: str | None = None
     input_tokens: int | None = None
+    provider: str | None = None
+    cost_usd: float | None = None
+    cost_source: CostSource | None = None
 
 
 @dataclass(slots=True)
 class AgentStep(Operation):
     name: str | None = None
+
+
+@dataclass(slots=True)
+class Link:
+    """What a trace says it follows: a queue's consumer its message, a batch its items, a later run the run before."""
+
+    trace_id: str
+    span_id: str
+    from_span_id: str  # the span of this trace that says so
+
+
+@dataclass(slots=True)
+class Repeat:
+    """A model call left out of a trace since it belongs to another, which tells more of it or told it first."""
+
+    span_id: str | None
+    trace_id: str  # of the other
 
 
 @dataclass(slots=True)
@@ -238,6 +289,8 @@ class Trace:
     answer: str | None = None
     contexts: list[str] = field(default_factory=list)
     reference: str | None = None  # a known right answer; only in data sets
+    links: list[Link] = field(default_factory=list)  # to other traces
+    repeats: list[Repeat] = field(default_factory=list)
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None
@@ -246,6 +299,18 @@ class Trace:
     @property
     def seconds(self) -> float:
         return max(0, self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of all calls whose cost is known; None if of none."""
+        steps: list[LLMCall | Embedding] = [*self.llm_calls, *self.embeddings]
+        known = [step.cost_usd for step in steps if step.cost_usd is not None]
+        return sum(known) if known else None
+
+    @property
+    def owned_id(self) -> str:
+        """The trace id and, after it, the tenant, in hexadecimal: what tells it from another tenant's."""
+        return self.trace_id + self.tenant.encode().hex()
 
     @property
     def service(self) -> str:
@@ -261,6 +326,60 @@ class Trace:
             *self.agent_steps,
         ]
         return iter(sorted(steps, key=lambda step: (step.start_ns, step.span_id or "")))
+
+
+@dataclass(slots=True)
+class ToolUse:
+    """A run of a tool, as a session remembers it. `arguments` is the beginning of them, as JSON or as told."""
+
+    name: str
+    arguments: str | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Turn:
+    """A trace, as its session remembers it: the first 2,000 characters of question and answer, the first tool runs."""
+
+    trace_id: str
+    start_ns: int = 0
+    end_ns: int = 0
+    question: str | None = None
+    answer: str | None = None
+    tools: list[ToolUse] = field(default_factory=list)
+    error: bool = False
+    incomplete: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """What scorers of sessions see: the turns of one conversation with one service, in order of their start.
+
+    `incomplete` if turns are missing: it was too long or too old to wait for its end, or memory was needed; or if a
+    turn is itself incomplete.
+    """
+
+    session_id: str
+    service: str = "unknown_service"
+    turns: list[Turn] = field(default_factory=list)
+    incomplete: bool = False
+
+    @property
+    def start_ns(self) -> int:
+        return min([turn.start_ns for turn in self.turns], default=0)
+
+    @property
+    def end_ns(self) -> int:
+        return max([turn.end_ns for turn in self.turns], default=0)
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the first turn to the end of the last, pauses included."""
+        return max(0, self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def error(self) -> bool:
+        return any(turn.error for turn in self.turns)
 
 
 Slices: TypeAlias = Mapping[str, str]

@@ -6,7 +6,7 @@ They come beside those of any instrumentation, as a child or as a trace of their
 
 from dataclasses import replace
 
-from collector.dialects.otel import LLM, OTEL
+from collector.dialects.otel import KNOWN, LLM, OTEL
 
 ANTHROPIC_SDK = replace(
     OTEL,
@@ -14,5 +14,6 @@ ANTHROPIC_SDK = replace(
     scopes=("com.anthropic.sdk",),
     markers=(),
     llm={**LLM, "finish_reason": ("anthropic.message.stop_reason", *LLM["finish_reason"])},
+    known=(*KNOWN, "anthropic.response.service_tier"),
     usage_rank=1,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
+from collector.dialects.media import media_at
 from collector.dialects.messages import read_turns
 from collector.dialects.sources import cell
 from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
@@ -92,7 +93,7 @@ class OpenInferenceMessages:
             elif said:
                 turn.texts.append(said)
             if kind == "image" or "message_content.image.image.url" in part:
-                turn.has_image = True
+                turn.media.append(media_at(part.get("message_content.image.image.url")))
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.message.*`"
@@ -147,6 +148,10 @@ class EventMessages:
 
     outputs: bool  # the model's choices, or what it was given
 
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return tuple(name for name in _EVENT_ROLES if (name == "gen_ai.choice") == self.outputs)
+
     def __call__(self, view: View) -> list[Turn]:
         return [
             turn
@@ -184,6 +189,10 @@ class SpanEventMessages:
     event: str
     key: str
     role: Role
+
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return (self.event,)
 
     def __call__(self, view: View) -> list[Turn]:
         found = [event.attributes.get(self.key) for event in view.span.events if event.name == self.event]

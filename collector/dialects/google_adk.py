@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from collector.core.model import JSON
 from collector.dialects.conversations import Messages
-from collector.dialects.otel import LLM, OTEL, TOOL
+from collector.dialects.otel import KNOWN, LLM, OTEL, TOOL
 from collector.dialects.turns import Turn
 from collector.dialects.values import as_text, parsed
 from collector.dialects.view import View
@@ -54,4 +54,5 @@ GOOGLE_ADK = replace(
     llm={**LLM, "request_model": (model_without_provider,)},
     input=(messages,),
     tool={**TOOL, "result": (result,)},
+    known=(*KNOWN, "gcp.vertex.agent.invocation_id"),
 )

@@ -5,7 +5,7 @@ Pipelines run components (`haystack.component.*`), agents have steps of their ow
 
 from collector.dialects.conversations import Messages
 from collector.dialects.mapping import Dialect, Kind
-from collector.dialects.sources import Documents, Json, SpanName, within
+from collector.dialects.sources import Documents, Instant, Json, SpanName, within
 from collector.dialects.values import mapping
 from collector.dialects.view import View
 
@@ -66,6 +66,7 @@ HAYSTACK = Dialect(
         "input_tokens": (*_meta("usage.prompt_tokens"), *_meta("usage.input_tokens")),
         "output_tokens": (*_meta("usage.completion_tokens"), *_meta("usage.output_tokens")),
         "cached_input_tokens": _meta("usage.prompt_tokens_details.cached_tokens"),
+        "first_token_seconds": tuple(Instant(source) for source in _meta("completion_start_time")),
         "reasoning_tokens": _meta("usage.completion_tokens_details.reasoning_tokens"),
     },
     input=(Messages(_IN, ("messages",)), Messages(_IN, ("prompt",)), Messages(_AGENT_IN, ("messages",))),
@@ -83,5 +84,12 @@ HAYSTACK = Dialect(
     step_input=("haystack.agent.input", Json("haystack.pipeline.input_data")),
     step_output=("haystack.agent.output", Json("haystack.pipeline.output_data")),
     failed=failed,
+    known=(
+        *("haystack.component.fully_qualified_type", "haystack.component.input_types", "haystack.component.visits"),
+        *("haystack.component.input_spec", "haystack.component.output_spec", "haystack.tool.description"),
+        *("haystack.pipeline.execution_mode", "haystack.pipeline.max_runs_per_component", "haystack.pipeline.metadata"),
+        *("haystack.agent.exit_conditions", "haystack.agent.max_steps", "haystack.agent.steps_taken"),
+        *("haystack.agent.state_schema", "haystack.agent.tools"),
+    ),
     certain=True,
 )

@@ -5,7 +5,8 @@ It exports neither provider nor finish reason; the usage has the provider's name
 
 from collector.dialects.conversations import Messages
 from collector.dialects.mapping import Dialect, KindBy
-from collector.dialects.sources import Documents, Json, SpanName, within
+from collector.dialects.sources import Documents, Instant, Json, SpanName, within
+from collector.dialects.values import mapping, real
 from collector.dialects.view import View
 
 _INPUT, _OUTPUT, _USAGE = (
@@ -17,6 +18,14 @@ _INPUT, _OUTPUT, _USAGE = (
 
 def failed(view: View) -> bool:
     return view.attributes.get("langfuse.observation.level") == "ERROR"
+
+
+def cost(view: View) -> float | None:
+    """`langfuse.observation.cost_details` → `total`, or the sum of what is there"""
+    details = mapping(view.json("langfuse.observation.cost_details"))
+    total = real(details.get("total"))
+    parts = [number for value in details.values() if (number := real(value)) is not None]
+    return total if total is not None else sum(parts) if parts else None
 
 
 LANGFUSE = Dialect(
@@ -66,6 +75,9 @@ LANGFUSE = Dialect(
             "output_reasoning_tokens",
             "output_reasoning",
         ),
+        "cache_write_input_tokens": within(_USAGE, "cache_creation_input_tokens", "input_cache_creation"),
+        "first_token_seconds": (Instant("langfuse.observation.completion_start_time"),),
+        "cost_usd": (cost,),
     },
     input=(Messages(_INPUT),),
     output=(Messages(_OUTPUT, ("choices", 0, "message"), "assistant"), Messages(_OUTPUT, role="assistant")),
@@ -91,5 +103,10 @@ LANGFUSE = Dialect(
     step_output=(_OUTPUT, "langfuse.trace.output"),
     error_type=("error.type",),
     failed=failed,
+    known=(
+        *("langfuse.environment", "langfuse.release", "langfuse.version", "langfuse.internal.*"),
+        *("langfuse.trace.metadata.*", "langfuse.trace.tags", "langfuse.trace.name", "langfuse.trace.public"),
+        *("langfuse.observation.metadata.*", "langfuse.observation.status_message"),
+    ),
     certain=True,
 )

@@ -6,7 +6,7 @@ A streamed call is told twice: by its span, without an answer, and by a log of n
 from dataclasses import replace
 
 from collector.dialects.mapping import Kind
-from collector.dialects.otel import LLM, OTEL
+from collector.dialects.otel import KNOWN, LLM, OTEL
 from collector.dialects.sources import within
 from collector.dialects.view import View
 
@@ -39,4 +39,5 @@ LOGFIRE = replace(
     },
     tool_definitions=(*OTEL.tool_definitions, *within("request_data", "tools")),
     output_schema=(*within("request_data", "response_format", "text.format"), *OTEL.output_schema),
+    known=(*KNOWN, "logfire.tags", "logfire.scrubbed", "async", "duration"),
 )

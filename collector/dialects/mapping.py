@@ -21,7 +21,7 @@ from collector.core.model import (
 )
 from collector.dialects.tools import output_schema, tool_arguments, tool_definitions, tool_result
 from collector.dialects.turns import Turn
-from collector.dialects.values import count, finish_reason, text, word
+from collector.dialects.values import amount, count, finish_reason, text, word
 from collector.dialects.view import View
 
 Kind: TypeAlias = Literal["llm", "tool", "retrieval", "embedding", "agent", "step"]
@@ -55,7 +55,7 @@ class KindBy:
         return f"`{self.key}`"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """One convention.
 
@@ -66,6 +66,8 @@ class Dialect:
     certain: a span of kind `llm` is a provider call even if it says nothing more; without this, a span that has
       neither content nor usage nor an answer's id is taken for a wrapper and dropped.
     history: an agent's whole conversation, for a failed call whose own span tells no input.
+    known: attributes that are understood and not needed, so that they are not told as unmapped; a `*` at the end stands
+      for any rest.
     usage_rank: whose token counts win when several spans describe one call: 1 a provider's own, 0 as reported.
     """
 
@@ -89,6 +91,7 @@ class Dialect:
     step_output: Sources = ()
     error_type: Sources = ("error.type",)
     failed: Callable[[View], bool] | None = None
+    known: tuple[str, ...] = ()
     certain: bool = False
     usage_rank: int = 0
 
@@ -116,6 +119,9 @@ _LLM_FIELDS: dict[str, Callable[[JSON], Any]] = {
     "output_tokens": count,
     "cached_input_tokens": count,
     "reasoning_tokens": count,
+    "cache_write_input_tokens": count,
+    "first_token_seconds": amount,
+    "cost_usd": amount,
 }
 _TOOL_FIELDS: dict[str, Callable[[JSON], Any]] = {
     "name": word,
@@ -123,7 +129,12 @@ _TOOL_FIELDS: dict[str, Callable[[JSON], Any]] = {
     "arguments": tool_arguments,
     "result": tool_result,
 }
-_EMBEDDING_FIELDS: dict[str, Callable[[JSON], Any]] = {"model": word, "input_tokens": count}
+_EMBEDDING_FIELDS: dict[str, Callable[[JSON], Any]] = {
+    "model": word,
+    "input_tokens": count,
+    "provider": word,
+    "cost_usd": amount,
+}
 
 
 def first(view: View, sources: Sources, convert: Callable[[JSON], Any]) -> Any:
@@ -187,6 +198,7 @@ def _read_llm(dialect: Dialect, view: View) -> LLMCall:
     call = _begun(LLMCall, dialect, view)
     call.dialect = dialect.name
     _fill(call, view, dialect.llm, _LLM_FIELDS)
+    call.cost_source = None if call.cost_usd is None else "exported"
     _read_input(call, dialect, view)
     _read_output(call, dialect, view)
     call.tool_definitions = first(view, dialect.tool_definitions, _some_definitions) or []
@@ -273,6 +285,7 @@ def query_text(value: JSON) -> str | None:
 def _read_embedding(dialect: Dialect, view: View) -> Embedding:
     found = _begun(Embedding, dialect, view)
     _fill(found, view, dialect.embedding, _EMBEDDING_FIELDS)
+    found.cost_source = None if found.cost_usd is None else "exported"
     return found
 
 

@@ -48,6 +48,8 @@ MLFLOW = Dialect(
             *within(_USAGE, "cache_read_input_tokens"),
             *within(_OUT, "usage.prompt_tokens_details.cached_tokens", "usage.input_tokens_details.cached_tokens"),
         ),
+        "cache_write_input_tokens": within(_USAGE, "cache_creation_input_tokens"),
+        "cost_usd": within("mlflow.llm.cost", "total_cost"),
         "reasoning_tokens": within(
             _OUT, "usage.completion_tokens_details.reasoning_tokens", "usage.output_tokens_details.reasoning_tokens"
         ),
@@ -73,5 +75,9 @@ MLFLOW = Dialect(
     agent_name=(SpanName(),),
     step_input=(_IN,),
     step_output=(_OUT,),
+    known=(
+        *("mlflow.spanLogLevel", "mlflow.traceRequestId", "mlflow.message.format", "mlflow.spanFunctionName"),
+        *("temperature", "top_p", "max_tokens", "stream"),
+    ),
     certain=True,
 )

@@ -6,7 +6,17 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 
 from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy
-from collector.dialects.sources import Documents, Indexed, Json, OpenInferenceDocuments, Repr, SpanName, within
+from collector.dialects.otel import COST
+from collector.dialects.sources import (
+    Documents,
+    EventTime,
+    Indexed,
+    Json,
+    OpenInferenceDocuments,
+    Repr,
+    SpanName,
+    within,
+)
 
 _LANGCHAIN = "generations.0.0.message.kwargs."
 _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider's answer
@@ -67,6 +77,9 @@ OPENINFERENCE = Dialect(
         "output_tokens": ("llm.token_count.completion",),
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read", Repr(_RAW, "cached_tokens")),
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
+        "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
+        "first_token_seconds": (EventTime(("First Token Stream Event",)),),
+        "cost_usd": ("llm.cost.total", *COST),
     },
     input=(OpenInferenceMessages("llm.input_messages", "user"), Messages("llm.prompts.0.prompt.text")),
     output=(
@@ -95,8 +108,20 @@ OPENINFERENCE = Dialect(
         OpenInferenceDocuments("reranker.output_documents"),
         Documents("output.value"),
     ),
-    embedding={"model": ("embedding.model_name",), "input_tokens": ("llm.token_count.prompt", "llm.token_count.total")},
+    embedding={
+        "model": ("embedding.model_name",),
+        "input_tokens": ("llm.token_count.prompt", "llm.token_count.total"),
+        "provider": ("llm.system", "llm.provider"),
+        "cost_usd": ("llm.cost.total",),
+    },
     agent_name=("agent.name", "graph.node.id"),
     step_input=("input.value",),
     step_output=("output.value",),
+    known=(
+        *("input.mime_type", "output.mime_type", "tool.description", "tool.parameters", "metadata", "tag.tags"),
+        *("llm.prompt_template.template", "llm.prompt_template.variables", "embedding.embeddings.*"),
+        *("embedding.invocation_parameters", "smolagents.max_steps", "smolagents.tools_names"),
+        *("llm.cost.*",),
+        *("llm.token_count.prompt_details.audio", "llm.token_count.completion_details.audio"),
+    ),
 )

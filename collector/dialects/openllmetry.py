@@ -4,12 +4,11 @@ Read from recordings of versions 0.62 (OTel-like message JSON) and 0.40 (flat `g
 opentelemetry-semantic-conventions-ai 0.5.1.
 """
 
-from collector.core.model import Document
 from collector.dialects.conversations import FlatMessages
-from collector.dialects.documents import holds_documents, read_documents
+from collector.dialects.documents import holds_documents
 from collector.dialects.mapping import Dialect, Kind, KindBy
-from collector.dialects.otel import LLM, OPERATIONS, OTEL, TOOL, by_shape
-from collector.dialects.sources import Documents, IndexedRecords, SpanName, within
+from collector.dialects.otel import KNOWN, LLM, OPERATIONS, OTEL, TOOL, by_shape
+from collector.dialects.sources import Documents, EventDocuments, IndexedRecords, SpanName, within
 from collector.dialects.view import View
 
 _ENTITY_OUTPUT = "traceloop.entity.output"
@@ -23,16 +22,6 @@ def decorated_retrieval(view: View) -> Kind | None:
     if not isinstance(value, str) or not value.startswith("["):
         return None
     return "retrieval" if holds_documents(view.json(_ENTITY_OUTPUT)) else None
-
-
-def vector_results(view: View) -> list[Document] | None:
-    """Results of a vector database client: one span event each."""
-    found = []
-    for event in view.span.events:
-        if event.name in ("db.query.result", "db.search.result"):
-            prefix = event.name + "."
-            found.append({key.removeprefix(prefix): value for key, value in event.attributes.items()})
-    return read_documents(found) if found else None
 
 
 OPENLLMETRY = Dialect(
@@ -84,10 +73,21 @@ OPENLLMETRY = Dialect(
         "result": ("gen_ai.tool.call.result", _ENTITY_OUTPUT),
     },
     query=("gen_ai.retrieval.query.text", *within("traceloop.entity.input", "query"), "traceloop.entity.input"),
-    documents=(Documents(_ENTITY_OUTPUT), Documents("gen_ai.task.output"), vector_results),
+    documents=(
+        Documents(_ENTITY_OUTPUT),
+        Documents("gen_ai.task.output"),
+        EventDocuments(("db.query.result", "db.search.result")),
+    ),
     embedding={**OTEL.embedding},
     agent_name=("gen_ai.agent.name", "traceloop.entity.name"),
     step_input=("traceloop.entity.input",),
     step_output=(_ENTITY_OUTPUT,),
+    known=(
+        *KNOWN,
+        *("traceloop.workflow.name", "traceloop.entity.path", "traceloop.entity.version", "llm.usage.total_tokens"),
+        *("gen_ai.task.*", "gen_ai.workflow.*", "llm.is_streaming", "llm.headers", "gen_ai.is_streaming"),
+        *("traceloop.association.properties.ls_*", "traceloop.association.properties.lc_*"),
+        *("traceloop.association.properties.langgraph_*", "traceloop.association.properties.checkpoint_ns"),
+    ),
     certain=True,
 )

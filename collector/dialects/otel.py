@@ -8,7 +8,7 @@ nobody else claims.
 
 from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
-from collector.dialects.sources import Documents
+from collector.dialects.sources import Documents, EventTime
 from collector.dialects.view import View
 
 OPERATIONS: dict[str, Kind] = {
@@ -24,6 +24,14 @@ OPERATIONS: dict[str, Kind] = {
     "invoke_workflow": "step",
     "plan": "step",
 }
+
+FIRST_TOKEN: Sources = (
+    "gen_ai.response.time_to_first_chunk",
+    "gen_ai.client.operation.time_to_first_chunk",
+    "gen_ai.server.time_to_first_token",
+    EventTime(("gen_ai.content.completion.chunk", "llm.content.completion.chunk", "First Token Stream Event")),
+)
+COST: Sources = ("operation.cost", "gen_ai.usage.cost", "gen_ai.cost.total_cost")
 
 LLM: dict[str, Sources] = {
     "provider": ("gen_ai.provider.name", "gen_ai.system"),
@@ -44,6 +52,14 @@ LLM: dict[str, Sources] = {
         "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens",
     ),
+    "cache_write_input_tokens": (
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.details.cache_write_tokens",
+    ),
+    "first_token_seconds": FIRST_TOKEN,
+    "cost_usd": COST,
 }
 
 TOOL: dict[str, Sources] = {
@@ -52,6 +68,23 @@ TOOL: dict[str, Sources] = {
     "arguments": ("gen_ai.tool.call.arguments",),
     "result": ("gen_ai.tool.call.result",),
 }
+
+REQUEST_PARAMETERS = tuple(
+    "gen_ai.request." + name
+    for name in (
+        *("temperature", "top_p", "top_k", "max_tokens", "seed", "stop_sequences", "choice.count"),
+        *("frequency_penalty", "presence_penalty", "stream", "encoding_formats"),
+    )
+)
+
+KNOWN = (
+    *REQUEST_PARAMETERS,
+    *("gen_ai.agent.id", "gen_ai.agent.version", "gen_ai.agent.description", "gen_ai.workflow.name"),
+    *("gen_ai.tool.type", "gen_ai.tool.description", "gen_ai.usage.total_tokens", "gen_ai.embeddings.dimension.count"),
+    *("gen_ai.client.operation.duration", "gen_ai.client.operation.time_per_output_chunk", "gen_ai.execute_tool.*"),
+    *("openai.api.type", "openai.request.service_tier", "openai.response.*", "gen_ai.openai.*"),
+    *("logfire.json_schema", "logfire.msg", "logfire.level_num", "logfire.span_type", "logfire.msg_template"),
+)
 
 
 def not_the_merged_run(view: View) -> Kind | None:
@@ -106,9 +139,12 @@ OTEL = Dialect(
     embedding={
         "model": ("gen_ai.response.model", "gen_ai.request.model"),
         "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+        "provider": LLM["provider"],
+        "cost_usd": COST,
     },
     agent_name=("gen_ai.agent.name",),
     step_input=("gen_ai.input.messages",),
     step_output=("gen_ai.output.messages",),
+    known=KNOWN,
     certain=True,
 )

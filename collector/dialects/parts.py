@@ -3,6 +3,7 @@
 from typing import Any
 
 from collector.core.model import JSON
+from collector.dialects.media import read_media
 from collector.dialects.turns import Turn, first_word, requested_call, result_text
 from collector.dialects.values import mapping, text
 
@@ -21,6 +22,8 @@ _KINDS: dict[str, str] = {
         "result",
     ),
     **dict.fromkeys(("image", "image_url", "input_image", "blob", "uri", "file", "media", "image-data"), "media"),
+    **dict.fromkeys(("image-url", "audio-url", "video-url", "document-url", "binary", "document"), "media"),
+    **dict.fromkeys(("audio", "video", "input_audio", "input_file", "output_audio"), "media"),
 }
 
 _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by the only key
@@ -37,6 +40,8 @@ _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by th
     "inlineData": "media",
     "image": "media",
     "image_url": "media",
+    "file_data": "media",
+    "fileData": "media",
     "reasoning": "reasoning",
     "reasoningContent": "reasoning",
 }
@@ -55,7 +60,9 @@ def read_part(turn: Turn, answers: list[Turn], part: JSON) -> None:
     if kind is None or (kind == "call" and isinstance(part.get(said), dict)):
         for key, meaning in _UNTYPED.items():
             if isinstance(part.get(key), (dict, str)) and part[key]:
-                kind, part = meaning, part[key] if isinstance(part[key], dict) else {"text": part[key]}
+                kind = meaning
+                if kind != "media":  # whose key tells what it is
+                    part = part[key] if isinstance(part[key], dict) else {"text": part[key]}
                 break
     _PART_READERS.get(kind or "text", _text_part)(turn, answers, part)
 
@@ -108,12 +115,7 @@ _RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "
 
 
 def _media_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
-    said = str(part.get("type"))
-    kinds = (part.get("modality"), part.get("mime_type"), part.get("mimeType"), part.get("mediaType"), said)
-    stated = [str(kind) for kind in kinds if isinstance(kind, str)]
-    if said in ("blob", "uri", "file", "media") and not any("image" in kind for kind in stated):
-        return
-    turn.has_image = True
+    turn.media.append(read_media(part))
 
 
 _PART_READERS = {

@@ -7,7 +7,7 @@ Format version 5 (Pydantic AI 2.68) and version 2. Usage summed over an agent's 
 from dataclasses import replace
 
 from collector.dialects.conversations import Messages
-from collector.dialects.otel import OTEL, TOOL
+from collector.dialects.otel import KNOWN, OTEL, TOOL
 from collector.dialects.sources import Json, within
 
 PYDANTIC_AI = replace(
@@ -26,4 +26,9 @@ PYDANTIC_AI = replace(
     agent_name=("gen_ai.agent.name", "agent_name"),
     step_input=(),
     step_output=(Json("final_result"),),
+    known=(
+        *KNOWN,
+        *("gen_ai.aggregated_usage.*", "gen_ai.agent.call.id", "gen_ai.usage.details.*", "model_name"),
+        *("pydantic_ai.tool.retry.*", "pydantic_ai.new_message_index"),
+    ),
 )

@@ -6,10 +6,11 @@ an empty list, never an exception.
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.values import at
+from collector.dialects.values import at, real, text
 from collector.dialects.view import View
 
 
@@ -131,3 +132,70 @@ class OpenInferenceDocuments:
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.document.*`"
+
+
+@dataclass(frozen=True, slots=True)
+class EventDocuments:
+    """Documents in span events of these names, one in each, under `name.id`, `name.score` and so on."""
+
+    event_names: tuple[str, ...]
+
+    def __call__(self, view: View) -> list[Document] | None:
+        found = []
+        for event in view.span.events:
+            if event.name in self.event_names:
+                prefix = event.name + "."
+                found.append({key.removeprefix(prefix): value for key, value in event.attributes.items()})
+        return read_documents(found) if found else None
+
+    def __str__(self) -> str:
+        return "span events " + ", ".join(f"`{name}`" for name in self.event_names)
+
+
+@dataclass(frozen=True, slots=True)
+class Milliseconds:
+    """A duration in milliseconds, as seconds."""
+
+    key: str
+
+    def __call__(self, view: View) -> JSON:
+        number = real(view.attributes.get(self.key))
+        return None if number is None else number / 1e3
+
+    def __str__(self) -> str:
+        return f"`{self.key}` (milliseconds)"
+
+
+@dataclass(frozen=True, slots=True)
+class EventTime:
+    """Seconds from the span's start to its first event of these names."""
+
+    event_names: tuple[str, ...]
+
+    def __call__(self, view: View) -> JSON:
+        times = [event.time_ns for event in view.span.events if event.name in self.event_names]
+        return (min(times) - view.span.start_ns) / 1e9 if times else None
+
+    def __str__(self) -> str:
+        return "time of the first span event " + " or ".join(f"`{name}`" for name in self.event_names)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Seconds from the span's start to a time in ISO 8601, in an attribute that may hold JSON text."""
+
+    inside: Json | str
+
+    def __call__(self, view: View) -> JSON:
+        value = text(view.json(self.inside) if isinstance(self.inside, str) else self.inside(view))
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return moment.timestamp() - view.span.start_ns / 1e9
+
+    def __str__(self) -> str:
+        return f"`{self.inside}` (a time)" if isinstance(self.inside, str) else f"{self.inside} (a time)"

@@ -8,6 +8,10 @@ from typing import Any
 
 from collector.dialects.mapping import Dialect
 from collector.dialects.registry import DIALECTS
+from collector.facts import FACTS
+from collector.gist import PROMPT_CONTEXT
+from collector.unmapped import AI_NAMESPACES, OTHER_MATTERS
+from collector.unmapped_counter import FIRST_TRACES, ONE_IN
 
 _INTRODUCTION = """\
 # Dialects
@@ -34,12 +38,27 @@ first by the span's instrumentation scope, then by an attribute that gives it aw
 - **`contexts`** are the texts of retrieved documents. Where no retrieval tells its texts, they are looked for
   in the prompt: a part in tags such as `<context>`, or under a heading such as `Context:` or `Retrieved
   documents:`. Without such a heading there is no context, and nothing is guessed.
-- Session, user and prompt are taken from any span of the trace, under the names in `collector/facts.py`.
+- Session, user and prompt are taken from [any span or log record](#on-any-span) of the trace.
 - A value that cannot be read (wrong type, broken JSON, too deep) is left out; the rest of the span still
   counts.
 
 To teach Driftline another dialect, add one file beside `collector/dialects/otel.py` with a table like those below, and
 name it in `registry.py`.
+"""
+
+_UNMAPPED = """
+## What is not understood
+
+`driftline inspect --unmapped FILE...` lists the attributes of AI spans, of their events and log records that no mapping
+reads: for each dialect the key (numbers as `N`), where it is, on how many spans, type and size. With `--full` it shows
+the beginning of a value. The service counts them in `driftline_unmapped_attributes_total{{dialect,key}}`;
+`key` is the first three parts of the key, or `other` for keys outside the namespaces below; it looks at the first
+{first} traces of a process and then at one of {one_in}. Which keys a mapping reads is found by asking its readers, so
+this list and the tables above are the same. Of keys in a numbered list (`llm.input_messages.N...`) all count as read.
+
+Left out are attributes that are *known* (last row of a dialect's table) and those of other matters: {others}.
+
+A span of no dialect is looked at if one of its attributes begins with {namespaces}. Its dialect is then `none`.
 """
 
 _FIELDS = (
@@ -54,6 +73,7 @@ _FIELDS = (
     ("agent: name", "agent_name"),
     ("step: input", "step_input"),
     ("step: output", "step_output"),
+    ("error: type", "error_type"),
 )
 
 
@@ -64,7 +84,23 @@ def markdown() -> str:
         for dialect in DIALECTS
     )
     heads = "## Recognised by\n\n| dialect | scope name begins with | or an attribute |\n|---|---|---|\n" + overview
-    return "\n".join([_INTRODUCTION, heads, *(_section(dialect) for dialect in DIALECTS)]) + "\n"
+    sections = [_section(dialect) for dialect in DIALECTS]
+    return "\n".join([_INTRODUCTION, heads, *sections, _anywhere(), _unmapped()])
+
+
+def _anywhere() -> str:
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {_list(keys)} |" for name, keys in FACTS)
+    head = "\n## On any span\n\nOf several, the first here counts, then the earliest span.\n\n"
+    head += "| fact | read from |\n|---|---|\n"
+    context = f"\n| context, where nothing was retrieved | `{PROMPT_CONTEXT}`, on the span of the call that answers |"
+    failure = "\n| why a span failed | its status message, and its span event `exception` |"
+    return head + rows + context + failure
+
+
+def _unmapped() -> str:
+    return _UNMAPPED.format(
+        first=FIRST_TRACES, one_in=ONE_IN, others=_list(OTHER_MATTERS), namespaces=_list(AI_NAMESPACES)
+    )
 
 
 def _section(dialect: Dialect) -> str:
@@ -72,6 +108,7 @@ def _section(dialect: Dialect) -> str:
     rows += [(f"model call: {name.replace('_', ' ')}", _list(sources)) for name, sources in dialect.llm.items()]
     rows += [(title, _list(getattr(dialect, name))) for title, name in _FIELDS]
     rows += _prefixed("tool", dialect.tool) + _prefixed("embedding", dialect.embedding)
+    rows.append(("known, not needed", _list(dialect.known)))
     table = "\n".join(f"| {title} | {cell} |" for title, cell in rows if cell)
     return f"\n## {dialect.name}\n\n| fact | read from, in this order |\n|---|---|\n{table}"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from collector.core.model import JSON, FinishReason, Message, RequestedCall, Role
+from collector.core.model import JSON, FinishReason, Media, Message, RequestedCall, Role
 from collector.dialects.values import as_text, parsed, structured, word
 
 ROLES: dict[str, Role] = {
@@ -36,13 +36,17 @@ class Turn:
     texts: list[str] = field(default_factory=list)
     tool_calls: list[RequestedCall] = field(default_factory=list)
     tool_call_id: str | None = None
-    has_image: bool = False
+    media: list[Media] = field(default_factory=list)
     refusal: str | None = None
     reasoning: list[str] = field(default_factory=list)
     finish: FinishReason | None = None
 
     def message(self) -> Message:
-        return Message(self.role, self.text, self.tool_calls, self.tool_call_id, self.has_image)
+        return Message(self.role, self.text, self.tool_calls, self.tool_call_id, self.has_image, self.media)
+
+    @property
+    def has_image(self) -> bool:
+        return bool(self.media) and any(item.kind == "image" for item in self.media)
 
     @property
     def text(self) -> str | None:
@@ -50,7 +54,7 @@ class Turn:
 
     @property
     def empty(self) -> bool:
-        return not (self.texts or self.tool_calls or self.has_image or self.refusal or self.reasoning)
+        return not (self.texts or self.tool_calls or self.media or self.refusal or self.reasoning)
 
 
 def requested_call(value: JSON) -> RequestedCall | None:

@@ -136,6 +136,16 @@ def real(value: JSON) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def amount(value: JSON) -> float | None:
+    """A number that is never negative: seconds, dollars.
+
+    >>> amount("0.25"), amount(0), amount(-1)
+    (0.25, 0.0, None)
+    """
+    number = real(value)
+    return None if number is None or number < 0 else number
+
+
 def as_text(value: JSON) -> str | None:
     """Text as it is, anything else as JSON text."""
     if value is None or isinstance(value, str):

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from collector.dialects.conversations import Messages, ToolCalls
 from collector.dialects.mapping import Dialect, Kind, KindBy
-from collector.dialects.otel import LLM, OPERATIONS, OTEL
-from collector.dialects.sources import Json, within
+from collector.dialects.otel import COST, LLM, OPERATIONS, OTEL, REQUEST_PARAMETERS
+from collector.dialects.sources import EventTime, Json, Milliseconds, within
 from collector.dialects.view import View
 
 _CALLS = ("ai.response.toolCalls", "ai.result.toolCalls")
@@ -43,6 +43,13 @@ VERCEL_AI = Dialect(
         "output_tokens": ("ai.usage.outputTokens", "gen_ai.usage.output_tokens", "ai.usage.completionTokens"),
         "cached_input_tokens": ("ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheReadTokens"),
         "reasoning_tokens": ("ai.usage.reasoningTokens", "ai.usage.outputTokenDetails.reasoningTokens"),
+        "cache_write_input_tokens": ("ai.usage.inputTokenDetails.cacheWriteTokens",),
+        "first_token_seconds": (
+            Milliseconds("ai.response.msToFirstChunk"),
+            Milliseconds("ai.stream.msToFirstChunk"),
+            EventTime(("ai.stream.firstChunk",)),
+        ),
+        "cost_usd": COST,
     },
     input=(Messages("ai.prompt.messages"), Messages("ai.prompt")),
     output=(ToolCalls(("ai.response.text", "ai.response.object", "ai.result.text", "ai.result.object"), _CALLS),),
@@ -54,9 +61,20 @@ VERCEL_AI = Dialect(
         "arguments": ("ai.toolCall.args", "ai.toolCall.input"),
         "result": ("ai.toolCall.result", "ai.toolCall.output"),
     },
-    embedding={"model": ("ai.model.id",), "input_tokens": ("ai.usage.tokens", "gen_ai.usage.input_tokens")},
+    embedding={
+        "model": ("ai.model.id",),
+        "input_tokens": ("ai.usage.tokens", "gen_ai.usage.input_tokens"),
+        "provider": ("ai.model.provider",),
+    },
     step_input=(*within("ai.prompt", "prompt", "messages"), Json("ai.prompt")),
     step_output=("ai.response.text", "ai.response.object"),
+    known=(
+        *REQUEST_PARAMETERS,
+        *("ai.telemetry.functionId", "operation.name", "resource.name", "ai.settings.*", "ai.request.headers.*"),
+        *("ai.response.providerMetadata", "ai.response.timestamp", "ai.prompt.toolChoice", "ai.usage.totalTokens"),
+        *("ai.usage.inputTokenDetails.noCacheTokens", "ai.usage.outputTokenDetails.textTokens"),
+        *("ai.response.avgOutputTokensPerSecond", "ai.response.msToFinish"),
+    ),
     certain=True,
 )
 

@@ -10,13 +10,13 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from collector.core.engine import CHANGES, DEAD_LETTERS, LOGS, SCORES, SPANS
+from collector.core.engine import CHANGES, DEAD_LETTERS, LOGS, SCORES, SPANS, TURNS
 from collector.core.errors import StoreError
 from collector.engines.kafka_config import KafkaEngineConfig
 
 APPLY = "driftline topics apply"  # the command that does it, for messages
 
-_STREAMS = (SPANS, SCORES)
+_STREAMS = (SPANS, SCORES, TURNS)
 _WHOLE = (CHANGES, DEAD_LETTERS)  # few records, in one partition: whoever tells people of changes must see them all
 _USUAL_REPLICATION = 3
 _RECORD_OVERHEAD_BYTES = 2**10  # what a batch adds to its only record: a header, its key, its kind

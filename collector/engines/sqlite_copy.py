@@ -26,7 +26,9 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 def count_records(store: Path) -> dict[str, int]:
     """How many records each log has."""
     with closing(open_to_read(store)) as connection:
-        return {log: connection.execute(f"SELECT count(*) FROM log_{log}").fetchone()[0] for log in LOGS}  # noqa: S608
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        logs = [log for log in LOGS if f"log_{log}" in tables]  # an older version has fewer
+        return {log: connection.execute(f"SELECT count(*) FROM log_{log}").fetchone()[0] for log in logs}  # noqa: S608
 
 
 def copy_store(source: Path, target: Path, progress: Callable[[int, int], None] = lambda done, whole: None) -> int:

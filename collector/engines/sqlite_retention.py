@@ -9,11 +9,11 @@ made row by row, is what shrinks a file for good.
 import sqlite3
 from collections.abc import Callable, Collection
 
-from collector.core.engine import LOGS, SCORES, SPANS
+from collector.core.engine import LOGS, SCORES, SPANS, TURNS
 
 _ROWS_PER_STEP = 2000
 _BYTES_PER_STEP = 16 * 2**20  # with the rows: a step takes milliseconds
-_CONSUMED = (SPANS, SCORES)  # kept only until every stage is past them; the others are kept for the retention
+_CONSUMED = (SPANS, SCORES, TURNS)  # kept only until every stage is past them; the others are kept for the retention
 
 
 class Trimmer:

@@ -14,7 +14,7 @@ from typing import Any
 from collector.core.errors import StoreError
 from collector.engines.sqlite_copy import open_to_read
 from collector.engines.sqlite_damage import first_fault, remove
-from collector.engines.sqlite_schema import TABLES
+from collector.engines.sqlite_schema import OLDEST_VERSION, tables_of
 
 _LOG = "log_"
 HIGHEST_OFFSET = 2**62
@@ -81,10 +81,11 @@ def _tables(old: sqlite3.Connection, path: Path) -> list[str]:
     try:
         old.execute("PRAGMA writable_schema = ON")  # else a file that is shorter than it should be is not read at all
         found = [name for (name,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+        (version,) = old.execute("PRAGMA user_version").fetchone()
         reason = "its list of tables is damaged"
     except sqlite3.Error as error:
-        found, reason = [], str(error)
-    if not set(TABLES) <= set(found):
+        found, version, reason = [], OLDEST_VERSION, str(error)
+    if not tables_of(max(version, OLDEST_VERSION)) <= set(found):
         raise StoreError(f"nothing can be read of {path} ({reason}); restore a backup, or move it away to begin anew")
     return found
 

@@ -12,7 +12,7 @@ from collector.core.engine import LOGS
 from collector.core.errors import StoreError
 
 OLDEST_VERSION = 2
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x44524654
 """In the file's header: "DRFT". Says that a database is a store of ours, whatever its tables are called."""
 
@@ -23,12 +23,26 @@ _STATE = "(stage TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY 
 TABLES = {**{f"log_{log}": _LOG for log in LOGS}, "stages": _STAGES, "state": _STATE}
 
 
+ADDED: Mapping[str, int] = {"log_turns": 4}
+"""The version that each table came with, if the oldest has it not."""
+
+
+def tables_of(version: int) -> set[str]:
+    """The tables of a store of a version."""
+    return {name for name in TABLES if ADDED.get(name, 0) <= version}
+
+
 def _to_3(connection: sqlite3.Connection) -> None:
     """The file says whose it is."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: _to_3}
+def _to_4(connection: sqlite3.Connection) -> None:
+    """The log of turns, of which sessions are made."""
+    connection.execute(f"CREATE TABLE log_turns {_LOG}")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: _to_3, 4: _to_4}
 """By the version that each leads to, from the one before. Each runs in the one transaction of all of them."""
 
 

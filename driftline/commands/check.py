@@ -7,6 +7,7 @@ import orjson
 
 from alerts.config import build_notifiers
 from collector.core.errors import UserError
+from collector.prices import load_prices
 from drift.plan import Plan, plans
 from driftline.build import load_parts
 from driftline.config import Config, load_config
@@ -68,7 +69,11 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
         monitors = plans(config.monitors, metrics)
     except UserError as error:
         problems += error.problems
-    for check in (lambda: build_notifiers(config.alerts, config.base), lambda: check_export(config.export)):
+    for check in (
+        lambda: build_notifiers(config.alerts, config.base),
+        lambda: check_export(config.export),
+        lambda: load_prices(config.prices, config.base),
+    ):
         try:
             check()
         except UserError as error:

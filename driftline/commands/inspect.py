@@ -10,7 +10,9 @@ import orjson
 
 from collector.core.errors import Rejected
 from collector.core.model import Trace
+from collector.unmapped import Survey
 from driftline.commands.trace_tree import print_trace
+from driftline.commands.unmapped_table import finding_as_line, print_findings
 from driftline.recording import Recording
 
 EXIT_FAILED = 3
@@ -20,8 +22,9 @@ EXIT_FAILED = 3
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per trace and line.")
 @click.option("--full", is_flag=True, help="Show texts whole instead of their beginnings.")
+@click.option("--unmapped", is_flag=True, help="Show what is not understood instead; with --full, with values.")
 @click.pass_context
-def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool) -> None:
+def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool, unmapped: bool) -> None:
     """Show what Driftline understands of recorded traces.
 
     FILES hold OTLP traces or logs, in protobuf or JSON (also one request a line), gzipped or not. The kind is found
@@ -29,16 +32,33 @@ def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full
     """
     recording = Recording()
     failures = list(_failures(recording, files))
-    traces = recording.traces()
+    show = _show_unmapped if unmapped else _show_traces
+    show(recording, as_json, full)
     for problem in [*failures, *recording.left_out]:
         click.echo(f"driftline inspect: {problem}", err=True)
+    context.exit(EXIT_FAILED if failures else 0)
+
+
+def _show_traces(recording: Recording, as_json: bool, full: bool) -> None:
+    traces = recording.traces()
     if as_json:
         for trace in traces:
             sys.stdout.buffer.write(as_line(trace))
         sys.stdout.buffer.flush()
     else:
         print_trace(traces, full)
-    context.exit(EXIT_FAILED if failures else 0)
+
+
+def _show_unmapped(recording: Recording, as_json: bool, full: bool) -> None:
+    survey = Survey()
+    for trace_id in recording.spans:
+        survey.add(*recording.decoded(trace_id))
+    if as_json:
+        for finding in survey.findings():
+            sys.stdout.buffer.write(finding_as_line(finding, full))
+        sys.stdout.buffer.flush()
+    else:
+        print_findings(survey.findings(), full)
 
 
 def _failures(recording: Recording, files: Iterable[Path]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from collector.wire.read import read_body
 from driftline.build import build
 from driftline.config import Config, load_config
 from driftline.service import Service
-from driftline.stages.score_worker import END_OF_INPUT
+from driftline.stages.ticks import END_OF_INPUT
 
 _BYTES_PER_APPEND = 4 * 2**20
 

@@ -12,6 +12,7 @@ from collector.sample import Sampler
 from driftline.config import Config, load_config
 from driftline.records import Sheet
 from driftline.view import View, view_path
+from scorers.ledger import TOLD_ELSEWHERE
 
 _TRACE_ID_DIGITS = 32
 
@@ -20,29 +21,58 @@ _TRACE_ID_DIGITS = 32
 @click.argument("trace_id", required=False)
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The service's YAML file.")
 @click.option("--scorer", help="Only this scorer.")
+@click.option("--session", "session_id", help="What was recorded of this session instead of one trace.")
 @click.option("--summary", is_flag=True, help="Counts of all decisions instead of one trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
-    ctx: click.Context, trace_id: str | None, path: Path | None, scorer: str | None, summary: bool, as_json: bool
+    ctx: click.Context,
+    trace_id: str | None,
+    path: Path | None,
+    scorer: str | None,
+    session_id: str | None,
+    summary: bool,
+    as_json: bool,
 ) -> None:
     """Say what became of TRACE_ID: scored, or why not. Exits with 1 if nothing is known of it."""
-    if summary == (trace_id is not None):
-        raise click.UsageError("give a TRACE_ID, or --summary")
+    if [summary, trace_id is not None, session_id is not None].count(True) != 1:
+        raise click.UsageError("give a TRACE_ID, or --session, or --summary")
     config = load_config(path)
     view = View(view_path(config.store.path), read_only=True)
     try:
+        if session_id is not None:
+            ctx.exit(print_sessions(view, session_id, scorer, as_json))
         if trace_id is None:
             print_funnel(view, as_json)
             return
-        found = view.sheet(checked_trace_id(trace_id))
+        trace_id = checked_trace_id(trace_id)
+        found = view.sheet(trace_id)
+        continued_by = view.continued_by(trace_id) if found is not None else []
     except sqlite3.Error as error:
         raise StoreError(f"the view {view.path} cannot be read: {error}") from None
     if found is None:
         ctx.exit(explain_absence(config, trace_id, as_json))
+    found["continued_by"] = continued_by
+    print_sheet(found, scorer, as_json)
+
+
+def print_sheet(found: Sheet, scorer: str | None, as_json: bool) -> None:
     if scorer is not None:
         found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
     click.echo(orjson.dumps(found) if as_json else "\n".join(story(found)))
+
+
+def print_sessions(view: View, session_id: str, scorer: str | None, as_json: bool) -> int:
+    """Tell what was recorded of a session, the newest first; 1 if nothing is known of it."""
+    sheets = [sheet for one in view.sessions(session_id) if (sheet := view.sheet(one)) is not None]
+    for found in sheets:
+        print_sheet(found, scorer, as_json)
+    if not sheets and not as_json:
+        click.echo(
+            f"nothing is known of session {session_id}: no scorer of sessions is configured, it is not sampled or not "
+            "over yet, or it is older than what is kept"
+        )
+    return 0 if sheets else 1
 
 
 def checked_trace_id(text: str) -> str:
@@ -62,11 +92,24 @@ def story(sheet: Sheet) -> list[str]:
     slices = ", ".join(f"{name} {value}" for name, value in sheet["slices"].items())
     ended = datetime.fromtimestamp(sheet["event_ns"] / 1e9, UTC).isoformat(timespec="milliseconds")
     counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sheet["counts"].items() if count)
-    lines = [f"trace {sheet['trace_id']} ({slices or 'not decoded'})", f"  ended {ended}: {counts or 'not decoded'}"]
+    of_session = sheet.get("target") == "session"
+    what = f"session {sheet['session_id']}, recorded as" if of_session else "trace"
+    lines = [f"{what} {sheet['trace_id']} ({slices or 'not decoded'})", f"  ended {ended}: {counts or 'not decoded'}"]
+    lines += [f"  turn {number}: trace {turn}" for number, turn in enumerate(sheet.get("turns", ()), start=1)]
+    if sheet["session_id"] and not of_session:
+        lines.append(f"  of session {sheet['session_id']}")
     if sheet["revision"]:
-        lines.append(f"  revised {sheet['revision']} times by late spans; these are the current decisions")
+        why = "late traces" if of_session else "late spans or by what another trace told"
+        lines.append(f"  revised {sheet['revision']} times, by {why}; these are the current decisions")
     if sheet["incomplete"]:
-        lines.append("  incomplete: its root did not come in time")
+        missing = "it was cut at a limit, or a trace of it is" if of_session else "its root did not come in time"
+        lines.append(f"  incomplete: {missing}")
+    lines += [f"  continues trace {linked}" for linked in sheet.get("links", ())]
+    lines += [f"  continued by trace {linked}" for linked in sheet.get("continued_by", ())]
+    for span_id, other in sheet.get("repeats", ()):
+        lines.append(
+            f"  the model call of span {span_id} is left out: trace {other} tells it (same answer id and time)"
+        )
     chance = sheet["rate"] * sheet["upstream"]
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
@@ -95,8 +138,11 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
         return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
     if decision["decision"] == "over_budget":
         return f"what {decision['rule']} gives for the period was used up"
+    if reason == TOLD_ELSEWHERE:
+        return "its model calls belong to another trace"
     if reason.startswith("needs:"):
-        return f"the trace has no {reason.removeprefix('needs:').replace('_', ' ')}"
+        subject = "session" if sheet.get("target") == "session" else "trace"
+        return f"the {subject} has no {reason.removeprefix('needs:').replace('_', ' ')}"
     detail = decision.get("detail")
     return f"{reason} ({detail})" if detail else str(reason)
 

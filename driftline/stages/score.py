@@ -1,7 +1,6 @@
 """Spans in, decisions and scores out: assembles traces and has them evaluated."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from collector.assemble import Assembler
 from collector.core.clock import Clock
@@ -44,9 +43,8 @@ class ScoreStage(Stage):
         )
 
     def assigned(self, partition: Partition) -> None:
-        partitions = partial(self._engine.partitions, SPANS)
-        worker = Worker(partition, self._new_assembler(), self._sampler, self._evaluator, partitions)
-        worker.touched(self._clock.monotonic())
+        worker = Worker(partition, self._new_assembler(), self._sampler, self._evaluator, self._engine.partitions)
+        worker.ticks.touched(self._clock.monotonic())
         self._max_bytes = worker.assembler.max_bytes
         self._workers[partition.number] = worker
         self._share_memory()
@@ -71,14 +69,14 @@ class ScoreStage(Stage):
             if len(worker.batch) >= _EVALUATIONS_PER_COMMIT:
                 self._finish(worker)
         self._finish(worker)
-        worker.touched(self._clock.monotonic())
+        worker.ticks.touched(self._clock.monotonic())
 
     def rest(self) -> None:
         """Where nothing comes in, event time goes on with the clock: by a record, so that it does in a replay too."""
         for worker in self._workers.values():
             if worker.move_out():
                 self._finish(worker)
-            if (tick := worker.tick(self._clock.monotonic())) is not None:
+            if (tick := worker.ticks.due(self._clock.monotonic())) is not None:
                 self._append_tick(worker, tick)
 
     def _append_tick(self, worker: Worker, tick: Record) -> None:
@@ -89,7 +87,7 @@ class ScoreStage(Stage):
         except (StoreError, Overloaded) as error:
             self.wait_after(error)
         else:
-            worker.ticked()
+            worker.ticks.ticked()
 
     def _finish(self, worker: Worker) -> None:
         done, sampled_out = worker.batch, worker.sampled_out

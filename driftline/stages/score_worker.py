@@ -20,6 +20,7 @@ from collector.core.engine import (
     SPANS,
     TICK_KIND,
     TRACES_KIND,
+    TURNS,
     Entry,
     Partition,
     Record,
@@ -33,11 +34,10 @@ from collector.waiting import Memory, Moved, Ready
 from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
-from driftline.evaluate import Evaluator
+from driftline.evaluate import Batch, Evaluator
 from driftline.pipeline import put_state
-
-END_OF_INPUT = b"end"
-"""The value of a tick that says that nothing more will come: what is open is evaluated as it is."""
+from driftline.stages.answer_state import AnswerState
+from driftline.stages.ticks import END_OF_INPUT, Ticks, tick_ns
 
 _OUR_EVENT = b"\x62\x18gen_ai.evaluation.result"
 """Field 12 (event_name) of a log record: our own results, or another evaluator's, sent back to us by a collector. They
@@ -45,7 +45,6 @@ are about a trace, not part of it, and would revise it for ever."""
 
 _POSITION = "position"
 _MEMORY = "trace:"
-_LONGEST_TICK = 19  # digits of a time that fits 64 bits
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
 
 _Slice = TypeVar("_Slice", SpanSlice, LogSlice)
@@ -55,7 +54,7 @@ class Worker:
     """See the module.
 
     Args:
-        partitions: how many partitions the inbox has now.
+        partitions: how many partitions a log has now.
     """
 
     def __init__(
@@ -64,22 +63,21 @@ class Worker:
         assembler: Assembler,
         sampler: Sampler,
         evaluator: Evaluator,
-        partitions: Callable[[], int],
+        partitions: Callable[[str], int],
     ) -> None:
         self.assembler = assembler
         self.batch = evaluator.batch()
         self.sampled_out = 0
         self._partition, self._sampler, self._evaluator = partition, sampler, evaluator
         self._ask_partitions = partitions
-        self._partitions = partitions()
+        self._partitions = partitions(SPANS)
         self._outgoing: list[tuple[str, Record]] = []  # to other partitions, and what nobody can read
         state = partition.state()
+        self._answers = AnswerState(assembler.revision_window_ns, state)
         self._processed = partition.committed
         assembler.reading(partition.committed)
         self._recalling = False
-        self._touched = 0.0
-        self._newest_when_touched_ns = 0
-        self._ticked = False
+        self.ticks = Ticks(partition.number, assembler.clock, assembler.next_due_ns)
         self._clock: object = None  # of the last commit, while its records are read again
         self._guests = False  # whether traces are held that may live elsewhere
         self._bits: dict[str, int] = {}  # a bit for each mark that was ever made here
@@ -92,6 +90,7 @@ class Worker:
             self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
             self._clock = position["clock"]
             assembler.restore(_memories(state.items()), self._clock)
+            assembler.let_go.restore(state.items())
             if not self._recalling:
                 assembler.recalled()
         self._allowances.load(state)
@@ -125,10 +124,11 @@ class Worker:
             self._evaluate(self.assembler.ready())
             if entry.kind == TICK_KIND and entry.value == END_OF_INPUT:
                 self._evaluate(self.assembler.finish())
+                self._end_turns()
 
     def move_out(self) -> bool:
         """Hand on what lives elsewhere now that there are more partitions; whether there is something to commit."""
-        partitions = max(self._ask_partitions(), self._partitions)
+        partitions = max(self._ask_partitions(SPANS), self._partitions)
         if self._recalling or (partitions == self._partitions and not self._guests):
             return False
         self._partitions, self._guests = partitions, False
@@ -154,6 +154,7 @@ class Worker:
         done, self.batch, self.sampled_out = self.batch, self._evaluator.batch(), 0
         append(transaction, DECISIONS, done.sheets)
         append(transaction, SCORES, done.points)
+        append(transaction, TURNS, self._turns(done))
         for log, record in self._outgoing:
             append(transaction, log, [record])
         self._outgoing = []
@@ -163,6 +164,8 @@ class Worker:
                 transaction.delete(_MEMORY + trace_id.hex())
             else:
                 transaction.put(_MEMORY + trace_id.hex(), memory_to_bytes(memory))
+        put_state(transaction, self.assembler.let_go.take_state())
+        self._answers.save(transaction)
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
@@ -173,31 +176,6 @@ class Worker:
         put_state(transaction, self._allowances.take_changes())
         transaction.offset(min(low, self._processed))
         return transaction
-
-    def touched(self, monotonic: float) -> None:
-        """Something came in."""
-        self._touched = monotonic
-        self._newest_when_touched_ns = 0
-        self._ticked = False
-
-    def tick(self, monotonic: float) -> Record | None:
-        """The record that moves event time on, once so much time went by without input that a trace is due.
-
-        It moves as far as that time goes, so that everything that is due by then is evaluated at once.
-        """
-        if self._ticked:
-            return None
-        if not self._newest_when_touched_ns:
-            self._newest_when_touched_ns = self.assembler.clock.now_ns
-        due_ns = self.assembler.next_due_ns()
-        reached_ns = self._newest_when_touched_ns + round((monotonic - self._touched) * 1e9)
-        if due_ns is None or due_ns > reached_ns or due_ns <= self.assembler.clock.now_ns:
-            return None
-        return Record(str(reached_ns).encode(), kind=TICK_KIND, partition=self._partition.number)
-
-    def ticked(self) -> None:
-        """The record of `tick` is in the log: no other is needed before it was read."""
-        self._ticked = True
 
     def _end_recall(self) -> None:
         """Everything that was processed before the restart was read again."""
@@ -218,19 +196,18 @@ class Worker:
             self._add_moved(entry)
         elif kind != TICK_KIND:
             raise Rejected("unknown_kind", f"a record of the inbox is of the kind {kind!r:.40}")
-        elif entry.value != END_OF_INPUT:
-            if not entry.value.isdigit() or len(entry.value) > _LONGEST_TICK:
-                raise Rejected("malformed", f"a tick is {entry.value!r:.40}; it must be nanoseconds")
-            self.assembler.add_tick(entry.offset, int(entry.value))
+        elif (at_ns := tick_ns(entry)) is not None:
+            self.assembler.add_tick(entry.offset, at_ns)
 
     def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes) -> None:
         kept = [item for item in slices if not self._sampler.never(item.trace_id)]
         self.sampled_out += 0 if self._recalling else len(slices) - len(kept)
-        claim(kept, tenant)
-        self.assembler.add_spans(offset, kept)
+        every = slices if self._evaluator.gathers_sessions else kept
+        claim(every, tenant)
+        self.assembler.add_spans(offset, every)
 
     def _add_events(self, offset: int, slices: Sequence[LogSlice], tenant: bytes) -> None:
-        kept = [item for item in slices if _OUR_EVENT not in item.raw and not self._sampler.never(item.trace_id)]
+        kept = [item for item in slices if _OUR_EVENT not in item.raw and not self._never(item.trace_id)]
         claim(kept, tenant)
         self.assembler.add_events(offset, kept)
 
@@ -240,11 +217,27 @@ class Worker:
         # it was of fewer, it moves on as it came, with what is known of it.
         arrived = unpack(entry.value)
         for moved, names in arrived.known:
-            if not self._sampler.never(trace_id_of(moved.trace_id)):
+            if not self._never(trace_id_of(moved.trace_id)):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
         self._add_spans(entry.offset, split_traces(arrived.traces).slices, entry.key)
         self._add_events(entry.offset, split_logs(arrived.logs).slices, entry.key)
         self._guests = True
+
+    def _never(self, trace_id: bytes) -> bool:
+        """Whether the id alone says that nothing is to be done with a trace."""
+        return not self._evaluator.gathers_sessions and self._sampler.never(trace_id)
+
+    def _turns(self, done: Batch) -> list[Record]:
+        partitions = self._ask_partitions(TURNS) if done.turns else 1
+        return [Record(turn, key=key, partition=partition_of(key, partitions)) for key, turn in done.turns]
+
+    def _end_turns(self) -> None:
+        """The end of the input is also that of what becomes of it. (Turns come before it: `transaction` sees to it.)"""
+        if self._evaluator.gathers_sessions:
+            self._outgoing += [
+                (TURNS, Record(END_OF_INPUT, kind=TICK_KIND, partition=number))
+                for number in range(self._ask_partitions(TURNS))
+            ]
 
     def _lives_here(self, trace_id: bytes) -> bool:
         return self._partitions == 1 or partition_of(trace_id, self._partitions) == self._partition.number
@@ -263,11 +256,21 @@ class Worker:
         return ours
 
     def _evaluate(self, ready: Iterable[Ready]) -> None:
+        """Evaluate these, then those that what they told calls for once more."""
+        answers = self._answers.answers
+        self._evaluate_some(ready)
+        while again := answers.take_again():
+            found = [self.assembler.again(bytes.fromhex(trace_id)) for trace_id in again]
+            self._evaluate_some([one for one in found if one is not None])
+
+    def _evaluate_some(self, ready: Iterable[Ready]) -> None:
+        answers = self._answers.answers
+        answers.now_ns = self.assembler.clock.now_ns
         items = [(item, self._names(item.scored)) for item in ready]
         self._allowances.now_ns = self.assembler.clock.now_ns
         for first in range(0, len(items), _TRACES_AT_ONCE):
             some = items[first : first + _TRACES_AT_ONCE]
-            found = self._evaluator.evaluate(some, self.batch, self._allowances)
+            found = self._evaluator.evaluate(some, self.batch, self._allowances, answers)
             for (item, _), marks in zip(some, found, strict=True):
                 self.assembler.scored(item, item.scored | self._bits_of(marks))
 

@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from collector.assemble import AssembleConfig, Assembler
 from collector.core.model import LogSlice, Origin, SpanSlice
@@ -124,7 +125,111 @@ def test_the_same_span_or_log_record_twice_changes_nothing() -> None:
     under.add_spans(3, [span(1, 1, 0, 1, root=True)])
     under.add_events(3, [event(1, 0.5)])
     assert list(under.ready()) == []
-    assert telemetry.counter("driftline_duplicate_spans", "").total() == 6
+    assert outcomes(telemetry, "driftline_duplicate_spans") == {"same": 6}
+
+
+def outcomes(telemetry: Telemetry, name: str) -> dict[str, float]:
+    return {labels[0]: count for labels, count in telemetry.counter(name, "", ["outcome"]).values().items()}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_spans_with_one_id_the_one_that_ended_later_is_kept_whichever_came_first(order: tuple[int, int]) -> None:
+    telemetry = Telemetry()
+    under = Assembler(AssembleConfig(lateness=0), telemetry)
+    both = span(1, 1, 0, 0, root=True, raw=b"begun"), span(1, 1, 0, 3, root=True, raw=b"done")
+    for offset, which in enumerate(order):
+        under.add_spans(offset, [both[which]])
+    under.add_tick(99, T0 + 100 * SECOND)
+    (ready,) = under.ready()
+    assert [item.raw for item in ready.spans] == [b"done"]
+    assert outcomes(telemetry, "driftline_duplicate_spans") == {"replaced" if order == (0, 1) else "left_out": 1}
+
+
+def test_a_span_that_says_more_than_the_one_that_was_evaluated_makes_a_revision_and_one_that_says_less_none() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True, raw=b"short")])
+    under.add_tick(1, T0 + 10 * SECOND)
+    assert len(list(under.ready())) == 1
+    under.add_spans(2, [span(1, 1, 0, 1, root=True, raw=b"sho")])
+    assert list(under.ready()) == []
+    under.add_spans(3, [span(1, 1, 0, 1, root=True, raw=b"longer")])
+    assert [(item.revision, item.spans[0].raw) for item in under.ready()] == [(1, b"longer")]
+
+
+def test_a_replaced_span_counts_its_memory_once() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, raw=b"x" * 1000)])
+    before = under.held_bytes
+    under.add_spans(1, [span(1, 1, 0, 2, raw=b"x" * 400)])
+    assert under.held_bytes == before - 600
+
+
+def test_a_root_that_was_sent_before_it_ended_has_not_ended() -> None:
+    message = SpanMessage(trace_id=trace_id(1), span_id=(1).to_bytes(8, "big"), start_time_unix_nano=T0)
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 0, root=True, raw=message.SerializeToString())])
+    under.add_tick(1, T0 + 30 * SECOND)
+    assert list(under.ready()) == []
+    message.end_time_unix_nano = T0 + 31 * SECOND
+    under.add_spans(2, [span(1, 1, 0, 31, root=True, raw=message.SerializeToString())])
+    under.add_tick(3, T0 + 36 * SECOND)
+    (ready,) = under.ready()
+    assert (ready.revision, ready.incomplete, len(ready.spans)) == (0, False, 1)
+
+
+def test_a_root_that_comes_after_max_age_makes_the_trace_whole() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 2, 0, 1)])
+    under.add_tick(1, T0 + 60 * SECOND)
+    assert [item.incomplete for item in under.ready()] == [True]
+    under.add_spans(2, [span(1, 1, 0, 300, root=True)])
+    under.add_tick(3, T0 + 305 * SECOND)
+    assert [(item.revision, item.incomplete, len(item.spans)) for item in under.ready()] == [(1, False, 2)]
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_a_run_of_hours_is_evaluated_a_few_times_not_once_for_each_late_span(root: bool) -> None:
+    under = assembler(revision_window="1h")
+    found: list[Ready] = []
+    if root:
+        under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    for number in range(2, 722):  # two hours, a span each ten seconds
+        under.add_spans(number, [span(1, number, number * 10 - 1, number * 10)])
+        found += under.ready()
+    found += under.finish()
+    assert len(found) < 130, "about once in `max_age`, which is a minute here"
+    assert len(found[-1].spans) == 720 + root
+
+
+def test_a_trace_with_several_roots_and_orphans_is_one_trace() -> None:
+    under = assembler()
+    orphan = span(1, 4, 0, 1)
+    orphan.parent_id = (77).to_bytes(8, "big")
+    under.add_spans(0, [span(1, 1, 0, 1, root=True), orphan, span(1, 3, 0, 2, root=True)])
+    under.add_tick(1, T0 + 7 * SECOND)
+    (ready,) = under.ready()
+    assert (len(ready.spans), ready.incomplete) == (3, False)
+
+
+def test_a_span_of_a_trace_that_was_let_go_long_ago_is_too_late_also_after_a_restart() -> None:
+    telemetry = Telemetry()
+    config = AssembleConfig.model_validate({"lateness": 0, "revision_window": "1m"})
+    under = Assembler(config, telemetry)
+    for number in range(1, 300):
+        under.add_spans(number, [span(number, 1, number * 10, number * 10 + 1, root=True)])
+        list(under.ready())
+    memories = {key: memory for key, memory in under.take_memories().items() if memory is not None}
+    assert trace_id(1) not in memories
+    state = under.let_go.take_state()
+    again = Assembler(config, telemetry)
+    again.restore(memories, under.clock.to_json())
+    again.let_go.restore((key, value) for key, value in state.items() if value is not None)
+    again.recalled()
+    for one in (under, again):
+        one.add_spans(300, [span(1, 2, 10, 11), span(1, 3, 10, 11)])
+        one.add_tick(301, T0 + 10_000 * SECOND)
+        assert trace_id(1) not in {ready.trace_id for ready in one.ready()}
+    assert outcomes(telemetry, "driftline_late_spans") == {"too_late": 4}
 
 
 def test_after_the_revision_window_a_trace_is_let_go() -> None:
@@ -202,6 +307,7 @@ def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_
         expected += [_summary(item) for item in undisturbed.ready()]
 
     first, found, kept = assembler(revision_window=window), [], {}
+    let_go: dict[str, bytes | None] = {}
     stop_at = min(stop_at, len(records))
     low, clock = 0, first.clock.to_json()
     for offset, record in enumerate(records[:stop_at]):
@@ -213,8 +319,10 @@ def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_
                 kept.pop(trace, None)
             else:
                 kept[trace] = memory
+        let_go |= first.let_go.take_state()
     second = assembler(revision_window=window)
     second.restore(kept, clock)
+    second.let_go.restore((key, value) for key, value in let_go.items() if value is not None)
     for offset in range(low, stop_at):
         second.add_spans(offset, records[offset])
     second.recalled()

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from collector.core.model import Span, Trace
-from collector.merge import drop_repeats, merge_repeats, repeated_answers
+from collector.core.model import Span
 from collector.normalise import normalise
 
 SDK = "com.anthropic.sdk.python"
@@ -79,20 +78,3 @@ def test_parallel_calls_of_one_scope_stay_apart() -> None:
     root = chat("root", None, 0, 200)
     root.attributes = {}
     assert len(normalise("t", [root, *calls]).llm_calls) == 4
-
-
-def test_a_call_told_in_two_traces_counts_once() -> None:
-    content = normalise("one", [chat("a", response__id="r1", output__messages="ho", usage__output_tokens=84)])
-    bare = normalise("two", [chat("b", scope=SDK, response__id="r1", usage__output_tokens=83)])
-    assert repeated_answers(content) == {"r1"}
-    assert repeated_answers(bare) == set()
-    merge_repeats([bare, content])
-    assert bare.llm_calls == []
-    assert content.llm_calls[0].output_tokens == 83
-
-
-def test_only_calls_without_content_are_repeats() -> None:
-    trace = normalise("one", [chat("a", response__id="r1", output__messages="ho"), chat("b", None, 5, 6)])
-    assert drop_repeats(trace, {"r1"}) == []
-    assert len(trace.llm_calls) == 2
-    assert isinstance(trace, Trace)

@@ -1,16 +1,20 @@
 """Properties of normalising: the order of spans is indifferent, and nothing that an attribute holds can break it."""
 
 import random
+import sys
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.core.model import LogEvent, Span, SpanEvent, Trace
+from collector.core.model import Link, LogEvent, Span, SpanEvent, Trace
 from collector.normalise import normalise
 from collector.wire.decode import decode_log, decode_span
 from driftline.commands.inspect import Recording, as_line
@@ -130,6 +134,69 @@ def test_a_long_chain_of_calls_costs_linear_time_and_no_recursion() -> None:
         span(str(n), str(n - 1) if n else None, n, 40_000 - n, gen_ai__operation__name="chat") for n in range(10_000)
     ]
     assert len(normalise("t", spans).llm_calls) == 1
+
+
+def _lines_run(work: Callable[[], object]) -> int:
+    """How many lines of the collector's code it takes: work without a clock."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal count
+        if event == "call" and "/collector/" not in frame.f_code.co_filename:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def _chat(number: int, parent: int | None, kind: str) -> Span:
+    said = [{"role": "user", "parts": [{"type": "text", "content": f"What is {number}?"}]}]
+    told: dict[str, Any] = {"gen_ai__operation__name": kind, "gen_ai__tool__name": "look_up"}
+    if kind == "chat":
+        told |= {"gen_ai__input__messages": orjson.dumps(said).decode(), "gen_ai__usage__input_tokens": number}
+    return span(f"{number:016x}", None if parent is None else f"{parent:016x}", number, 10**6 - number, **told)
+
+
+@pytest.mark.parametrize(
+    "kinds", [("invoke_agent", "chat"), ("chat",), ("execute_tool",), ("invoke_agent", "chat", "execute_tool")]
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_ten_times_the_spans_are_ten_times_the_work_also_where_each_is_in_the_one_before(
+    kinds: tuple[str, ...], deep: bool
+) -> None:
+    def spans(count: int) -> list[Span]:
+        return [
+            _chat(number, (number - 1 if deep else 0) if number else None, kinds[number % len(kinds)])
+            for number in range(count)
+        ]
+
+    few, many = spans(40), spans(400)
+    normalise("t", few)  # what is done once only
+    assert _lines_run(lambda: normalise("t", many)) < 11.5 * _lines_run(lambda: normalise("t", few))
+
+
+def test_links_to_other_traces_are_kept_once_and_those_within_it_or_without_valid_ids_are_not() -> None:
+    first, second = span("a" * 16), span("b" * 16, start=1)
+    first.links = [("1" * 32, "2" * 16), ("t", "2" * 16), ("", ""), ("0" * 32, "2" * 16), ("1" * 32, "0" * 16)]
+    second.links = [("1" * 32, "2" * 16), ("1" * 32, "3" * 16), ("4" * 32, "2" * 16), ("x", "y")]
+    assert normalise("t", [second, first]).links == [
+        Link("1" * 32, "2" * 16, "a" * 16),
+        Link("1" * 32, "3" * 16, "b" * 16),
+        Link("4" * 32, "2" * 16, "b" * 16),
+    ]
+
+
+def test_of_a_million_links_the_first_thousand_are_kept() -> None:
+    one = span("a" * 16)
+    one.links = [(f"{number:032x}", f"{number:016x}") for number in range(1, 20_000)]
+    assert len(normalise("t", [one]).links) == 1_000
 
 
 def test_a_trace_of_no_spans_is_empty() -> None:

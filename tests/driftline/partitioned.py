@@ -20,16 +20,19 @@ from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS, TICK_KIND, Ent
 from collector.core.errors import StoreError
 from collector.core.telemetry import Telemetry
 from collector.sample import Sampler
+from collector.sessions import Sessions
 from collector.slices import SliceReader
 from collector.wire.route import partition_of
 from drift.base import decode_points
 from drift.monitor import Watcher
 from driftline.build import load_parts
-from driftline.config import DEFAULT_SCORERS, Config
+from driftline.config import Config
 from driftline.evaluate import Evaluator
+from driftline.evaluate_session import SessionEvaluator
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
 from driftline.stages.score import ScoreStage
+from driftline.stages.session import SessionStage
 from driftline.stages.watch import WatchStage
 from scorers.runner import Runner
 from tests.driftline.test_pipeline import END_NS, SECOND
@@ -144,7 +147,7 @@ class _Subscription:
     def __init__(self, cluster: Cluster, stage: str, log: str, listener: Listener, numbers: Sequence[int]) -> None:
         self._places = cluster.logs[log]
         self._positions: dict[int, int] = {}
-        for number in numbers:
+        for number in (number for number in numbers if number < len(self._places)):
             owned = _Owned(cluster, (stage, number))
             self._positions[number] = owned.committed
             listener.assigned(owned)
@@ -193,18 +196,19 @@ class Worker:
         cluster: Cluster,
         numbers: Sequence[int],
         known: dict[str, int] | None = None,
-        scorers: Sequence[Any] = DEFAULT_SCORERS,
+        scorers: Sequence[Any] | None = None,
         sample: Mapping[str, Any] = MappingProxyType({}),
         **assemble: Any,
     ) -> None:
-        document = {
+        document: dict[str, Any] = {
             "store": {"path": Path("unused.db")},
             "monitors": [{"watch": "refusal", "by": ["service"], "warmup": 50}],
             "assemble": {"quiet": "1s", "lateness": "0s", "revision_window": "1h", **assemble},
             "alerts": {"log": False},
-            "scorers": scorers,
             "sample": dict(sample),
         }
+        if scorers is not None:
+            document |= {"scorers": scorers, "monitors": []}
         config = Config.model_validate(document)
         self.engine = _Engine(cluster, numbers, known or {})
         self.telemetry, clock = Telemetry(), FakeClock()
@@ -215,6 +219,9 @@ class Worker:
         assembler = partial(Assembler, config.assemble, self.telemetry)
         watcher = partial(Watcher, config.monitors, config.false_pages, metrics, self.telemetry)
         self.score = ScoreStage(self.engine, assembler, sampler, evaluator, clock, self.telemetry)
+        gathered = partial(Sessions, config.assemble, self.telemetry)
+        of_sessions = SessionEvaluator(sampler, runner, route, self.telemetry)
+        self.sessions = SessionStage(self.engine, gathered, of_sessions, clock, self.telemetry)
         self.watch = WatchStage(self.engine, watcher, route, self.telemetry)
 
     def turn(self, stage: Stage, times: int = 1) -> None:

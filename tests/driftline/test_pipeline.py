@@ -21,7 +21,7 @@ from driftline.demo.player import Player
 from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
 from driftline.service import Service
-from driftline.stages.score_worker import END_OF_INPUT
+from driftline.stages.ticks import END_OF_INPUT
 from tests.real.parts.process import wait_until
 
 SECOND = 1_000_000_000

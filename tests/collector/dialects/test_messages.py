@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from collector.core.model import Message, RequestedCall
+from collector.core.model import Media, Message, RequestedCall
 from collector.dialects.messages import read_turns
 
 CALL = [RequestedCall("f", {"n": 1}, "c1")]
@@ -47,7 +47,7 @@ SHAPES: dict[str, tuple[Any, list[Message]]] = {
                 "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "data:"}}],
             }
         ],
-        [Message("user", "see", has_image=True)],
+        [Message("user", "see", has_image=True, media=[Media("image")])],
     ),
     "openai responses items": (
         [
@@ -89,7 +89,7 @@ SHAPES: dict[str, tuple[Any, list[Message]]] = {
         [
             Message("assistant", None, CALL),
             Message("tool", '{"ok":1}', [], "c1"),
-            Message("user", "see", has_image=True),
+            Message("user", "see", has_image=True, media=[Media("image", "image/png")]),
         ],
     ),
     "langchain constructors in a batch": (

@@ -15,7 +15,7 @@ from collector.core.clock import Clock, FakeClock, SystemClock
 from collector.core.engine import LOGS, SCORES, SPANS, TRACES_KIND, Entry, Partition, Record
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine, SqliteSubscription, StoreConfig
-from collector.engines.sqlite_schema import SCHEMA_VERSION
+from collector.engines.sqlite_schema import SCHEMA_VERSION, tables_of
 
 FIXTURES = Path(__file__).parents[2] / "data" / "store"
 
@@ -100,9 +100,14 @@ def leaf_pages(path: Path, table: str) -> list[int]:
     return [*(int.from_bytes(page[place:][:4], "big") for place in places), int.from_bytes(page[8:12], "big")]
 
 
-def fill_fixture(under: SqliteEngine) -> None:
-    """Something in every log, and what a stage commits."""
-    for log in LOGS:
+def logs_of(version: int) -> list[str]:
+    """The logs that a store of this version has."""
+    return [log for log in LOGS if f"log_{log}" in tables_of(version)]
+
+
+def fill_fixture(under: SqliteEngine, version: int = SCHEMA_VERSION) -> None:
+    """Something in every log that a version has, and what a stage commits."""
+    for log in logs_of(version):
         kind = TRACES_KIND if log == SPANS else ""
         under.append(log, [Record(f"{log} {n}".encode(), key=b"k%d" % n, kind=kind) for n in range(3)]).result(10)
     subscription, partition, _ = subscribe(under, "score")

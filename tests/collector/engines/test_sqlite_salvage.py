@@ -10,7 +10,18 @@ import pytest
 from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS
 from collector.core.errors import StoreError
 from collector.engines.sqlite_salvage import Salvaged, salvage
-from tests.collector.engines.stores import append, consume, damage, leaf_pages, offsets, opened, rows, subscribe
+from collector.engines.sqlite_schema import OLDEST_VERSION
+from tests.collector.engines.stores import (
+    append,
+    consume,
+    damage,
+    leaf_pages,
+    offsets,
+    opened,
+    rows,
+    subscribe,
+    unpack_fixture,
+)
 
 PAGE = 16384
 RECORDS = 3000
@@ -52,6 +63,14 @@ def test_of_a_whole_store_everything_is_salvaged(tmp_path: Path, store: Path) ->
     for log in LOGS:
         assert log_rows(tmp_path / "new.db", log) == log_rows(store, log)
     assert (tmp_path / "new.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_store_of_a_past_version_is_salvaged_as_what_it_is(tmp_path: Path) -> None:
+    past = unpack_fixture(OLDEST_VERSION, tmp_path)
+    report = told(salvage(past, tmp_path / "new.db"))
+    assert report["log_spans"].kept == 3
+    assert "log_turns" not in report
+    assert rows(tmp_path / "new.db", "PRAGMA user_version") == [(OLDEST_VERSION,)]
 
 
 @pytest.mark.parametrize("seed", range(6))

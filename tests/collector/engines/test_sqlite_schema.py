@@ -16,6 +16,7 @@ from tests.collector.engines.stores import (
     append,
     fill_fixture,
     fixture_path,
+    logs_of,
     opened,
     rows,
     subscribe,
@@ -53,9 +54,10 @@ def test_the_stored_file_of_this_version_is_what_this_version_makes(tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", PAST)
-def test_a_store_of_a_past_version_becomes_what_this_version_makes_and_goes_on(
-    tmp_path: Path, fresh: Path, version: int
-) -> None:
+def test_a_store_of_a_past_version_becomes_what_this_version_makes_and_goes_on(tmp_path: Path, version: int) -> None:
+    with opened(tmp_path / "fresh", FakeClock()) as under:
+        fill_fixture(under, version)
+    fresh = tmp_path / "fresh" / "store.db"
     path = unpack_fixture(version, tmp_path)
     before = everything(path)
     with opened(tmp_path) as under:
@@ -124,4 +126,5 @@ def test_offsets_go_on_behind_those_of_the_past_version(tmp_path: Path) -> None:
         for log in LOGS:
             append(under, b"new", log=log)
     ends = {log: rows(tmp_path / "store.db", f"SELECT max(offset) FROM log_{log}")[0][0] for log in LOGS}
-    assert ends == {log: 5 if log == SCORES else 4 for log in LOGS}
+    filled = logs_of(OLDEST_VERSION)
+    assert ends == {log: 1 if log not in filled else 5 if log == SCORES else 4 for log in LOGS}

@@ -79,3 +79,47 @@ def test_markup_in_content_is_shown_as_it_is() -> None:
 
 def test_no_file_is_wrong_usage() -> None:
     assert run("--json").exit_code == 2
+
+
+STRANGE = {
+    "resourceSpans": [
+        {
+            "scopeSpans": [
+                {
+                    "scope": {"name": "new.lib"},
+                    "spans": [
+                        {
+                            "traceId": "0" * 31 + "1",
+                            "spanId": "0" * 15 + "1",
+                            "name": "x",
+                            "attributes": [
+                                {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+                                {"key": "gen_ai.prompt.0.text", "value": {"stringValue": "a secret \u001b[2J"}},
+                            ],
+                        }
+                    ],
+                }
+            ]
+        }
+    ]
+}
+
+
+def test_what_is_not_understood_is_shown_without_content_unless_it_is_asked_for(tmp_path: Path) -> None:
+    strange = tmp_path / "strange.json"
+    strange.write_text(json.dumps(STRANGE))
+    plain, full = run("--unmapped", strange).stdout, run("--unmapped", "--full", strange).stdout
+    assert "gen_ai.prompt.N.text" in plain
+    assert "characters" in plain
+    assert "secret" not in plain
+    assert "secret" in full
+    assert "\u001b" not in full
+    (line,) = map(json.loads, run("--unmapped", "--json", strange).stdout.splitlines())
+    assert line == {
+        "dialect": "otel-genai", "where": "span", "key": "gen_ai.prompt.N.text", "note": None, "scopes": ["new.lib"],
+        "spans": 1, "types": ["string"], "smallest": 13, "largest": 13,
+    }  # fmt: skip
+
+
+def test_nothing_unmapped_is_said_too() -> None:
+    assert "nothing: every attribute" in " ".join(run("--unmapped", RAG).stdout.split())

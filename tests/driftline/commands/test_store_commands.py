@@ -12,7 +12,7 @@ from collector.core.clock import FakeClock
 from collector.core.engine import CHANGES, DECISIONS, LOGS, SCORES, SPANS
 from driftline.commands import restore
 from driftline.view import View
-from tests.collector.engines.stores import append, damage, engine, leaf_pages, offsets, opened, unpack_fixture
+from tests.collector.engines.stores import append, damage, engine, leaf_pages, logs_of, offsets, opened, unpack_fixture
 from tests.driftline.conftest import Run
 from tests.driftline.test_view import entries, sheet
 
@@ -125,7 +125,7 @@ def test_a_restore_where_there_is_nothing_needs_no_force(run: Run, tmp_path: Pat
     assert done.json == {
         "path": str(tmp_path / "store.db"),
         "replaced": None,
-        "records": {log: 4 if log == SCORES else 3 for log in LOGS},
+        "records": {log: 4 if log == SCORES else 3 for log in logs_of(2)},
     }
     with opened(tmp_path) as under:  # of an older version: brought to this one as any store
         append(under, b"new")
