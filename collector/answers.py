@@ -123,7 +123,7 @@ class Answers:
             known.facts = facts
             self._put(key, known)
             self._again[known.home] = None
-        trace.repeats.append(Repeat(call.span_id, known.home[: len(trace.trace_id)]))
+        trace.repeats.append(Repeat(call.span_id, known.home.removesuffix(trace.tenant.encode().hex())))
         return False
 
     def _put(self, key: str, answer: Answer) -> None:
