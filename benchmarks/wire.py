@@ -73,7 +73,7 @@ def as_json(body: bytes) -> bytes:
     return orjson.dumps(document)
 
 
-async def _inbox(kind: str, body: bytes) -> None:
+async def _inbox(kind: str, body: bytes, tenant: str) -> None:
     """Durable at once."""
 
 

@@ -67,7 +67,7 @@ class Answers:
         trace.llm_calls = [
             call
             for call in trace.llm_calls
-            if call.response_id is None or self._settle_call(trace, call, _key(call.response_id))
+            if call.response_id is None or self._settle_call(trace, call, _key(trace.tenant, call.response_id))
         ]
 
     def take_again(self) -> list[str]:
@@ -105,13 +105,13 @@ class Answers:
         """Whether the call stays."""
         _, known = self._answers.get(key, _NOTHING)
         content = has_content(call)
-        mine = Answer(trace.trace_id, call.start_ns, call.end_ns, self.now_ns, content, trace.span_count)
+        mine = Answer(trace.owned_id, call.start_ns, call.end_ns, self.now_ns, content, trace.span_count)
         if known is None or not known.overlaps(call):
             if not content:
                 mine.facts = _facts(call)
             self._put(key, mine)
             return True
-        if known.home == trace.trace_id:
+        if known.home == trace.owned_id:
             mine.facts = known.facts if content else {**known.facts, **_facts(call)}
             _complete(call, known.facts)
             if mine != known:
@@ -128,7 +128,7 @@ class Answers:
             known.facts = facts
             self._put(key, known)
             self._again[known.home] = None
-        trace.repeats.append(Repeat(call.span_id, known.home))
+        trace.repeats.append(Repeat(call.span_id, known.home.removesuffix(trace.tenant.encode().hex())))
         return False
 
     def _put(self, key: str, answer: Answer) -> None:
@@ -153,7 +153,7 @@ _NOTHING = (0, None)
 
 def settle_all(traces: Iterable[Trace]) -> None:
     """Settle traces that are all at hand, whatever their times."""
-    answers, by_id = Answers(window_ns=1), {trace.trace_id: trace for trace in traces}
+    answers, by_id = Answers(window_ns=1), {trace.owned_id: trace for trace in traces}
     waiting = list(by_id)
     while waiting:
         for trace_id in waiting:
@@ -161,7 +161,9 @@ def settle_all(traces: Iterable[Trace]) -> None:
         waiting = answers.take_again()
 
 
-def _key(response_id: str) -> str:
+def _key(tenant: str, response_id: str) -> str:
+    if tenant:  # what one tenant tells says nothing of another's calls
+        response_id = f"{tenant}\0{response_id}"
     if len(response_id) <= _LONGEST_KEY:
         return response_id
     return hashlib.blake2b(response_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

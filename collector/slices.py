@@ -18,6 +18,7 @@ _LLM_FIELDS: dict[str, Callable[[LLMCall], str | None]] = {
 }
 _TRACE_FIELDS: dict[str, Callable[[Trace], str | None]] = {
     "name": lambda trace: trace.name,
+    "tenant": lambda trace: trace.tenant,
     "prompt_name": lambda trace: trace.prompt_name,
     "prompt_version": lambda trace: trace.prompt_version,
 }

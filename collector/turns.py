@@ -26,18 +26,20 @@ class Told:
     upstream: float  # probability that the sampler of the application kept the trace
     slices: Mapping[str, str]
     turn: Turn
+    tenant: str = ""
 
     @property
     def key(self) -> bytes:
-        return session_key(self.service, self.session_id)
+        return session_key(self.service, self.session_id, self.tenant)
 
 
-def session_key(service: str, session_id: str) -> bytes:
-    """Which session it is: that of a service, since short ids (`1`, `anna`) are unique there at best.
+def session_key(service: str, session_id: str, tenant: str = "") -> bytes:
+    """Which session it is: that of a service (and of a tenant), since short ids (`1`, `anna`) are unique there at best.
 
     The one place that says so: it names the session's partition, and its place in sampling.
     """
-    return blake2b(f"{service}\0{session_id}".encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+    name = f"{service}\0{session_id}" + (f"\0{tenant}" if tenant else "")
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
 
 
 def told_by(trace: Trace, revision: int, upstream: float, slices: Mapping[str, str]) -> Told | None:
@@ -55,7 +57,7 @@ def told_by(trace: Trace, revision: int, upstream: float, slices: Mapping[str, s
         trace.incomplete,
     )
     session_id = _cut(trace.session_id, _TEXT_CHARS) or ""
-    return Told(trace.service, session_id, revision, trace.root_span_id, upstream, slices, turn)
+    return Told(trace.service, session_id, revision, trace.root_span_id, upstream, slices, turn, trace.tenant)
 
 
 def encode_turn(told: Told) -> bytes:

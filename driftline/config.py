@@ -82,11 +82,26 @@ class ListenConfig(ReceiveConfig):
     otlp_http: Address | None = Field("127.0.0.1:4318", description="OTLP over HTTP; null: none")
     otlp_grpc: Address | None = Field("127.0.0.1:4317", description="OTLP over gRPC; null: none")
     web: Address | None = Field("127.0.0.1:8321", description="page, API, metrics and probes; null: none")
+    hosts: Sequence[str] | None = Field(
+        None,
+        description="names that page and API answer to, besides IP addresses and localhost; null: none more, or any "
+        "where other machines can reach them",
+    )
     insecure: bool = Field(False, description="listen beyond this machine although anybody may send or look")
+
+    @property
+    def web_hosts(self) -> Sequence[str] | None:
+        """As `hosts`, in lower case; None: any."""
+        if self.hosts is not None:
+            return [name.lower() for name in self.hosts]
+        beyond = self.web is not None and not _is_loopback(split_address(self.web)[0])
+        return None if beyond else []
 
     @model_validator(mode="after")
     def _loopback_only(self) -> "ListenConfig":
-        open_doors = ["web"] if self.token is not None else ["otlp_http", "otlp_grpc", "web"]
+        asks = self.token is not None or (self.tenants is not None and bool(self.tenants.tokens))
+        knows = self.tls is not None and self.tls.client_ca is not None
+        open_doors = ["web"] if asks or knows else ["otlp_http", "otlp_grpc", "web"]
         found: list[tuple[faults.Path, str]] = []
         for name in open_doors:
             address = getattr(self, name)

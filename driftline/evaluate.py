@@ -17,6 +17,7 @@ from collector.prices import Prices, built_in
 from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
+from collector.tenancy import tenant_of, trace_id_of
 from collector.turns import encode_turn, told_by
 from collector.unmapped_counter import UnmappedCounter
 from collector.usage import UsageMetrics, UsageTally
@@ -157,7 +158,8 @@ class Evaluator:
     ) -> tuple[Trace, Slices, Admission, list[str]]:
         """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
         if decoded is None:
-            return Trace(ready.trace_id.hex(), error=_failed(ready)), {}, admission, []
+            trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
+            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, []
         trace = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
         if self._sampler.needs_slices:
@@ -168,7 +170,7 @@ class Evaluator:
         return trace, slices, admission, []
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
-        return self._sampler.admit(ready.trace_id, _failed(ready), slices, _trace_state(ready))
+        return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
 
     def record(self, batch: Batch) -> None:
         """Tell metrics and events of evaluations that were committed."""
@@ -195,7 +197,7 @@ class Evaluator:
             told = told_by(trace, ready.revision, admission.upstream, slices)
             if told is not None and not self._sampler.never_session(told.key):
                 batch.turns.append((told.key, encode_turn(told)))
-            if self._sampler.never(ready.trace_id):
+            if self._sampler.never(trace_id_of(ready.trace_id)):
                 return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
@@ -210,9 +212,10 @@ class Evaluator:
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
     def _understand(self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]) -> Trace:
-        trace_id = ready.trace_id.hex()
+        trace_id = trace_id_of(ready.trace_id).hex()
         try:
             trace = normalise(trace_id, spans, events)
+            trace.tenant = tenant_of(ready.trace_id)
             answers.settle(trace)
             self._prices.complete(trace)
             self._unmapped.look(ready.trace_id, spans, events)
@@ -222,6 +225,7 @@ class Evaluator:
             self._failures.add()
             trace = Trace(trace_id, span_count=len(spans))
         trace.incomplete = ready.incomplete
+        trace.tenant = tenant_of(ready.trace_id)
         return trace
 
     def _decode(self, ready: Ready) -> "_Decoded":

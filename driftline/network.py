@@ -53,7 +53,7 @@ class Network:
             address = split_address(listen.otlp_grpc)
             self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
         self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
-        self._web = Web(*split_address(listen.web), shows) if listen.web is not None else None
+        self._web = Web(*split_address(listen.web), shows, listen.web_hosts) if listen.web is not None else None
         self._kafka = self._kafka_receiver(kafka, telemetry) if receives and kafka is not None else None
 
     def _kafka_receiver(self, kafka: KafkaConfig, telemetry: Telemetry) -> "KafkaReceiver":
@@ -66,19 +66,19 @@ class Network:
 
     # --- into the inbox ---
 
-    async def inbox(self, kind: str, body: bytes) -> None:
+    async def inbox(self, kind: str, body: bytes, tenant: str) -> None:
         """Done when the request is durable."""
-        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body)))
+        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body, tenant)))
 
-    def inbox_batch(self, requests: Sequence[tuple[str, bytes]]) -> None:
+    def inbox_batch(self, requests: Sequence[tuple[str, bytes, str]]) -> None:
         """Returns when the requests are durable."""
-        records = [record for kind, body in requests for record in self._records(kind, body)]
+        records = [record for request in requests for record in self._records(*request)]
         self._engine.append(SPANS, records).result(_APPEND_SECONDS)
 
-    def _records(self, kind: str, body: bytes) -> list[Record]:
+    def _records(self, kind: str, body: bytes, tenant: str) -> list[Record]:
         """A request as records of the inbox: where that has partitions, all of a trace goes to one of them."""
         routed = route(kind, body, self._engine.partitions(SPANS))
-        return [Record(part, kind=kind, partition=number) for number, part in routed]
+        return [Record(part, key=tenant.encode(), kind=kind, partition=number) for number, part in routed]
 
     def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
         """Keep a message that can never be accepted, for somebody to look at."""

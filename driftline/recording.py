@@ -8,6 +8,7 @@ from collector.core.errors import Rejected
 from collector.core.model import LogEvent, LogSlice, Span, SpanSlice, Trace
 from collector.normalise import normalise
 from collector.prices import Prices, built_in
+from collector.tenancy import claim, trace_id_of
 from collector.waiting import says_more
 from collector.wire.decode import decode_log, decode_span
 from collector.wire.read import read_bodies
@@ -18,7 +19,7 @@ class Recording:
     """The spans and log records of requests, by trace, in order of their first span.
 
     Args:
-        wanted: trace ids to keep; all if None.
+        wanted: trace ids to keep, each with its tenant after it; all if None.
         prices: what calls cost of which nobody tells; the built-in list if None.
     """
 
@@ -38,24 +39,27 @@ class Recording:
         for kind, body in read_bodies(content, name):
             self.add_request(kind, body, name)
 
-    def add_request(self, kind: str, body: bytes, name: str) -> None:
+    def add_request(self, kind: str, body: bytes, name: str, tenant: bytes = b"") -> None:
         """Take one request.
 
         Args:
             kind: of the inbox.
             name: what it is called in `left_out`.
+            tenant: whose it is.
 
         Raises:
             Rejected: it is none.
         """
         if kind == TRACES_KIND:
             spans = split_traces(body)
+            claim(spans.slices, tenant)
             for span in spans.slices:
                 if self._wants(span.trace_id):
                     self.spans.setdefault(span.trace_id, []).append(span)
             rejected = spans.rejected
         else:
             logs = split_logs(body)
+            claim(logs.slices, tenant)
             for event in logs.slices:
                 if self._wants(event.trace_id):
                     self.events.setdefault(event.trace_id, []).append(event)
@@ -72,7 +76,7 @@ class Recording:
 
     def trace(self, trace_id: bytes) -> Trace:
         """One of them, as it is by itself. What was recorded twice counts once; what is no span is left out."""
-        return normalise(trace_id.hex(), *self.decoded(trace_id))
+        return normalise(trace_id_of(trace_id).hex(), *self.decoded(trace_id))
 
     def decoded(self, trace_id: bytes) -> tuple[list[Span], list[LogEvent]]:
         """What one of them is made of."""

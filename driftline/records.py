@@ -28,6 +28,7 @@ def sheet(
     return orjson.dumps(
         {
             "trace_id": trace.trace_id,
+            "tenant": trace.tenant,
             "revision": revision,
             "event_ns": event_ns,
             "start_ns": trace.start_ns,

@@ -22,6 +22,8 @@ from collector.allowance import Limit
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import KafkaMetrics
+from collector.receivers.kafka_config import Topics
+from collector.receivers.senders import TokenSources
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
@@ -52,6 +54,8 @@ _MARKED = {
         (Duration, "duration"),
         (Size, "size"),
         (Secret, "secret"),
+        (TokenSources, "secret, or a list of them"),
+        (Topics, "text, or a list of it"),
         (Address, "HOST:PORT"),
         (HttpAddress, "http(s) address"),
         (SlicePath, "place in a trace"),

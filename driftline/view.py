@@ -22,12 +22,14 @@ from collector.core.engine import CHANGES, DECISIONS, Entry
 from collector.core.errors import StoreError
 from collector.engines.sqlite_damage import check_at_start, remove, set_aside, was_left_open
 from collector.engines.sqlite_rows import insert_rows
+from collector.tenancy import owned_id
 from driftline.records import Sheet, read_sheet
 from driftline.related import LINKED, NEWEST_RELATED, RELATED_SCHEMA, SESSION, put_related, session_key
 
 VIEW_VERSION = 4
 _PAGE_BYTES = 16384  # several sheets a page
 _IDS_PER_QUERY = 500
+_AFTER_ANY_TENANT = b"\xff"
 _ROWS_PER_STEP = 2000  # of what is forgotten: who writes meanwhile waits milliseconds
 _log = logging.getLogger(__name__)
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+", re.ASCII)
@@ -105,7 +107,7 @@ class View:
             counts: Counter[tuple[str, str, str]] = Counter()
             for entry in fresh:
                 new = orjson.loads(entry.value)
-                trace_id = bytes.fromhex(new["trace_id"])
+                trace_id = owned_id(new["trace_id"], new.get("tenant", ""))
                 if trace_id not in current or new["revision"] >= current[trace_id][0]["revision"]:
                     current[trace_id] = new, entry.value
             known = self._known(current)
@@ -157,10 +159,14 @@ class View:
     # --- out ---
 
     def sheet(self, trace_id: str) -> Sheet | None:
-        """The current sheet of a trace; none for what is no trace id."""
+        """The current sheet of a trace; none for what is no trace id.
+
+        If several tenants have a trace of that id, it is that of the first by name; the sheet says whose it is.
+        """
         if not _HEX.fullmatch(trace_id):
             return None
-        rows = self._rows("SELECT sheet FROM traces WHERE trace_id = ?", bytes.fromhex(trace_id))
+        query = "SELECT sheet FROM traces WHERE trace_id >= ? AND trace_id < ? ORDER BY trace_id LIMIT 1"
+        rows = self._rows(query, bytes.fromhex(trace_id), bytes.fromhex(trace_id) + _AFTER_ANY_TENANT)
         return read_sheet(rows[0][0]) if rows else None
 
     def continued_by(self, trace_id: str) -> list[str]:
@@ -200,7 +206,7 @@ class View:
     def scores(self, scorer: str, since_ns: int, limit: int) -> list[dict[str, Any]]:
         """The newest scores of a scorer."""
         rows = self._rows(
-            "SELECT scores.event_ns, lower(hex(traces.trace_id)), span_id, value, passed "
+            "SELECT scores.event_ns, lower(hex(substr(traces.trace_id, 1, 16))), span_id, value, passed "
             "FROM scores JOIN traces ON traces.id = trace "
             "WHERE scorer = (SELECT id FROM scorers WHERE name = ?) AND scores.event_ns >= ? "
             "ORDER BY scores.event_ns DESC LIMIT ?",

@@ -208,7 +208,7 @@ def test_the_collector_writes_to_kafka_what_driftline_reads_by_default() -> None
     exporter = yaml.safe_load((ROOT / "deploy" / "collector" / "kafka.yaml").read_text())["exporters"]["kafka"]
     config = Config.model_validate({"kafka": {"brokers": exporter["brokers"]}}).kafka
     assert config is not None
-    assert (exporter["traces"]["topic"], exporter["logs"]["topic"]) == (config.traces, config.logs)
+    assert [exporter[signal]["topic"] for signal in ("traces", "logs")] == [*config.traces, *config.logs]
     assert {exporter[signal]["encoding"] for signal in ("traces", "logs")} == {config.encoding}
     assert exporter["producer"]["required_acks"] == -1
 

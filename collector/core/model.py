@@ -294,6 +294,7 @@ class Trace:
     span_count: int = 0
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None
+    tenant: str = ""  # whose it is; empty where there are no tenants
 
     @property
     def seconds(self) -> float:
@@ -305,6 +306,11 @@ class Trace:
         steps: list[LLMCall | Embedding] = [*self.llm_calls, *self.embeddings]
         known = [step.cost_usd for step in steps if step.cost_usd is not None]
         return sum(known) if known else None
+
+    @property
+    def owned_id(self) -> str:
+        """The trace id and, after it, the tenant, in hexadecimal: what tells it from another tenant's."""
+        return self.trace_id + self.tenant.encode().hex()
 
     @property
     def service(self) -> str:

@@ -6,7 +6,7 @@ commit), and answers when that is on disk: write-ahead log, `synchronous=FULL`. 
 
 import sqlite3
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from collector.core.clock import Clock
 from collector.core.engine import LOGS, SPANS, TICK_KIND, Entry, Listener, Record
 from collector.core.errors import DriftlineError, Fenced, Overloaded, StoreError
 from collector.core.settings import Duration, Settings, Size
+from collector.core.shares import Shares
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite_damage import failure, is_damage
 from collector.engines.sqlite_file import open_store
@@ -29,6 +30,7 @@ _PARTITION = 0
 _JOBS_PER_COMMIT = 512  # bounds how long the first of a group waits for the last
 _READ_BYTES = 8 * 2**20  # bounds what one poll brings into memory
 _HOUSEKEEPING_SECONDS = 1.0
+_RETRY_SECONDS = 5.0  # for senders, when too much waits to be evaluated
 _TRIM_SECONDS = 0.01  # at least, after each commit; and as long as the commit took, so that it keeps up with any load
 _ALL_SUBSCRIBED_SECONDS = 60.0  # after the start, every stage that runs here has subscribed
 
@@ -109,7 +111,7 @@ class SqliteSubscription:
             raise failure(self._engine.path, "cannot be read", error) from None
         if entries:
             self._position = entries[-1].offset + 1
-            self._engine.was_read(self._log, size)
+            self._engine.was_read(self._log, entries)
         return entries
 
 
@@ -135,8 +137,7 @@ class SqliteEngine:
         self._subscribed: set[str] = set()
         self._began = clock.monotonic()
         self._full = False
-        self._backlog_bytes = 0
-        self._backlog_lock = threading.Lock()
+        self._shares = Shares(config.max_backlog, _RETRY_SECONDS)
         self._backlog = telemetry.gauge("driftline_backlog_bytes", "Accepted and not yet evaluated.", unit="bytes")
         self._store_bytes = telemetry.gauge("driftline_store_bytes", "Size of the store's content.", unit="bytes")
         self._commit_seconds = telemetry.histogram(
@@ -160,9 +161,9 @@ class SqliteEngine:
     def append(self, log: str, records: Sequence[Record]) -> "Future[None]":
         job = Append(log, records, self.now_ns())
         if log == SPANS:
-            size = sum(len(record.value) for record in records)
-            self._admit(size, all(record.kind == TICK_KIND for record in records))
-            job.done.add_done_callback(lambda done: self._gave_up(done, size))
+            sizes = _sizes((record.key, record.value) for record in records)
+            self._admit(sizes, all(record.kind == TICK_KIND for record in records))
+            job.done.add_done_callback(lambda done: self._gave_up(done, sizes))
         self.submit(job)
         return job.done
 
@@ -173,7 +174,7 @@ class SqliteEngine:
         claim.done.result()
         self._subscribed.add(stage)
         if log == SPANS:
-            self._backlog_bytes = self._unread_bytes(claim.committed)
+            self._shares.reset(self._unread_bytes(claim.committed))
         return SqliteSubscription(self, log, SqlitePartition(self, stage, claim.epoch, claim.committed), listener)
 
     def close(self) -> None:
@@ -211,33 +212,32 @@ class SqliteEngine:
         with self._appended[log]:
             self._appended[log].wait_for(lambda: self.appends[log] != seen or self._closed, timeout_seconds)
 
-    def was_read(self, log: str, size: int) -> None:
+    def was_read(self, log: str, entries: Sequence[Entry]) -> None:
         if log == SPANS:
-            with self._backlog_lock:
-                self._backlog_bytes = max(0, self._backlog_bytes - size)
-            self._backlog.set(self._backlog_bytes)
+            self._shares.give(_sizes((entry.key, entry.value) for entry in entries))
+            self._backlog.set(self._shares.total_bytes)
 
     # --- inside ---
 
-    def _admit(self, size: int, ticks: bool) -> None:
+    def _admit(self, sizes: Mapping[bytes, int], ticks: bool) -> None:
         # Ticks are never refused for want of room: by them waiting traces are evaluated, which makes some.
         if self._full and not ticks:
             raise Overloaded("store_full", f"the store is at its limit of {self._config.max_size} bytes", 30)
-        with self._backlog_lock:
-            if self._backlog_bytes > self._config.max_backlog and not ticks:
-                raise Overloaded("backlog", f"{self._backlog_bytes} bytes wait to be evaluated", 5)
-            self._backlog_bytes += size
-        self._backlog.set(self._backlog_bytes)
+        if ticks:
+            self._shares.force(sizes)
+        else:
+            self._shares.take(sizes)
+        self._backlog.set(self._shares.total_bytes)
 
-    def _gave_up(self, done: "Future[None]", size: int) -> None:
+    def _gave_up(self, done: "Future[None]", sizes: Mapping[bytes, int]) -> None:
         """What was not written will never be read: it is no backlog any more."""
         if done.cancelled() or done.exception() is not None:
-            self.was_read(SPANS, size)
+            self._shares.give(sizes)
+            self._backlog.set(self._shares.total_bytes)
 
-    def _unread_bytes(self, position: int) -> int:
-        query = f"SELECT coalesce(sum(length(value)), 0) FROM log_{SPANS} WHERE offset >= ?"  # noqa: S608
-        ((size,),) = self.rows(query, position)
-        return int(size)
+    def _unread_bytes(self, position: int) -> Mapping[bytes, int]:
+        query = f"SELECT key, sum(length(value)) FROM log_{SPANS} WHERE offset >= ? GROUP BY key"  # noqa: S608
+        return dict(self.rows(query, position))
 
     def _commit_loop(self) -> None:
         next_look = self._clock.monotonic() + _HOUSEKEEPING_SECONDS
@@ -330,6 +330,14 @@ class SqliteEngine:
     def _readers(self) -> Collection[str] | None:
         """The stages of this process, once all are known."""
         return None if self._clock.monotonic() - self._began < _ALL_SUBSCRIBED_SECONDS else self._subscribed
+
+
+def _sizes(records: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, int]:
+    """The bytes of records of the inbox, by the tenant that is their key."""
+    sizes: dict[bytes, int] = {}
+    for key, value in records:
+        sizes[key] = sizes.get(key, 0) + len(value)
+    return sizes
 
 
 def _reason(error: Exception) -> str:

@@ -9,14 +9,18 @@ from typing import Literal, NamedTuple, TypeAlias
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
+from collector.receivers.senders import TenantNames
+from collector.receivers.tenant_counters import TenantCounters
 from collector.wire.compress import decompress
-from collector.wire.json import Converted, logs_from_json, traces_from_json
+from collector.wire.forms import request_from_json, request_from_protobuf
+from collector.wire.json import Converted, convert, load
 from collector.wire.split import tally_logs, tally_traces
 
 Encoding: TypeAlias = Literal["protobuf", "json"]
 
-Inbox: TypeAlias = Callable[[str, bytes], Awaitable[None]]
-"""Takes a kind and a protobuf request; done when it is durable. Raises Rejected, Overloaded or StoreError."""
+Inbox: TypeAlias = Callable[[str, bytes, str], Awaitable[None]]
+"""Takes a kind, a protobuf request and its tenant (empty: there are none); done when it is durable. Raises Rejected,
+Overloaded or StoreError."""
 
 _INLINE_BYTES = 512 * 1024  # a longer body takes milliseconds, which would hold up all other connections
 
@@ -50,10 +54,24 @@ class Prepared(NamedTuple):
 
 
 class Acceptor:
-    """Prepares and counts for one receiver, whose name is the label `receiver`."""
+    """Prepares and counts for one receiver, whose name is the label `receiver`.
 
-    def __init__(self, receiver: str, telemetry: Telemetry, max_body_bytes: int) -> None:
+    Args:
+        tenants: to count by tenant as well.
+        any_form: whether a body may be of any of the forms in `collector.wire.forms`.
+    """
+
+    def __init__(
+        self,
+        receiver: str,
+        telemetry: Telemetry,
+        max_body_bytes: int,
+        tenants: TenantNames | None = None,
+        any_form: bool = False,
+    ) -> None:
         self._receiver = receiver
+        self._any_form = any_form
+        self._of_tenants = TenantCounters(telemetry, tenants or TenantNames())
         self._max_body_bytes = max_body_bytes
         self._spans = telemetry.counter(
             "driftline_received_spans", "Spans accepted, and safe in the inbox.", ["receiver", "encoding"]
@@ -101,13 +119,18 @@ class Acceptor:
         content = decompress(body, content_encoding, self._max_body_bytes)
         converted = Converted(content, [])
         if encoding == "json" and content:
-            converted = traces_from_json(content) if is_traces else logs_from_json(content)
+            document = load(content)
+            converted = convert(request_from_json(kind, document) if self._any_form else document, not is_traces)
+        elif self._any_form:
+            converted = Converted(request_from_protobuf(kind, content), [])
         tally = tally_traces(converted.body) if is_traces else tally_logs(converted.body)
         rejected = converted.rejected + tally.rejected
         return Prepared(kind, converted.body, encoding, len(content), tally.accepted, rejected, tally.without_trace)
 
-    def stored(self, prepared: Prepared) -> None:
+    def stored(self, prepared: Prepared, tenant: str = "") -> None:
         """Counts a request that is safe."""
+        if tenant:
+            self._of_tenants.stored(tenant, prepared.accepted, prepared.size_bytes)
         is_traces = prepared.kind == TRACES_KIND
         if prepared.accepted:
             received = self._spans if is_traces else self._records
@@ -119,12 +142,14 @@ class Acceptor:
             rejected.add(prepared.without_trace, self._receiver, "no_trace")
         self._bytes.add(prepared.size_bytes, self._receiver)
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: str, tenant: str = "") -> None:
         """Counts a request that was not accepted."""
+        if tenant:
+            self._of_tenants.refused(tenant, reason)
         self._rejected_requests.add(1, self._receiver, reason)
 
     async def accept(
-        self, inbox: Inbox, kind: str, body: bytes, encoding: Encoding, content_encoding: str = ""
+        self, inbox: Inbox, kind: str, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
     ) -> Prepared:
         """Checks a body, puts it into the inbox and counts it; returns when it is durable.
 
@@ -138,19 +163,19 @@ class Acceptor:
             else:
                 prepared = self.prepare(kind, body, encoding, content_encoding)
             if not prepared.is_empty:
-                await self._store(inbox, prepared)
+                await self._store(inbox, prepared, tenant)
         except (Rejected, Overloaded) as error:
-            self.refused(error.reason)
+            self.refused(error.reason, tenant)
             raise
         except (StoreError, MemoryError) as error:
-            self.refused("store" if isinstance(error, StoreError) else "memory")
+            self.refused("store" if isinstance(error, StoreError) else "memory", tenant)
             raise StoreError(str(error) or "out of memory") from error
-        self.stored(prepared)
+        self.stored(prepared, tenant)
         return prepared
 
-    async def _store(self, inbox: Inbox, prepared: Prepared) -> None:
+    async def _store(self, inbox: Inbox, prepared: Prepared, tenant: str) -> None:
         try:
-            await inbox(prepared.kind, prepared.body)
+            await inbox(prepared.kind, prepared.body, tenant)
         except (Rejected, Overloaded, StoreError):
             raise
         except Exception as error:

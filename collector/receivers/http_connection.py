@@ -45,6 +45,7 @@ class Shared:
 
     service: Service
     config: ReceiveConfig
+    kept_headers: frozenset[bytes] = KEPT_HEADERS
     connections: "set[Connection]" = field(default_factory=set)
     in_flight_bytes: int = 0
     is_closing: bool = False
@@ -141,7 +142,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if self._request is not None and name in KEPT_HEADERS:
+        if self._request is not None and name in self._shared.kept_headers:
             known = self._request.headers.get(name)
             self._request.headers[name] = value if known is None else known + b", " + value
 

@@ -15,7 +15,7 @@ KEPT_HEADERS = frozenset(
         *(b"expect", b"transfer-encoding"),
     }
 )
-"""The others are read past."""
+"""The others are read past, but for the one that names the tenant."""
 
 PROTOBUF_TYPE = "application/x-protobuf"
 JSON_TYPE = "application/json"
@@ -28,8 +28,9 @@ class Request:
 
     target: bytes = b""
     method: str = ""
-    headers: dict[bytes, bytes] = field(default_factory=dict)  # only `KEPT_HEADERS`, names in lower case
+    headers: dict[bytes, bytes] = field(default_factory=dict)  # those that are kept, names in lower case
     keep_alive: bool = False
+    tenant: str = ""
     chunks: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
 

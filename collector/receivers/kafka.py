@@ -18,14 +18,15 @@ from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.receivers.accept import Acceptor, Encoding, Prepared
 from collector.receivers.kafka_config import KafkaConfig
+from collector.receivers.senders import Senders
 
 __all__ = ["BatchInbox", "DeadLetter", "KafkaConfig", "KafkaReceiver"]
 
 RECEIVER = "kafka"
 
-BatchInbox: TypeAlias = Callable[[list[tuple[str, bytes]]], None]
-"""Takes (kind, protobuf request) pairs; returns when all are durable. Raises Overloaded or StoreError; Rejected, if one
-can never be accepted, and then none was."""
+BatchInbox: TypeAlias = Callable[[list[tuple[str, bytes, str]]], None]
+"""Takes (kind, protobuf request, tenant) triples; returns when all are durable. Raises Overloaded or StoreError;
+Rejected, if one can never be accepted, and then none was."""
 
 DeadLetter: TypeAlias = Callable[[str, int, int, str, bytes], None]
 """Takes topic, partition, offset, reason and payload of a message that can never be accepted."""
@@ -65,7 +66,8 @@ class KafkaReceiver:
         self._inbox = inbox
         self._dead_letter = dead_letter
         self._connect = connect or connect_consumer
-        self._acceptor = Acceptor(RECEIVER, telemetry, max_body_bytes)
+        self._acceptor = Acceptor(RECEIVER, telemetry, max_body_bytes, config.tenants, any_form=True)
+        self._senders = Senders(None, config.tenants)
         self._kinds = config.kinds()
         self._encoding: Encoding = "json" if config.encoding == "otlp_json" else "protobuf"
         self._lag = telemetry.gauge(
@@ -196,16 +198,17 @@ class KafkaReceiver:
         self._next = {partition: offset for partition, offset in self._next.items() if partition in partitions}
         self._well()
 
-    def prepare(self, record: Any) -> Prepared:
-        """A message as a request.
+    def prepare(self, record: Any) -> tuple[Prepared, str]:
+        """A message as a request, with its tenant.
 
         Raises:
             Rejected: it can never be accepted.
         """
-        return self._acceptor.prepare(self._kinds[record.topic], record.value, self._encoding)
+        tenant = self._senders.admit(b"", _header(record, self._senders.header)) if self._senders.header else ""
+        return self._acceptor.prepare(self._kinds[record.topic], record.value, self._encoding), tenant
 
-    def stored(self, prepared: Prepared) -> None:
-        self._acceptor.stored(prepared)
+    def stored(self, prepared: Prepared, tenant: str) -> None:
+        self._acceptor.stored(prepared, tenant)
 
     def buried(self, reason: str) -> None:
         self._acceptor.refused(reason)
@@ -227,7 +230,7 @@ class _Batch:
 
     def __init__(self, receiver: KafkaReceiver, polled: dict[Any, Sequence[Any]]) -> None:
         self._receiver = receiver
-        self._requests: list[tuple[Any, Prepared]] = []
+        self._requests: list[tuple[Any, Prepared, str]] = []
         self._poison: list[tuple[Any, Rejected]] = []
         self.offsets: dict[Any, int] = {}
         self.add(polled)
@@ -239,7 +242,7 @@ class _Batch:
                 if record.value is None:
                     continue  # a deletion marker, in a topic that is compacted by mistake
                 try:
-                    self._requests.append((record, self._receiver.prepare(record)))
+                    self._requests.append((record, *self._receiver.prepare(record)))
                 except Rejected as error:
                     self._poison.append((record, error))
 
@@ -260,25 +263,31 @@ class _Batch:
             self._receiver.buried(error.reason)
             self._poison.pop(0)
 
-    def _hand_on(self, inbox: BatchInbox, items: Sequence[tuple[Any, Prepared]]) -> None:
+    def _hand_on(self, inbox: BatchInbox, items: Sequence[tuple[Any, Prepared, str]]) -> None:
         """Raises Rejected, Overloaded, StoreError: none of them was taken."""
-        bodies = [(request.kind, request.body) for _, request in items if not request.is_empty]
+        bodies = [(request.kind, request.body, tenant) for _, request, tenant in items if not request.is_empty]
         try:
             if bodies:
                 inbox(bodies)
         except TimeoutError as silence:  # an OSError, which would look like the network's
             raise StoreError("the inbox does not answer") from silence
-        for _, request in items:
-            self._receiver.stored(request)
+        for _, request, tenant in items:
+            self._receiver.stored(request, tenant)
 
     def _hand_on_one_by_one(self, inbox: BatchInbox) -> None:
         while self._requests:
-            record, _ = self._requests[0]
+            record = self._requests[0][0]
             try:
                 self._hand_on(inbox, self._requests[:1])
             except Rejected as error:
                 self._poison.append((record, error))
             self._requests.pop(0)
+
+
+def _header(record: Any, name: bytes) -> bytes:
+    """A header of a message; the last if it is there more than once, as in Kafka's own clients."""
+    values = [value for key, value in record.headers or () if key.lower().encode("utf-8", "replace") == name]
+    return values[-1] or b"" if values else b""
 
 
 def connect_consumer(config: KafkaConfig) -> Any:

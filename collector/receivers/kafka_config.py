@@ -1,20 +1,37 @@
 """Which Kafka topics to read, and how to reach them."""
 
-from typing import Literal
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
 from collector.kafka_client import TOPIC, KafkaClientConfig
+from collector.receivers.senders import TenantNames
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else [] if value is None else value
+
+
+Topics = Annotated[
+    Sequence[Annotated[str, StringConstraints(pattern=TOPIC)]],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None),
+]
+"""A topic, a list of them, or null for none."""
 
 
 class KafkaConfig(KafkaClientConfig):
-    """The topics that hold OTLP requests, one request a message."""
+    """The topics that hold OTLP: a request, or one of the pieces in `collector.wire.forms`, a message."""
 
-    traces: str | None = Field(default="otlp_spans", pattern=TOPIC, description="topic of traces; null: none")
-    logs: str | None = Field(default="otlp_logs", pattern=TOPIC, description="topic of logs; null: none")
+    traces: Topics = Field(default=("otlp_spans",), description="topic of traces, or a list of them; null: none")
+    logs: Topics = Field(default=("otlp_logs",), description="topic of logs, or a list of them; null: none")
     encoding: Literal["otlp_proto", "otlp_json"] = Field(
         default="otlp_proto", description="of the messages, as the Collector's Kafka exporter calls it"
+    )
+    tenants: TenantNames | None = Field(
+        default=None, description="several tenants, named by a header of the message; null: there is but one"
     )
     group: str = Field(default="driftline", min_length=1, description="consumer group; members share the partitions")
     dead_letter: str | None = Field(
@@ -23,13 +40,13 @@ class KafkaConfig(KafkaClientConfig):
 
     @model_validator(mode="after")
     def _some_topic(self) -> "KafkaConfig":
-        if self.traces is None and self.logs is None:
+        if not self.traces and not self.logs:
             raise ValueError("traces and logs are both null: there is nothing to read")
-        if self.traces == self.logs:
-            raise ValueError(f"traces and logs are both {self.traces!r}; they need a topic each")
+        twice = [topic for topic, count in Counter([*self.traces, *self.logs]).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is named twice; traces and logs need topics of their own")
         return self
 
     def kinds(self) -> dict[str, str]:
         """The kind of each topic to read."""
-        topics = {self.traces: TRACES_KIND, self.logs: EVENTS_KIND}
-        return {topic: kind for topic, kind in topics.items() if topic is not None}
+        return dict.fromkeys(self.traces, TRACES_KIND) | dict.fromkeys(self.logs, EVENTS_KIND)

@@ -1,13 +1,13 @@
 """What the receivers may be told: how much to take, how long to wait, whom to trust."""
 
 import ssl
-from hmac import compare_digest
 from pathlib import Path
 
 from pydantic import Field
 
 from collector.core.errors import UserError
-from collector.core.settings import Duration, Secret, Settings, Size
+from collector.core.settings import Duration, Settings, Size
+from collector.receivers.senders import Senders, TenantsConfig, TokenSources
 
 
 class TlsConfig(Settings):
@@ -15,6 +15,9 @@ class TlsConfig(Settings):
 
     certificate: Path = Field(description="PEM file, with the certificates between it and the root")
     key: Path = Field(description="PEM file, not encrypted")
+    client_ca: Path | None = Field(
+        default=None, description="PEM file of authorities; senders must have a certificate of one; null: need none"
+    )
 
 
 class ReceiveConfig(Settings):
@@ -29,7 +32,11 @@ class ReceiveConfig(Settings):
     idle_timeout: Duration = Field(
         default=120.0, gt=0, description="a connection is closed after this long without a request"
     )
-    token: Secret | None = Field(default=None, description="senders must send `authorization: Bearer TOKEN`")
+    token: TokenSources | None = Field(
+        default=None,
+        description="senders must send `authorization: Bearer TOKEN`; {env: NAME}, {file: PATH}, or a list of those",
+    )
+    tenants: TenantsConfig | None = Field(default=None, description="several tenants; null: there is but one")
     tls: TlsConfig | None = Field(default=None, description="serve OTLP over TLS 1.2 or newer")
 
 
@@ -45,6 +52,12 @@ def server_tls(tls: TlsConfig) -> ssl.SSLContext:
         context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
         raise UserError(f"tls: {tls.certificate} and {tls.key} cannot be used: {error}") from error
+    if tls.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(tls.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise UserError(f"tls.client_ca: {tls.client_ca} cannot be used: {error}") from error
     return context
 
 
@@ -61,10 +74,6 @@ def address_text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def is_authorized(config: ReceiveConfig, authorization: bytes) -> bool:
-    """Whether a sender that sent this `authorization` may send; anybody may if no token is set."""
-    if config.token is None:
-        return True
-    scheme, _, token = authorization.strip().partition(b" ")
-    expected = config.token.get_secret_value().encode()
-    return scheme.lower() == b"bearer" and compare_digest(token.strip(), expected)
+def senders(config: ReceiveConfig) -> Senders:
+    """Who may send to a listener."""
+    return Senders(config.token, config.tenants)

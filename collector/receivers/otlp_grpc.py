@@ -1,13 +1,14 @@
 """OTLP over gRPC: the Export calls of the trace and the logs service.
 
-Messages stay bytes: gRPC takes off its framing and compression, the rest is what every receiver does. Source:
-OpenTelemetry protocol specification 1.x, "OTLP/gRPC".
+Messages stay bytes: gRPC takes off its framing and compression, the rest is what every receiver does. A message over
+the limit gRPC answers itself; so that it is counted all the same, the calls are served as streams of one message, which
+then end without any. Source: OpenTelemetry protocol specification 1.x, "OTLP/gRPC".
 """
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -17,13 +18,17 @@ from collector.core.errors import DriftlineError, Overloaded, Rejected, StoreErr
 from collector.core.telemetry import Telemetry
 from collector.receivers import answers
 from collector.receivers.accept import Acceptor, Inbox
-from collector.receivers.listen import ReceiveConfig, address_text, cannot_listen, is_authorized, server_tls
+from collector.receivers.listen import ReceiveConfig, address_text, cannot_listen, senders, server_tls
 
 RECEIVER = "otlp_grpc"
 
 _SERVICES = {
     "opentelemetry.proto.collector.trace.v1.TraceService": TRACES_KIND,
     "opentelemetry.proto.collector.logs.v1.LogsService": EVENTS_KIND,
+}
+_OTHER_SIGNALS = {
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
+    "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export": "profiles",
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _DETAILS = "grpc-status-details-bin"
@@ -43,7 +48,9 @@ class GrpcReceiver:
         self._port = port
         self._inbox = inbox
         self._config = config or ReceiveConfig()
-        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body)
+        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body, self._config.tenants)
+        self._senders = senders(self._config)
+        self._tenant_key = self._senders.header.decode()
         self._server: Any = None
 
     @property
@@ -61,7 +68,7 @@ class GrpcReceiver:
             return
         self._check_address()
         server = grpc.aio.server(
-            handlers=[self._handler(service, kind) for service, kind in _SERVICES.items()],
+            handlers=[_Calls({f"/{name}/Export": self._export(kind) for name, kind in _SERVICES.items()}, self._other)],
             options=self._options(),
             maximum_concurrent_rpcs=self._config.max_connections,
         )
@@ -111,18 +118,23 @@ class GrpcReceiver:
         if tls is None:
             return None
         server_tls(tls)  # says what is wrong with the files; gRPC would only fail
-        return grpc.ssl_server_credentials([(tls.key.read_bytes(), tls.certificate.read_bytes())])
+        authorities = tls.client_ca.read_bytes() if tls.client_ca is not None else None
+        return grpc.ssl_server_credentials(
+            [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+            root_certificates=authorities,
+            require_client_auth=authorities is not None,
+        )
 
-    def _handler(self, service: str, kind: str) -> Any:
-        # No (de)serialisers: the handler gets and returns bytes.
-        method = grpc.unary_unary_rpc_method_handler(self._export(kind))
-        return grpc.method_handlers_generic_handler(service, {"Export": method})
-
-    def _export(self, kind: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
-        async def export(body: bytes, context: Any) -> bytes:
-            await self._authorize(context)
+    def _export(self, kind: str) -> "_Call":
+        async def export(_: Any, context: Any) -> bytes:
+            tenant = await self._admit(context)
+            body = await context.read()
+            if body is grpc.aio.EOF:
+                self._acceptor.refused("too_large")
+                message = f"one message of at most {self._config.max_body} bytes was expected"
+                return await _abort(context, answers.RESOURCE_EXHAUSTED, message, None)
             try:
-                prepared = await self._acceptor.accept(self._inbox, kind, body, "protobuf")
+                prepared = await self._acceptor.accept(self._inbox, kind, body, "protobuf", tenant=tenant)
                 return answers.success(prepared, "protobuf")
             except (Rejected, Overloaded, StoreError) as error:
                 failure: DriftlineError = error
@@ -133,13 +145,44 @@ class GrpcReceiver:
 
         return export
 
-    async def _authorize(self, context: Any) -> None:
-        if self._config.token is None:
-            return
-        sent = dict(context.invocation_metadata() or ()).get("authorization", "")
-        if not is_authorized(self._config, sent.encode() if isinstance(sent, str) else sent):
-            self._acceptor.refused("unauthorized")
-            await _abort(context, answers.UNAUTHENTICATED, "send authorization: Bearer TOKEN", None)
+    def _other(self, method: str) -> "_Call":
+        """Says politely that a signal, or anything else, is not taken here."""
+        signal = _OTHER_SIGNALS.get(method)
+
+        async def refuse(_: Any, context: Any) -> bytes:
+            self._acceptor.refused(signal or "not_found")
+            message = f"{signal} are not taken here, only traces and logs" if signal else "there is no such method"
+            return await _abort(context, answers.UNIMPLEMENTED, message, None)
+
+        return refuse
+
+    async def _admit(self, context: Any) -> str:
+        """The tenant of a call that may come in."""
+        metadata = dict(context.invocation_metadata() or ())
+        try:
+            return self._senders.admit(_sent(metadata, "authorization"), _sent(metadata, self._tenant_key))
+        except Rejected as error:
+            self._acceptor.refused(error.reason)
+            await _abort(context, answers.code_of(error), str(error), None)
+
+
+_Call: TypeAlias = Callable[[Any, Any], Awaitable[bytes]]
+
+
+class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """What is behind each method. No (de)serialisers: all get and return bytes."""
+
+    def __init__(self, known: Mapping[str, _Call], other: Callable[[str], _Call]) -> None:
+        self._known = {method: grpc.stream_unary_rpc_method_handler(call) for method, call in known.items()}
+        self._other = other
+
+    def service(self, details: Any) -> Any:
+        return self._known.get(details.method) or grpc.stream_unary_rpc_method_handler(self._other(details.method))
+
+
+def _sent(metadata: Mapping[str, str | bytes], key: str) -> bytes:
+    value = metadata.get(key, b"") if key else b""
+    return value.encode() if isinstance(value, str) else value
 
 
 async def _abort(context: Any, code: int, message: str, retry_seconds: float | None) -> NoReturn:

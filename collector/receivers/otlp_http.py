@@ -16,13 +16,15 @@ from collector.core.telemetry import Telemetry
 from collector.receivers import answers
 from collector.receivers.accept import Acceptor, Encoding, Inbox
 from collector.receivers.http_connection import Connection, Shared
-from collector.receivers.http_messages import JSON_TYPE, PROTOBUF_TYPE, Reply, Request
-from collector.receivers.listen import ReceiveConfig, cannot_listen, is_authorized, server_tls
+from collector.receivers.http_messages import JSON_TYPE, KEPT_HEADERS, PROTOBUF_TYPE, Reply, Request
+from collector.receivers.listen import ReceiveConfig, cannot_listen, senders, server_tls
+from collector.receivers.senders import FORBIDDEN_TENANT, NO_TENANT, UNAUTHORIZED
 from collector.wire.compress import ENCODINGS
 
 RECEIVER = "otlp_http"
 
 _KINDS = {"/v1/traces": TRACES_KIND, "/v1/logs": EVENTS_KIND}
+_OTHER_SIGNALS = {"/v1/metrics": "metrics", "/v1development/profiles": "profiles"}
 _TYPES: dict[str, Encoding] = {PROTOBUF_TYPE: "protobuf", JSON_TYPE: "json"}
 _TYPE_OF = {encoding: content_type for content_type, encoding in _TYPES.items()}
 _BACKLOG = 512
@@ -34,6 +36,13 @@ _BROKEN_STATUS = {
     "connections": (503, answers.UNAVAILABLE),
     "in_flight": (503, answers.UNAVAILABLE),
 }
+_REFUSED_CODE = {
+    401: answers.UNAUTHENTICATED,
+    403: answers.PERMISSION_DENIED,
+    404: answers.NOT_FOUND,
+    405: answers.UNIMPLEMENTED,
+}
+_SENDER_STATUS = {UNAUTHORIZED: 401, NO_TENANT: 401, FORBIDDEN_TENANT: 403}
 _REJECTED_STATUS = {"too_large": 413, "unsupported_encoding": 415, "internal": 500}
 
 _log = logging.getLogger(__name__)
@@ -48,7 +57,8 @@ class HttpReceiver:
         self._host = host
         self._port = port
         self._config = config or ReceiveConfig()
-        self._shared = Shared(_Otlp(inbox, telemetry, self._config), self._config)
+        otlp = _Otlp(inbox, telemetry, self._config)
+        self._shared = Shared(otlp, self._config, otlp.kept_headers)
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
 
@@ -107,11 +117,15 @@ class _Otlp:
     def __init__(self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig) -> None:
         self._inbox = inbox
         self._config = config
-        self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body)
+        self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body, config.tenants)
+        self._senders = senders(config)
+        self.kept_headers = KEPT_HEADERS | {self._senders.header}
 
     def screen(self, request: Request) -> Reply | None:
         kind = _KINDS.get(request.path)
         is_greeting = request.path == "/"
+        if (signal := _OTHER_SIGNALS.get(request.path)) is not None:
+            return self._refuse(request, 404, signal, f"{signal} are not taken here, only traces and logs")
         if kind is None and not is_greeting:
             return self._refuse(request, 404, "not_found", f"nothing is here; OTLP goes to {' and '.join(_KINDS)}")
         allowed = ("GET", "HEAD") if is_greeting else ("POST",)
@@ -120,9 +134,14 @@ class _Otlp:
             return self._refuse(request, 405, "bad_method", f"use {allow}", [("allow", allow)])
         if is_greeting:
             return None
-        if not is_authorized(self._config, request.headers.get(b"authorization", b"")):
-            challenge = [("www-authenticate", "Bearer")]
-            return self._refuse(request, 401, "unauthorized", "send authorization: Bearer TOKEN", challenge)
+        try:
+            request.tenant = self._senders.admit(
+                request.headers.get(b"authorization", b""), request.headers.get(self._senders.header, b"")
+            )
+        except Rejected as error:
+            status = _SENDER_STATUS.get(error.reason, 400)
+            challenge = [("www-authenticate", "Bearer")] if error.reason == UNAUTHORIZED else []
+            return self._refuse(request, status, error.reason, str(error), challenge)
         if request.content_type not in _TYPES:
             message = f"content type {request.content_type[:80]!r} is not one of {', '.join(_TYPES)}"
             return self._refuse(request, 415, "unsupported_type", message)
@@ -138,7 +157,9 @@ class _Otlp:
         content_encoding = request.headers.get(b"content-encoding", b"").decode("latin-1")
         try:
             kind = _KINDS[request.path]
-            prepared = await self._acceptor.accept(self._inbox, kind, request.body, encoding, content_encoding)
+            prepared = await self._acceptor.accept(
+                self._inbox, kind, request.body, encoding, content_encoding, request.tenant
+            )
             return Reply(200, _TYPE_OF[encoding], answers.success(prepared, encoding))
         except (Rejected, Overloaded, StoreError) as error:
             return _failed(error, encoding)
@@ -158,8 +179,7 @@ class _Otlp:
     ) -> Reply:
         self._acceptor.refused(reason)
         encoding = _TYPES.get(request.content_type, "json")
-        code = {401: answers.UNAUTHENTICATED, 404: answers.NOT_FOUND, 405: answers.UNIMPLEMENTED}
-        body = answers.failure(code.get(status, answers.INVALID_ARGUMENT), message, encoding)
+        body = answers.failure(_REFUSED_CODE.get(status, answers.INVALID_ARGUMENT), message, encoding)
         return Reply(status, _TYPE_OF[encoding], body, headers, last=True)
 
 

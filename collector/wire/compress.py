@@ -1,20 +1,30 @@
 """Bodies as they were before compression, never longer than allowed.
 
-Sources: RFC 1952 (gzip), RFC 9110 section 8.4.1 (`deflate` is the zlib format; some senders leave its header out).
+Sources: RFC 1952 (gzip), RFC 9110 section 8.4.1 (`deflate` is the zlib format; some senders leave its header out),
+RFC 8878 and 9659 (zstd). The OpenTelemetry Collector's exporters call deflate also `zlib`.
 """
 
+import sys
 from io import BytesIO
 
 from isal import igzip, isal_zlib
 
 from collector.core.errors import Rejected
 
-ENCODINGS = ("gzip", "deflate", "identity")
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ENCODINGS = ("gzip", "zstd", "deflate", "identity")
 
 _CHUNK_BYTES = 256 * 1024
 _RAW_DEFLATE = -15
 _ZLIB = 15
 _GZIP = 31
+_MOST_FRAMES = 64
+# RFC 9659 asks for windows of 8 MiB at most; the Collector's encoder uses up to 32 MiB at its best compression.
+_ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 25}
 _DAMAGED: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 
 
@@ -27,7 +37,7 @@ def decompress(body: bytes, encoding: str, limit_bytes: int) -> bytes:
         limit_bytes: the most that may come out. Memory use stays below it plus a chunk, whatever comes in.
 
     Raises:
-        Rejected: `too_large`, `bad_gzip` (damaged or cut off, also for deflate) or `unsupported_encoding`.
+        Rejected: `too_large`, `bad_gzip` (damaged or cut off, also for deflate and zstd) or `unsupported_encoding`.
 
     >>> decompress(igzip.compress(b"spans"), "gzip", limit_bytes=10)
     b'spans'
@@ -37,7 +47,9 @@ def decompress(body: bytes, encoding: str, limit_bytes: int) -> bytes:
             return _bounded(body, limit_bytes)
         case "gzip" | "x-gzip":
             return _gunzip(body, limit_bytes)
-        case "deflate":
+        case "zstd":
+            return _unzstd(body, limit_bytes)
+        case "deflate" | "zlib":
             return _inflate(body, limit_bytes)
         case other:
             raise Rejected(
@@ -91,3 +103,22 @@ def _inflate(body: bytes, limit_bytes: int) -> bytes:
     if not stream.eof:
         raise Rejected("bad_gzip", "the body is not deflate: it is cut off")
     return out
+
+
+def _unzstd(body: bytes, limit_bytes: int) -> bytes:
+    """One frame, or a few one after the other. (What follows a frame is copied, so many would take long.)"""
+    chunks: list[bytes] = []
+    room = limit_bytes + 1
+    try:
+        while body and room > 0:
+            if len(chunks) == _MOST_FRAMES:
+                raise Rejected("bad_gzip", f"the body is more than {_MOST_FRAMES} frames of zstd")
+            frame = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
+            chunks.append(frame.decompress(body, room))
+            room -= len(chunks[-1])
+            if not frame.eof and room > 0:
+                raise Rejected("bad_gzip", "the body is not zstd: it is cut off")
+            body = frame.unused_data
+    except zstd.ZstdError as error:
+        raise Rejected("bad_gzip", f"the body is not zstd: {error}") from None
+    return _bounded(chunks[0] if len(chunks) == 1 else b"".join(chunks), limit_bytes)

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from collector.core.errors import Rejected
 from collector.core.model import JSON, LogEvent, LogSlice, Span, SpanEvent, SpanSlice
+from collector.tenancy import trace_id_of
 from collector.wire.salvage import salvage
 
 _SHARED_BYTES = 64 * 1024  # resources up to this size are kept decoded by the thousand, larger ones only a few
@@ -52,7 +53,7 @@ def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT) -> Span:
     reader = _Reader(limits)
     scope_name, scope_version = _scope(part.origin.scope)
     return Span(  # by position: sixteen names would cost as much as two attributes
-        part.trace_id.hex(),
+        trace_id_of(part.trace_id).hex(),
         part.span_id.hex(),
         part.parent_id.hex() or None,
         message.name,
@@ -93,7 +94,7 @@ def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT) -> LogEvent:
     attributes = reader.attributes(message.attributes)
     name = message.event_name or attributes.get("event.name")
     return LogEvent(
-        trace_id=part.trace_id.hex(),
+        trace_id=trace_id_of(part.trace_id).hex(),
         span_id=part.span_id.hex() or None,
         event_name=name if isinstance(name, str) else "",
         time_ns=part.time_ns,

@@ -67,6 +67,8 @@ _VIEWS: dict[str, list[_Field]] = {
     ],
     "Duration": [_Field("seconds", 1, _INT64), _Field("nanos", 2, _INT32)],
     "RetryInfo": [_Field("retry_delay", 1, _MESSAGE, message="Duration")],
+    "FieldViolation": [_Field("field", 1, _STRING), _Field("description", 2, _STRING)],
+    "BadRequest": [_Field("field_violations", 1, _MESSAGE, repeated=True, message="FieldViolation")],
 }
 
 
@@ -96,3 +98,4 @@ LogHeads = _CLASSES["LogHeads"]
 Response = _CLASSES["Response"]
 RpcStatus = _CLASSES["RpcStatus"]
 RetryInfo = _CLASSES["RetryInfo"]
+BadRequest = _CLASSES["BadRequest"]

@@ -32,7 +32,7 @@ def command(path: Path | None, schema: bool) -> None:
     for name in ("otlp_http", "otlp_grpc", "web"):
         click.echo(f"  {name:10} {getattr(config.listen, name) or 'off'}")
     if config.kafka is not None:
-        click.echo(f"  kafka      {config.kafka.traces}, {config.kafka.logs} as {config.kafka.encoding}")
+        click.echo(f"  kafka      {', '.join(config.kafka.kinds())} as {config.kafka.encoding}")
     store = config.store
     click.echo(f"keeps\n  {store.path} for {duration_text(store.retention)}, up to {size_text(store.max_size)}")
     click.echo(f"samples\n  {config.sample.rate:.9g} of all traces")

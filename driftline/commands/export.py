@@ -13,6 +13,7 @@ import orjson
 
 from collector.core.clock import SystemClock
 from collector.core.errors import DriftlineError, UserError
+from collector.tenancy import owned_id
 from driftline.build import load_parts, units
 from driftline.config import Config, load_config
 from driftline.export.archive import verify
@@ -109,7 +110,7 @@ def cases(
     config, view, period = _asked(path, begin, end)
     choice = Choice(scorer, failing, _pairs(slices))
     newest = deque(choose(view.sheets_between(period.from_ns, period.to_ns), choice), maxlen=limit)
-    chosen = {found[0]["trace_id"]: found for found in newest}
+    chosen = {owned_id(found[0]["trace_id"], found[0].get("tenant", "")).hex(): found for found in newest}
     missing: Counter[str] = Counter()
     written = redacted = 0
     with _writing(target):

@@ -9,6 +9,7 @@ from collector.core.engine import EVENTS_KIND, MOVED_KIND, SPANS, TRACES_KIND, E
 from collector.core.errors import Rejected, UserError
 from collector.core.model import Trace
 from collector.engines import sqlite_reader
+from collector.tenancy import tenant_of_record
 from collector.wire.moved import unpack
 from driftline.config import Config
 from driftline.export.cases import has_content
@@ -23,6 +24,11 @@ NO_CONTENT = "its spans carry no prompts and answers"
 def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path]) -> Recording:
     """The spans and log records of the wanted traces.
 
+    Args:
+        wanted: `owned_id` of each, in hexadecimal.
+        inbox: records of the inbox.
+        files: recordings, which are of no tenant.
+
     Raises:
         UserError: a file cannot be read.
         StoreError: the inbox cannot.
@@ -31,7 +37,8 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
     for entry in inbox:
         try:
             for kind, request in _requests(entry):
-                recording.add_request(kind, request, f"offset {entry.offset} of the inbox")
+                tenant = tenant_of_record(entry.kind, entry.key)
+                recording.add_request(kind, request, f"offset {entry.offset} of the inbox", tenant)
         except Rejected as error:
             recording.left_out.append(f"offset {entry.offset} of the inbox: {error.reason}: {error}")
     for path in files:
@@ -72,7 +79,8 @@ def with_content(
 ) -> Iterator[tuple[Trace, Sheet, list[dict[str, Any]]]]:
     """The chosen traces whose content is all there; those that lack it are counted by what is the matter.
 
-    A trace of which some spans have gone would make a case that never happened, so it makes none.
+    A trace of which some spans have gone would make a case that never happened, so it makes none. `chosen` is by
+    `owned_id`, in hexadecimal.
     """
     for trace_id, (sheet, scores) in chosen.items():
         raw = bytes.fromhex(trace_id)

@@ -39,15 +39,18 @@ def score_rows(sheet: Sheet, *, unscored: bool = False) -> list[Row]:
         "trace_error": sheet["error"],
         "trace_incomplete": sheet["incomplete"],
     }
-    return [_score_row(shared, decision) for decision in sheet["decisions"] if everything or decision.get("score")]
+    tenant = sheet.get("tenant")
+    owner = f"{sheet['trace_id']}@{tenant}" if tenant else sheet["trace_id"]  # two tenants may have one trace id
+    wanted = [decision for decision in sheet["decisions"] if everything or decision.get("score")]
+    return [_score_row(shared, decision, owner) for decision in wanted]
 
 
-def _score_row(shared: Mapping[str, Any], decision: Mapping[str, Any]) -> Row:
+def _score_row(shared: Mapping[str, Any], decision: Mapping[str, Any], owner: str) -> Row:
     score = decision.get("score") or {}
     span_id, scorer, probability = decision.get("span_id"), decision["scorer"], decision["probability"]
     return {
         "form": SCORE_FORM,
-        "id": score_id(shared["trace_id"], span_id, scorer, shared["revision"]),
+        "id": score_id(owner, span_id, scorer, shared["revision"]),
         **shared,
         "span_id": span_id,
         "scorer": scorer,

@@ -29,6 +29,7 @@ from collector.core.engine import (
 from collector.core.errors import Rejected
 from collector.core.model import LogSlice, SpanSlice
 from collector.sample import Sampler
+from collector.tenancy import claim, tenant_of, tenant_of_record, trace_id_of
 from collector.waiting import Memory, Moved, Ready
 from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
@@ -132,12 +133,14 @@ class Worker:
             return False
         self._partitions, self._guests = partitions, False
         self._allowances.share(self._partition.number, partitions)
-        moved: dict[int, list[Moved]] = {}
-        for trace in self.assembler.move_out(lambda trace_id: not self._lives_here(trace_id)):
-            moved.setdefault(partition_of(trace.trace_id, partitions), []).append(trace)
-        for number, traces in moved.items():
+        moved: dict[tuple[int, bytes], list[Moved]] = {}
+        for trace in self.assembler.move_out(lambda owned: not self._lives_here(trace_id_of(owned))):
+            home = partition_of(trace_id_of(trace.trace_id), partitions), tenant_of(trace.trace_id).encode()
+            moved.setdefault(home, []).append(trace)
+        for (number, tenant), traces in moved.items():
             self._outgoing += [
-                (SPANS, Record(part, kind=MOVED_KIND, partition=number)) for part in pack(traces, self._names)
+                (SPANS, Record(part, key=tenant, kind=MOVED_KIND, partition=number))
+                for part in pack(traces, self._names)
             ]
         return True
 
@@ -182,10 +185,13 @@ class Worker:
     def _add(self, entry: Entry) -> None:
         """Raises Rejected."""
         kind = entry.kind or TRACES_KIND  # the Collector's Kafka exporter writes traces, and gives them no kind
+        tenant = tenant_of_record(entry.kind, entry.key)
         if kind == TRACES_KIND:
-            self._add_spans(entry.offset, self._ours(kind, entry.value, split_traces(entry.value).slices))
+            spans = self._ours(kind, entry.value, split_traces(entry.value).slices, tenant)
+            self._add_spans(entry.offset, spans, tenant)
         elif kind == EVENTS_KIND:
-            self._add_events(entry.offset, self._ours(kind, entry.value, split_logs(entry.value).slices))
+            events = self._ours(kind, entry.value, split_logs(entry.value).slices, tenant)
+            self._add_events(entry.offset, events, tenant)
         elif kind == MOVED_KIND:
             self._add_moved(entry)
         elif kind != TICK_KIND:
@@ -193,13 +199,16 @@ class Worker:
         elif (at_ns := tick_ns(entry)) is not None:
             self.assembler.add_tick(entry.offset, at_ns)
 
-    def _add_spans(self, offset: int, slices: Sequence[SpanSlice]) -> None:
+    def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes) -> None:
         kept = [item for item in slices if not self._sampler.never(item.trace_id)]
         self.sampled_out += 0 if self._recalling else len(slices) - len(kept)
-        self.assembler.add_spans(offset, slices if self._evaluator.gathers_sessions else kept)
+        every = slices if self._evaluator.gathers_sessions else kept
+        claim(every, tenant)
+        self.assembler.add_spans(offset, every)
 
-    def _add_events(self, offset: int, slices: Sequence[LogSlice]) -> None:
+    def _add_events(self, offset: int, slices: Sequence[LogSlice], tenant: bytes) -> None:
         kept = [item for item in slices if _OUR_EVENT not in item.raw and not self._never(item.trace_id)]
+        claim(kept, tenant)
         self.assembler.add_events(offset, kept)
 
     def _add_moved(self, entry: Entry) -> None:
@@ -208,10 +217,10 @@ class Worker:
         # it was of fewer, it moves on as it came, with what is known of it.
         arrived = unpack(entry.value)
         for moved, names in arrived.known:
-            if not self._never(moved.trace_id):
+            if not self._never(trace_id_of(moved.trace_id)):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
-        self._add_spans(entry.offset, split_traces(arrived.traces).slices)
-        self._add_events(entry.offset, split_logs(arrived.logs).slices)
+        self._add_spans(entry.offset, split_traces(arrived.traces).slices, entry.key)
+        self._add_events(entry.offset, split_logs(arrived.logs).slices, entry.key)
         self._guests = True
 
     def _never(self, trace_id: bytes) -> bool:
@@ -233,14 +242,14 @@ class Worker:
     def _lives_here(self, trace_id: bytes) -> bool:
         return self._partitions == 1 or partition_of(trace_id, self._partitions) == self._partition.number
 
-    def _ours(self, kind: str, body: bytes, slices: Sequence[_Slice]) -> Sequence[_Slice]:
+    def _ours(self, kind: str, body: bytes, slices: Sequence[_Slice], tenant: bytes) -> Sequence[_Slice]:
         """Those of a request whose trace lives here; the others go to where it does."""
         if self._partitions == 1:
             return slices
         ours = [item for item in slices if self._lives_here(item.trace_id)]
         if len(ours) < len(slices) and not self._recalling:
             self._outgoing += [
-                (SPANS, Record(part, kind=kind, partition=number))
+                (SPANS, Record(part, key=tenant, kind=kind, partition=number))
                 for number, part in route(kind, body, self._partitions)
                 if number != self._partition.number
             ]

@@ -6,7 +6,7 @@ answered with 503 rather than kept.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -37,13 +37,16 @@ _MOST_PROBES_WAITING = 32
 Failure = Callable[[Request, Exception], Response]
 
 
-def create_app(source: Source, clock: Clock | None = None, shows: bool = True) -> Starlette:
+def create_app(
+    source: Source, clock: Clock | None = None, shows: bool = True, hosts: Collection[str] | None = None
+) -> Starlette:
     """The application that shows `source`.
 
     Args:
         source: the running service; its scorers must not change any more.
         clock: for the ages on the page; the machine's if left out.
         shows: whether there are page and API, besides metrics and probes.
+        hosts: names it answers to, besides IP addresses and localhost; None: any.
     """
     clock = clock or SystemClock()
     wording = Wording(units=units(source.scorers))
@@ -55,7 +58,7 @@ def create_app(source: Source, clock: Clock | None = None, shows: bool = True) -
             *_routes(_probes(source), Lane(_PROBE_THREADS, _MOST_PROBES_WAITING)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(Guard, telemetry=source.telemetry)],
+        middleware=[Middleware(Guard, telemetry=source.telemetry, hosts=hosts)],
         exception_handlers=dict(_failures(pages)),
     )
     app.router.redirect_slashes = False

@@ -1,7 +1,13 @@
-"""What holds for every answer: headers that keep hostile content harmless, a count, and an end to overload."""
+"""What holds for every answer: headers that keep hostile content harmless, a count, and an end to overload.
 
+And whom it is for. A page of somebody else's, open in a browser on this machine, can have its own name resolve to an
+address here (DNS rebinding), and then reads what it likes. Such a request has that name as its Host, so at a listener
+that only this machine can reach, only names that are known to be ours are answered.
+"""
+
+import ipaddress
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import anyio
 from starlette.datastructures import MutableHeaders
@@ -26,14 +32,17 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+_MISDIRECTED = 421  # RFC 9110 section 15.5.20
+
 Work = Callable[[Request], Response]
 
 
 class Guard:
     """Outermost: adds the headers to whatever is answered, and answers for what nobody expected."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, hosts: Collection[str] | None = None) -> None:
         self._app = app
+        self._hosts = hosts
         self._requests = telemetry.counter(
             "driftline_web_requests", "Requests to the page and the API, by route and status.", ["route", "code"]
         )
@@ -54,13 +63,32 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        app = self._app
+        if self._hosts is not None and not is_ours(Request(scope).headers.get("host", ""), self._hosts):
+            told = "This is not the name of this service; listen.hosts lists the names it answers to.\n"
+            app = PlainTextResponse(told, _MISDIRECTED)
         try:
-            await self._app(scope, receive, send_guarded)
+            await app(scope, receive, send_guarded)
         except Exception:
             _log.exception("%s %r failed", scope["method"], scope["path"][:200])
             if not answered:
                 await PlainTextResponse("internal error; the log says more\n", 500)(scope, receive, send_guarded)
         self._requests.add(1, getattr(scope.get("route"), "path", "none"), answered or "none")
+
+
+def is_ours(host: str, names: Collection[str]) -> bool:
+    """Whether a Host header is an IP address, which nobody's name is, `localhost`, or one of `names`.
+
+    >>> is_ours("[::1]:8321", []), is_ours("evil.example:8321", []), is_ours("a.example", ["a.example"])
+    (True, False, True)
+    """
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    name = name.strip("[]").rstrip(".").lower()
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name in ("", "localhost") or name in names  # none: HTTP/1.0, which no browser speaks
+    return True
 
 
 class Lane:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Collection
 
 import uvicorn
 
@@ -17,10 +18,11 @@ class Web:
 
     Args:
         shows: whether there are page and API, besides metrics and probes.
+        hosts: names it answers to, besides IP addresses and localhost; None: any.
     """
 
-    def __init__(self, host: str, port: int, shows: bool = True) -> None:
-        self._host, self._port, self._shows = host, port, shows
+    def __init__(self, host: str, port: int, shows: bool = True, hosts: Collection[str] | None = None) -> None:
+        self._host, self._port, self._shows, self._hosts = host, port, shows, hosts
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -50,7 +52,7 @@ class Web:
         """Serve; returns when requests are answered."""
         assert self._socket is not None
         config = uvicorn.Config(
-            create_app(source, shows=self._shows),
+            create_app(source, shows=self._shows, hosts=self._hosts),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -172,3 +172,14 @@ def test_a_restart_anywhere_changes_nothing_and_there_is_an_end(told: list[Trace
         if (row := answers.take_changed()) is not None:
             saved.append(row)
     assert last == undisturbed
+
+
+def test_calls_of_two_tenants_never_meet_whatever_they_say_of_themselves() -> None:
+    one, two, more = trace("0a" * 16), trace("0a" * 16), trace("0b" * 16, content=False)
+    one.tenant, two.tenant, more.tenant = "acme", "globex", "acme"
+    answers = Answers(HOUR)
+    for each in (one, two, more):
+        answers.settle(each)
+    assert [len(each.llm_calls) for each in (one, two, more)] == [1, 1, 0]
+    assert [repeat.trace_id for repeat in more.repeats] == [one.trace_id]
+    assert {bytes.fromhex(again)[16:] for again in answers.take_again()} <= {b"acme"}

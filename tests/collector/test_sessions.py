@@ -12,7 +12,7 @@ from collector.assemble import AssembleConfig
 from collector.core.model import ToolCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.sessions import ReadySession, Sessions
-from collector.turns import Told, decode_turn, encode_turn, told_by
+from collector.turns import Told, decode_turn, encode_turn, session_key, told_by
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND
@@ -283,3 +283,7 @@ def test_a_session_that_moves_goes_on_in_the_other_partition_with_what_came_ther
 def test_what_is_no_moved_session_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError):
         list(sessions().adopt(value))
+
+
+def test_a_session_is_of_one_tenant() -> None:
+    assert len({session_key("shop", "1", tenant) for tenant in ("", "acme", "globex")}) == 3

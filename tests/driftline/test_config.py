@@ -212,7 +212,7 @@ def test_a_secret_comes_from_the_environment_or_a_file_and_is_printed_nowhere(tm
     )
     assert config.listen.token is not None
     assert config.alerts.webhook is not None
-    assert reveal(config.listen.token) == PASSWORD
+    assert config.listen.token[0].read() == [PASSWORD.encode()]
     assert config.alerts.webhook.secret is not None
     assert reveal(config.alerts.webhook.secret) == PASSWORD
     assert PASSWORD not in repr(config) + str(config) + str(config.model_dump()) + config.model_dump_json()
@@ -224,6 +224,22 @@ def test_an_address_may_be_a_secret_and_is_not_repeated_when_it_is_wrong(
     monkeypatch.setenv("DRIFTLINE_TEST_SECRET", "gopher://token@nowhere")
     path = written(tmp_path, "alerts: {webhook: {url: {env: DRIFTLINE_TEST_SECRET}}}")
     assert problems(path) == ["alerts.webhook.url: the address is not an http:// or https:// address"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "hosts"),
+    [
+        ("{}", []),
+        ('{web: "[::1]:1"}', []),
+        ('{web: "0.0.0.0:1", insecure: true}', None),
+        ("{hosts: [Driftline.Example]}", ["driftline.example"]),
+        ('{web: "0.0.0.0:1", insecure: true, hosts: []}', []),
+    ],
+)
+def test_the_page_answers_to_known_names_where_only_this_machine_reaches_it(
+    tmp_path: Path, listen: str, hosts: list[str] | None
+) -> None:
+    assert loaded(tmp_path, f"listen: {listen}").listen.web_hosts == hosts
 
 
 # --- the environment ---

@@ -47,9 +47,10 @@ def test_a_request_becomes_records_that_keep_each_trace_in_one_partition(partiti
     inbox = Inbox(partitions)
     listen = ListenConfig(otlp_http=None, otlp_grpc=None, web=None)
     network = Network(listen, None, inbox, Telemetry())  # type: ignore[arg-type]
-    asyncio.run(network.inbox(TRACES_KIND, request(20)))
-    network.inbox_batch([(TRACES_KIND, request(3)), (TRACES_KIND, request(5))])
+    asyncio.run(network.inbox(TRACES_KIND, request(20), "acme"))
+    network.inbox_batch([(TRACES_KIND, request(3), ""), (TRACES_KIND, request(5), "globex")])
     found = [(record.partition, item) for record in inbox.records for item in split_traces(record.value).slices]
     assert len(found) == 2 * (20 + 3 + 5)
     assert all(partition == partition_of(item.trace_id, partitions) for partition, item in found)
     assert {record.partition for record in inbox.records} == set(range(partitions))
+    assert {record.key for record in inbox.records} == {b"acme", b"", b"globex"}

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
-from collector.core.engine import DEAD_LETTERS, MOVED_KIND, SCORES, SPANS, TICK_KIND, Record
+from collector.core.engine import DEAD_LETTERS, DECISIONS, MOVED_KIND, SCORES, SPANS, TICK_KIND, Record
 from collector.wire.route import partition_of
 from drift.base import Point, encode_points
 from driftline.pipeline import Stopped
@@ -218,3 +219,30 @@ def test_workers_keep_a_quota_together_and_a_late_span_does_not_change_who_was_c
     assert len(cluster.revisions()) == 200
     # What a worker had refused because its share was used up may be chosen later; the others stay as they were.
     assert {trace_id for trace_id, revision in cluster.scored("latency") if revision == 1} >= {one for one, _ in chosen}
+
+
+def test_traces_of_tenants_stay_apart_and_are_revised_by_their_own_tenant_only_when_partitions_grow() -> None:
+    cluster = Cluster(spans=2)
+    for tenant in (b"acme", b"globex"):  # the same trace ids
+        for number in range(1, 21):
+            record = chat(number, 1, END_NS + number * SECOND, root=True)
+            home = number % 2  # where another producer put it, which need not be where it lives
+            cluster.put(SPANS, Record(record.value, key=tenant, kind=record.kind, partition=home))
+    cluster.tick(200)
+    workers = [Worker(cluster, [0]), Worker(cluster, [1])]
+    turn_all(workers)
+    cluster.tick(250)
+    turn_all(workers)
+    assert cluster.revisions() == {(f"{number:032x}", 0): 2 for number in range(1, 21)}
+    cluster.grow(SPANS, 5)
+    workers += [Worker(cluster, [number]) for number in range(2, 5)]
+    turn_all(workers)
+    for number in range(1, 21):
+        late = late_span(number, 5)
+        cluster.put(SPANS, Record(late.value, key=b"globex", kind=late.kind, partition=late.partition))
+    cluster.tick(700)
+    turn_all(workers)
+    sheets = [orjson.loads(record.value) for place in cluster.logs[DECISIONS] for record in place]
+    revised = [(sheet["trace_id"], sheet["tenant"]) for sheet in sheets if sheet["revision"] == 1]
+    assert sorted(revised) == [(f"{number:032x}", "globex") for number in range(1, 21)]
+    assert {sheet["counts"]["spans"] for sheet in sheets if sheet["revision"] == 1} == {2}

@@ -18,7 +18,7 @@ import yaml
 from collector.core.engine import CHANGES, DECISIONS, SCORES, SPANS, TICK_KIND
 from collector.engines.kafka_append import KIND_HEADER
 from drift.base import Point, decode_points
-from driftline.stages.score_worker import END_OF_INPUT
+from driftline.stages.ticks import END_OF_INPUT
 from tests.real.bodies import TraceBodies
 from tests.real.parts.kafka import KafkaBroker
 from tests.real.parts.process import NotReady, wait_until

@@ -22,7 +22,7 @@ from driftline.build import build
 from driftline.commands.replay import offline
 from driftline.config import Config
 from driftline.records import read_sheet
-from driftline.stages.score_worker import END_OF_INPUT
+from driftline.stages.ticks import END_OF_INPUT
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.cluster import (

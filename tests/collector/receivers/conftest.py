@@ -17,17 +17,19 @@ class RecordingInbox:
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, bytes]] = []
+        self.tenants: list[str] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.entered = 0
 
-    async def __call__(self, kind: str, body: bytes) -> None:
+    async def __call__(self, kind: str, body: bytes, tenant: str = "") -> None:
         self.entered += 1
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
             raise self.error
         self.taken.append((kind, body))
+        self.tenants.append(tenant)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import orjson
 import pytest
-from google.rpc.error_details_pb2 import RetryInfo
+from google.protobuf import json_format
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -42,7 +43,19 @@ def test_a_failure_carries_when_to_try_again() -> None:
     assert status.details[0].Unpack(info)
     assert (status.code, status.message) == (8, "full")
     assert (info.retry_delay.seconds, info.retry_delay.nanos) == (2, 250_000_000)
-    assert orjson.loads(answers.failure(3, "bad", "json")) == {"code": 3, "message": "bad"}
+
+
+def test_a_failure_in_json_is_the_same_message_in_the_mapping_of_protobuf() -> None:
+    for code, message, retry_seconds in ((3, "bad", None), (8, "full", 2.25), (14, "down", 5.0), (16, "who?", None)):
+        status = Status()
+        json_format.Parse(answers.failure(code, message, "json", retry_seconds), status)
+        assert status == Status.FromString(answers.failure(code, message, "protobuf", retry_seconds))
+
+
+def test_bad_data_is_described_in_a_bad_request() -> None:
+    bad = BadRequest()
+    assert Status.FromString(answers.failure(3, "a is not b", "protobuf")).details[0].Unpack(bad)
+    assert bad.field_violations[0].description == "a is not b"
 
 
 @pytest.mark.parametrize(

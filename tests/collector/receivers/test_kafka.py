@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaConnectionError, KafkaTimeoutError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
 from collector.core.errors import Overloaded, Rejected, StoreError
@@ -40,11 +41,11 @@ class FakeConsumer:
         self.now_paused: set[TopicPartition] = set()
         self.closed: dict[str, Any] | None = None
 
-    def put(self, partition: TopicPartition, offset: int, *values: bytes | None) -> None:
-        records = [
-            SimpleNamespace(topic=partition.topic, partition=partition.partition, offset=offset + at, value=value)
-            for at, value in enumerate(values)
-        ]
+    def put(
+        self, partition: TopicPartition, offset: int, *values: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        place = {"topic": partition.topic, "partition": partition.partition, "headers": headers}
+        records = [SimpleNamespace(**place, offset=offset + at, value=value) for at, value in enumerate(values)]
         self.polls.put({partition: records})
 
     def poll(self, timeout_ms: int) -> Any:
@@ -96,14 +97,16 @@ class Sink:
 
     def __init__(self) -> None:
         self.batches: list[list[tuple[str, bytes]]] = []
+        self.tenants: list[str] = []
         self.dead: list[tuple[str, int, int, str, bytes]] = []
         self.inbox_errors: list[Exception] = []
         self.dead_errors: list[Exception] = []
 
-    def inbox(self, batch: list[tuple[str, bytes]]) -> None:
+    def inbox(self, batch: list[tuple[str, bytes, str]]) -> None:
         if self.inbox_errors:
             raise self.inbox_errors.pop(0)
-        self.batches.append(batch)
+        self.batches.append([(kind, body) for kind, body, _ in batch])
+        self.tenants += [tenant for _, _, tenant in batch]
 
     def bury(self, *message: Any) -> None:
         if self.dead_errors:
@@ -231,10 +234,10 @@ def test_a_message_that_the_inbox_never_takes_is_buried_and_the_others_are_store
     bodies = [traces_body(text=text) for text in ("one", "two", "three")]
     too_large = Rejected("too_large", "a record of the inbox has a limit")
 
-    def inbox(batch: list[tuple[str, bytes]]) -> None:
-        if (TRACES_KIND, bodies[1]) in batch:
+    def inbox(batch: list[tuple[str, bytes, str]]) -> None:
+        if (TRACES_KIND, bodies[1], "") in batch:
             raise too_large
-        sink.batches.append(batch)
+        sink.batches.append([(kind, body) for kind, body, _ in batch])
 
     sink.inbox = inbox  # type: ignore[method-assign]
     consumer.put(SPANS, 5, *bodies)
@@ -272,6 +275,45 @@ def test_json_messages_are_converted(reading: Any, consumer: FakeConsumer, sink:
     assert consumer.committed() == {SPANS: 6}
     assert sink.batches[0][0][1] != SPAN_JSON
     assert count("driftline_received_spans", "kafka", "json") == 1
+
+
+def test_one_span_a_message_is_taken_as_well_as_requests(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, count: Count
+) -> None:
+    request = ExportTraceServiceRequest.FromString(traces_body())
+    group = request.resource_spans[0]
+    span = group.scope_spans[0].spans[0]
+    consumer.put(SPANS, 5, *(one.SerializeToString() for one in (request, group, span)))
+    reading()
+    assert consumer.committed() == {SPANS: 8}
+    assert sink.batches == [[(TRACES_KIND, traces_body())] * 3]
+    assert count("driftline_received_spans", "kafka", "protobuf") == 3
+
+
+def test_several_topics_are_read_of_each_kind(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, logs_body: Build
+) -> None:
+    more = TopicPartition("more_spans", 0)
+    consumer.assigned = {SPANS, more, LOGS}
+    consumer.ends = {SPANS: 1, more: 1, LOGS: 1}
+    consumer.put(more, 0, traces_body())
+    consumer.put(LOGS, 0, logs_body())
+    reading(traces=["otlp_spans", "more_spans"])
+    assert [consumer.committed(), consumer.committed()] == [{more: 1}, {LOGS: 1}]
+    assert sink.batches == [[(TRACES_KIND, traces_body())], [(EVENTS_KIND, logs_body())]]
+
+
+def test_a_header_of_the_message_names_its_tenant_and_who_names_none_is_set_aside(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, count: Count
+) -> None:
+    consumer.put(SPANS, 5, traces_body(), headers=[("x-scope-orgid", b"old"), ("X-Scope-OrgID", b"acme")])
+    consumer.put(SPANS, 6, traces_body(), headers=[("other", b"x")])
+    consumer.put(SPANS, 7, traces_body(), headers=[("X-Scope-OrgID", b"globex")])
+    reading(tenants={"allow": ["acme"]})
+    assert [consumer.committed() for _ in range(3)] == [{SPANS: 6}, {SPANS: 7}, {SPANS: 8}]
+    assert sink.tenants == ["acme"]
+    assert [(offset, reason) for _, _, offset, reason, _ in sink.dead] == [(6, "no_tenant"), (7, "forbidden_tenant")]
+    assert count("driftline_tenant_received_items", "acme") == 1
 
 
 def test_only_partitions_that_are_still_ours_are_committed(

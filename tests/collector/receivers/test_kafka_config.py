@@ -19,6 +19,8 @@ def test_the_defaults_are_the_topics_of_the_collectors_exporter() -> None:
     config = KafkaConfig(brokers=BROKERS)
     assert config.kinds() == {"otlp_spans": TRACES_KIND, "otlp_logs": EVENTS_KIND}
     assert KafkaConfig(brokers=BROKERS, logs=None).kinds() == {"otlp_spans": TRACES_KIND}
+    several = KafkaConfig(brokers=BROKERS, traces=["a", "b"], logs="c")
+    assert several.kinds() == {"a": TRACES_KIND, "b": TRACES_KIND, "c": EVENTS_KIND}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_the_defaults_are_the_topics_of_the_collectors_exporter() -> None:
         ({"brokers": ["http://kafka:9092/"]}, "'http://kafka:9092/' is not HOST:PORT"),
         ({"traces": "a b"}, "traces"),
         ({"traces": None, "logs": None}, "there is nothing to read"),
-        ({"traces": "same", "logs": "same"}, "both 'same'; they need a topic each"),
+        ({"traces": "same", "logs": "same"}, "'same' is named twice; traces and logs need topics of their own"),
         ({"encoding": "json"}, "'otlp_proto' or 'otlp_json'"),
         ({"group": ""}, "group"),
         ({"options": {"group_id": "g"}}, r"group_id is set by group"),

@@ -83,3 +83,51 @@ def test_a_token_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTLP_TOKEN", "s3cret")
     config = ReceiveConfig(**{"token": {"env": "OTLP_TOKEN"}})
     assert "s3cret" not in f"{config!r} {config} {config.model_dump_json()}"
+
+
+def test_http_with_client_certificates_takes_only_who_has_one(
+    inbox: Any, telemetry: Telemetry, serving: Any, traces_body: Callable[..., bytes]
+) -> None:
+    mutual = ReceiveConfig(tls=TlsConfig(certificate=CERTIFICATE, key=KEY, client_ca=CERTIFICATE))
+
+    async def work() -> None:
+        async with serving(HttpReceiver("127.0.0.1", 0, inbox, telemetry, mutual)) as receiver:
+            url = f"https://localhost:{receiver.port}/v1/traces"
+            request = {"content": traces_body(), "headers": {"content-type": "application/x-protobuf"}}
+            trust = ssl.create_default_context(cafile=str(CERTIFICATE))
+            async with httpx.AsyncClient(verify=trust) as client:
+                with pytest.raises(httpx.TransportError):
+                    await client.post(url, **request)  # type: ignore[arg-type]
+            trust.load_cert_chain(CERTIFICATE, KEY)
+            async with httpx.AsyncClient(verify=trust) as client:
+                assert (await client.post(url, **request)).status_code == 200  # type: ignore[arg-type]
+
+    asyncio.run(work())
+    assert len(inbox.taken) == 1
+
+
+def test_grpc_with_client_certificates_takes_only_who_has_one(
+    inbox: Any, telemetry: Telemetry, serving: Any, traces_body: Callable[..., bytes]
+) -> None:
+    mutual = ReceiveConfig(tls=TlsConfig(certificate=CERTIFICATE, key=KEY, client_ca=CERTIFICATE))
+
+    async def work() -> None:
+        known = grpc.ssl_channel_credentials(CERTIFICATE.read_bytes(), KEY.read_bytes(), CERTIFICATE.read_bytes())
+        stranger = grpc.ssl_channel_credentials(CERTIFICATE.read_bytes())
+        async with (
+            serving(GrpcReceiver("127.0.0.1", 0, inbox, telemetry, mutual)) as receiver,
+            grpc.aio.secure_channel(f"localhost:{receiver.port}", known) as channel,
+            grpc.aio.secure_channel(f"localhost:{receiver.port}", stranger) as refused,
+        ):
+            assert await channel.unary_unary(TRACES)(traces_body(), timeout=10) == b""
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await refused.unary_unary(TRACES)(traces_body(), timeout=10)
+            assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+
+    asyncio.run(work())
+    assert len(inbox.taken) == 1
+
+
+def test_authorities_that_cannot_be_read_are_an_error_for_people() -> None:
+    with pytest.raises(UserError, match=r"tls\.client_ca: .*localhost\.key cannot be used"):
+        server_tls(TlsConfig(certificate=CERTIFICATE, key=KEY, client_ca=KEY))

@@ -181,7 +181,7 @@ def test_what_cannot_be_stored_now_is_told_when_to_come_back(
 @pytest.mark.parametrize(
     ("method", "path", "headers", "content", "status", "reason"),
     [
-        ("POST", "/v1/metrics", PROTOBUF, b"", 404, "not_found"),
+        ("POST", "/v1/metrics", PROTOBUF, b"", 404, "metrics"),
         ("GET", "/v1/traces", {}, None, 405, "bad_method"),
         ("PUT", "/v1/logs", PROTOBUF, b"", 405, "bad_method"),
         ("POST", "/", PROTOBUF, b"", 405, "bad_method"),

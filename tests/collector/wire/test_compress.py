@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import sys
 import tracemalloc
 import zlib
 
@@ -12,6 +13,11 @@ from hypothesis import strategies as st
 from collector.core.errors import Rejected
 from collector.wire.compress import decompress
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 LIMIT = 1 << 20
 
 
@@ -20,7 +26,13 @@ def _raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress, "identity": bytes}
+PACKERS = {
+    "gzip": gzip.compress,
+    "zstd": zstd.compress,
+    "deflate": zlib.compress,
+    "zlib": zlib.compress,
+    "identity": bytes,
+}
 
 
 @settings(max_examples=100, deadline=None)
@@ -55,7 +67,7 @@ def test_the_limit_is_the_last_length_taken(encoding: str) -> None:
     assert raised.value.reason == "too_large"
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_a_bomb_is_refused_without_being_unpacked(encoding: str) -> None:
     bomb = PACKERS[encoding](bytes(200 * LIMIT))
     tracemalloc.start()
@@ -98,8 +110,8 @@ def test_damaged_deflate_is_rejected(body: bytes) -> None:
 
 
 def test_an_unknown_encoding_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(Rejected, match="'zstd' is not one of gzip, deflate, identity") as raised:
-        decompress(b"", "zstd", LIMIT)
+    with pytest.raises(Rejected, match="'br' is not one of gzip, zstd, deflate, identity") as raised:
+        decompress(b"", "br", LIMIT)
     assert raised.value.reason == "unsupported_encoding"
 
 
@@ -109,3 +121,27 @@ def test_any_bytes_give_a_result_or_a_rejection(body: bytes, encoding: str) -> N
     for candidate in (body, gzip.compress(b"", mtime=0)[:10] + body):
         with contextlib.suppress(Rejected):
             assert len(decompress(candidate, encoding, 500)) <= 500
+
+
+def test_frames_of_zstd_one_after_the_other_are_joined_but_not_without_end() -> None:
+    frames = [zstd.compress(text) for text in (b"one", b"", b"two")]
+    assert decompress(b"".join(frames), "zstd", LIMIT) == b"onetwo"
+    with pytest.raises(Rejected, match="more than 64 frames"):
+        decompress(zstd.compress(b"") * 65, "zstd", LIMIT)
+
+
+@pytest.mark.parametrize("length", range(1, 40, 3))
+def test_damaged_zstd_is_rejected(length: int) -> None:
+    packed = zstd.compress(bytes(range(256)) * 3)
+    for body in (packed[:length], b"x" * length, packed + b"x"):
+        with pytest.raises(Rejected, match="is not zstd") as raised:
+            decompress(body, "zstd", LIMIT)
+        assert raised.value.reason == "bad_gzip"
+
+
+def test_a_zstd_window_of_gigabytes_is_refused() -> None:
+    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.content_size_flag: 0}
+    packer = zstd.ZstdCompressor(options=options)
+    body = packer.compress(b"spans") + packer.flush()
+    with pytest.raises(Rejected, match="is not zstd"):
+        decompress(body, "zstd", LIMIT)

@@ -164,3 +164,25 @@ def test_every_address_is_documented(idle: Service) -> None:
     routes = [route.path for route in create_app(idle).routes if isinstance(route, Route)]
     assert [path for path in routes if f"`{path}`" not in documented and f"GET {path}" not in documented] == []
     assert "driftline_web_requests" in documented
+
+
+_OURS = ("127.0.0.1:8321", "localhost", "LocalHost.:1", "[::1]:8321", "10.1.2.3", "ours.example:80")
+_OTHERS = (
+    *("evil.example", "evil.example:8321", "127.0.0.1.evil.example", "localhost.evil.example", "[evil.example]:1"),
+    *("ours.example.evil.example", "[::1", "0x7f000001.evil.example:80"),
+)
+
+
+@pytest.mark.parametrize(("host", "status"), [*((host, 200) for host in _OURS), *((host, 421) for host in _OTHERS)])
+def test_a_page_of_somebody_else_whose_name_resolves_to_here_is_told_nothing(
+    idle: Service, host: str, status: int
+) -> None:
+    async def work() -> None:
+        app = create_app(idle, FakeClock(NOW_NS), hosts=["ours.example"])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            for path in ("/", "/api/status", "/metrics"):
+                answer = await client.get(path, headers={"host": host})
+                assert answer.status_code == status
+                assert (status == 200) or "ours.example" not in answer.text
+
+    asyncio.run(work())

@@ -51,7 +51,7 @@ class KafkaBroker:
         self.port, self._controller_port = free_ports(2)
         if first is not None:
             self._controller_port = first._controller_port
-        self._java = _java_command(fetch_kafka(_cache_folder()))
+        self._java = _java_command(fetch_kafka(cache_folder()))
         self._settings = folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(self._properties(settings or {}))
@@ -233,7 +233,8 @@ def fetch_kafka(cache: Path) -> Path:
     return folder
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where parts that take long to fetch are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "driftline"
 

@@ -1,0 +1,153 @@
+"""Tokens that rotate, and whose data a request is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from collector.core.errors import Rejected
+from collector.receivers import senders
+from collector.receivers.listen import ReceiveConfig
+from collector.receivers.senders import Senders
+
+
+class Ticking:
+    """The clock of `time.monotonic`, set by hand."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Ticking:
+    ticking = Ticking()
+    monkeypatch.setattr(senders, "time", ticking)
+    return ticking
+
+
+def made(**listen: Any) -> Senders:
+    config = ReceiveConfig(**listen)
+    return Senders(config.token, config.tenants)
+
+
+def reason(of: Senders, authorization: bytes = b"", named: bytes = b"") -> str:
+    with pytest.raises(Rejected) as raised:
+        of.admit(authorization, named)
+    return raised.value.reason
+
+
+def test_any_of_several_tokens_lets_in_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST_TOKEN", "one")
+    (tmp_path / "tokens").write_text("two\n\n  three \n")
+    both = made(token=[{"env": "FIRST_TOKEN"}, {"file": str(tmp_path / "tokens")}])
+    for token in (b"one", b"two", b"three"):
+        assert both.admit(b"Bearer " + token, b"") == ""
+        assert both.admit(b"bearer   " + token + b" ", b"") == ""
+    for sent in (b"", b"one", b"Bearer", b"Bearer ", b"Basic one", b"Bearer four", b"Bearer one two", b"Bearer \xff"):
+        assert reason(both, sent) == "unauthorized"
+
+
+def test_a_file_of_tokens_is_read_again_when_it_changes(
+    tmp_path: Path, clock: Ticking, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("old")
+    door = made(token={"file": str(file)})
+    file.write_text("old\nnew")
+    assert reason(door, b"Bearer new") == "unauthorized"  # it looks once a second
+    clock.now += 1
+    assert door.admit(b"Bearer new", b"") == door.admit(b"Bearer old", b"") == ""
+    (tmp_path / "next").write_text("new")
+    (tmp_path / "next").replace(file)
+    clock.now += 1
+    assert reason(door, b"Bearer old") == "unauthorized"
+    assert door.admit(b"Bearer new", b"") == ""
+    assert "new" not in caplog.text.replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+def test_a_file_that_is_gone_empty_or_damaged_leaves_the_tokens_as_they_are(
+    tmp_path: Path, clock: Ticking, content: bytes | None
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("old")
+    door = made(token={"file": str(file)})
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    clock.now += 1
+    assert door.admit(b"Bearer old", b"") == ""
+    file.write_text("a new one")
+    clock.now += 1
+    assert reason(door, b"Bearer old") == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ("s3cret", "never as plain text"),
+        ([], "no token in an empty list"),
+        ([{"env": "A", "file": "b"}], "never as plain text"),
+        ({"env": "SURELY_NOT_SET"}, "SURELY_NOT_SET is not set"),
+        ({"file": "/nonexistent"}, "cannot be read: No such file"),
+        ({"file": "/dev/null"}, "/dev/null is empty"),
+    ],
+)
+def test_a_source_without_a_token_is_told_at_once(token: Any, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        ReceiveConfig(token=token)
+
+
+# --- tenants ---
+
+
+def test_without_tenants_the_header_means_nothing() -> None:
+    assert made().admit(b"", b"acme") == ""
+
+
+def test_a_header_names_the_tenant() -> None:
+    assert made(tenants={}).admit(b"", b" acme-1 ") == "acme-1"
+    assert made(tenants={"header": "X-Tenant"}).header == b"x-tenant"
+
+
+@pytest.mark.parametrize("named", [b"a|b", b"a, b", b"a/b", b"a b", "ü".encode(), b"x" * 151, b"a\x00"])
+def test_what_is_no_name_is_refused(named: bytes) -> None:
+    assert reason(made(tenants={}), named=named) == "bad_tenant"
+
+
+def test_who_names_no_tenant_is_the_default_or_refused() -> None:
+    assert reason(made(tenants={})) == "no_tenant"
+    assert made(tenants={"default": "shared"}).admit(b"", b"") == "shared"
+
+
+def test_only_those_allowed_are_tenants() -> None:
+    some = made(tenants={"allow": ["acme"], "default": "shared"})
+    assert some.admit(b"", b"acme") == "acme"
+    assert some.admit(b"", b"shared") == "shared"
+    assert reason(some, named=b"globex") == "forbidden_tenant"
+
+
+def test_a_token_that_is_bound_to_a_tenant_is_of_no_use_for_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "a")
+    monkeypatch.setenv("GLOBEX_TOKEN", "g")
+    monkeypatch.setenv("PROXY_TOKEN", "p")
+    bound = {"acme": {"env": "ACME_TOKEN"}, "globex": [{"env": "GLOBEX_TOKEN"}]}
+    door = made(tenants={"tokens": bound})
+    assert door.admit(b"Bearer a", b"") == door.admit(b"Bearer a", b"acme") == "acme"
+    assert door.admit(b"Bearer g", b"") == "globex"
+    assert reason(door, b"Bearer a", b"globex") == "forbidden_tenant"
+    assert reason(door, b"Bearer p", b"acme") == reason(door, b"", b"acme") == "unauthorized"
+    with_proxy = made(token={"env": "PROXY_TOKEN"}, tenants={"tokens": bound})
+    assert with_proxy.admit(b"Bearer p", b"initech") == "initech"  # whom the general token is given is trusted
+
+
+@pytest.mark.parametrize("tenants", [{"allow": ["a b"]}, {"default": ""}, {"tokens": {"a/b": {"env": "HOME"}}}])
+def test_a_name_in_the_configuration_must_be_one(tenants: Any) -> None:
+    with pytest.raises(ValidationError, match="no name of a tenant"):
+        ReceiveConfig(tenants=tenants)
