@@ -9,6 +9,7 @@ The last line has the roles: one process does it all, or, where a cluster keeps 
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
@@ -22,6 +23,9 @@ from collector.core.errors import StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.engines.sqlite_damage import remove
+from collector.redaction.config import attribute_lists, build_redactor
+from collector.redaction.keys import read_key, read_or_make_key
+from collector.redaction.redactor import Redactor
 from collector.sample import Sampler
 from collector.slices import SliceReader
 from drift.base import Metric
@@ -30,6 +34,7 @@ from driftline.config import Config
 from driftline.evaluate import Evaluator
 from driftline.export.build import export_stages, stages_with_state
 from driftline.network import Network
+from driftline.outputs import Outputs
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
 from driftline.service import Service
@@ -70,7 +75,9 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events)
+    redactor = open_redactor(config, telemetry)
+    outputs = Outputs(redactor, attribute_lists(config.redact), config.slices)
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, outputs, telemetry, events)
     tidy = Retention(view, config.store.retention, clock)
     stages: dict[Role, list[Stage]] = {
         "score": [
@@ -104,6 +111,22 @@ def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
     from collector.engines.kafka import KafkaEngine  # 15 MB that a service without Kafka need not carry
 
     return KafkaEngine(config.cluster, clock, telemetry, stateful_stages(config))
+
+
+def open_redactor(config: Config, telemetry: Telemetry | None = None, read_only: bool = False) -> Redactor:
+    """What replaces personal data and credentials, with the key that goes with the store.
+
+    Args:
+        read_only: make no key where there is none yet: tokens are then this process's own.
+
+    Raises:
+        UserError: the finder of names cannot be had.
+        StoreError: the key can neither be read nor be made.
+    """
+    key = b""
+    if config.redact.key is None:
+        key = (read_key(config.store.path) or os.urandom(32)) if read_only else read_or_make_key(config.store.path)
+    return build_redactor(config.redact, key, config.base, telemetry)
 
 
 def stateful_stages(config: Config) -> Mapping[str, str]:

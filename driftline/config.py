@@ -26,6 +26,7 @@ from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import ReceiveConfig
+from collector.redaction.config import RedactConfig
 from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
@@ -127,6 +128,7 @@ class Config(Settings):
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
     export: ExportConfig = ExportConfig()
+    redact: RedactConfig = RedactConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property

@@ -16,6 +16,7 @@ from collector.slices import SliceReader
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
+from driftline.outputs import Outputs
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
 from scorers.ledger import Decision
@@ -52,6 +53,7 @@ class Evaluator:
         slices: SliceReader,
         runner: Runner,
         route: ScoreRoute,
+        outputs: Outputs,
         telemetry: Telemetry,
         events: EventExporter | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class Evaluator:
         self._slices = slices
         self._runner = runner
         self._route = route
+        self._outputs = outputs
         self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
@@ -87,7 +90,8 @@ class Evaluator:
         del opened  # the traces hold what they need of it
         found = self._runner.evaluate_all([(trace, admission) for trace, _, admission in admitted])
         for (ready, told), (trace, slices, admission), decisions in zip(items, admitted, found, strict=True):
-            self._put(batch, ready, trace, slices, admission, decisions, told)
+            clean = self._outputs.clean(trace, slices, decisions)
+            self._put(batch, ready, trace, clean, admission, decisions, told)
         return found
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
