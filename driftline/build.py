@@ -8,6 +8,7 @@ receivers ─> spans ─> score ─> decisions ─> view
 The last line has the roles: one process does it all, or, where a cluster keeps the logs, each of several a part.
 """
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from collector.engines.sqlite_damage import remove
 from collector.redaction.config import attribute_lists, build_redactor
 from collector.redaction.keys import read_key, read_or_make_key
 from collector.redaction.redactor import Redactor
+from collector.redaction.requests import RequestRedactor
 from collector.sample import Sampler
 from collector.slices import SliceReader
 from drift.base import Metric
@@ -47,6 +49,7 @@ from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
 
+_log = logging.getLogger(__name__)
 _TIDY_SECONDS = 60.0
 
 Role: TypeAlias = Literal["all", "receive", "score", "watch"]
@@ -76,7 +79,9 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
     redactor = open_redactor(config, telemetry)
-    outputs = Outputs(redactor, attribute_lists(config.redact), config.slices)
+    lists = attribute_lists(config.redact)
+    outputs = Outputs(redactor, lists, config.slices)
+    on_arrival = RequestRedactor(redactor, lists, telemetry) if config.redact.at == "receive" else None
     evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, outputs, telemetry, events)
     tidy = Retention(view, config.store.retention, clock)
     stages: dict[Role, list[Stage]] = {
@@ -93,10 +98,10 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     }
     ours = [stage for part, some in stages.items() if role in ("all", part) for stage in some]
     network = Network(
-        config.listen, config.kafka, engine, telemetry, role in ("all", "receive"), role in ("all", "watch")
+        config.listen, config.kafka, engine, telemetry, role in ("all", "receive"), role in ("all", "watch"), on_arrival
     )
     closing = [runner.close, *([events.close] if events is not None else [])]
-    return Service(engine, view, telemetry, closing, ours, network, facts(scorers), monitors_in_words(config))
+    return Service(engine, view, telemetry, closing, ours, network, facts(scorers), monitors_in_words(config), redactor)
 
 
 def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
@@ -125,6 +130,8 @@ def open_redactor(config: Config, telemetry: Telemetry | None = None, read_only:
     """
     key = b""
     if config.redact.key is None:
+        if config.cluster is not None:
+            _log.warning("redact.key is not set: the tokens of every worker are its own, and cannot be joined")
         key = (read_key(config.store.path) or os.urandom(32)) if read_only else read_or_make_key(config.store.path)
     return build_redactor(config.redact, key, config.base, telemetry)
 

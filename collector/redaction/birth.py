@@ -18,4 +18,15 @@ PATTERN = rf"(?:\b(?:{_WORDS})|geb\.|d\.o\.b\.)[^\n\d]{{0,24}}?\b({_DATE})\b"
 
 def may_tell_birth(text: str) -> bool:
     """Whether a month may be written as a word behind a word for birth; for numbers there are other signs."""
-    return any(word in text for word in ("orn", "irth", "ORN", "IRTH", "eb. ", "dob", "DOB", "naci", "nasc", "naiss"))
+    return (  # not a loop: this is asked of every text
+        "orn" in text
+        or "irth" in text
+        or "eb. " in text
+        or "naci" in text
+        or "nasc" in text
+        or "naiss" in text
+        or "dob" in text
+        or "DOB" in text
+        or "ORN" in text
+        or "IRTH" in text
+    )

@@ -11,13 +11,13 @@ from collector.core.errors import UserError
 from collector.core.settings import Secret, Settings
 from collector.core.telemetry import Telemetry
 from collector.redaction.attributes import AttributeLists
+from collector.redaction.keys import LEAST_CHARACTERS
 from collector.redaction.own import OwnRule, OwnRules
 from collector.redaction.redactor import FindNames, Redactor
 from collector.redaction.replace import Action
 from collector.redaction.rules import RULES
 
 _GROUP = "driftline.redactors"
-_LEAST_KEY_CHARACTERS = 16
 _MOST_RULES = 100
 
 
@@ -74,8 +74,8 @@ class RedactConfig(Settings):
             raise ValueError(f"actions: {unknown!r} is not one of the rules {', '.join(known)}")
         if self.actions.get("denied") == "keep":
             raise ValueError("actions: 'denied' cannot be kept; take the attribute off the `deny` list")
-        if self.key is not None and len(self.key.get_secret_value()) < _LEAST_KEY_CHARACTERS:
-            raise ValueError(f"key: has fewer than {_LEAST_KEY_CHARACTERS} characters, which could be guessed")
+        if self.key is not None and len(self.key.get_secret_value()) < LEAST_CHARACTERS:
+            raise ValueError(f"key: has fewer than {LEAST_CHARACTERS} characters, which could be guessed")
         return self
 
     def action_of(self, rule: str) -> Action:

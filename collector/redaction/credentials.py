@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 from collector.patterns import Hit, PatternSet
 from collector.redaction.found import Found, Taken
@@ -55,8 +56,8 @@ _FORMATS = PatternSet(
         "azure_key": r"\bAccountKey=([A-Za-z0-9+/]{60,}={0,2})",
         "bearer": r"(?i:\b(?:bearer|basic)) +([A-Za-z0-9_.~+/=-]{20,})",
         "named": (
-            r"(?i:\b[a-z0-9_.-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?key|token|credentials?|"
-            r"private[_-]?key|encryption[_-]?key|client[_-]?secret)[a-z0-9_-]{0,20})"
+            r"(?i:\b[a-z0-9_.-]{0,40}(?:(?:pass(?:word|wd|phrase)?|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?key|credentials?|"
+            r"private[_-]?key|encryption[_-]?key|client[_-]?secret)[a-z0-9_-]{0,20}|token(?:[a-rt-z0-9_-][a-z0-9_-]{0,20})?))"
             r"[\"']?\s{0,3}(?:=>|:=|=|:)\s{0,3}(?:\"([^\"\s]{6,200})\"|'([^'\s]{6,200})'|([^\s\"'<>,;]{8,200}))"
         ),
     },
@@ -68,8 +69,10 @@ _PLACEHOLDER = re.compile(
     r"my[_-]?(?:secret|token|key|password)|todo|1234567|abcdef|os\.|env\b|environ|getenv|process\.|config\.|settings\.|vault:|arn:",
     re.IGNORECASE,
 )
+_TELLING = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)
 _REFERENCE = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*(?:\(.*\)?|\[.*\]?)?")
 _UNIFORM_ENTROPY_BITS = 2.5
+_LONGEST_NAMED = 200
 _PRIVATE_KEY_FOOT = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 
 
@@ -95,6 +98,23 @@ def find_credentials(text: str, most: int = 100) -> list[Found]:
             taken.take(start, end)
             found.append(Found(start, end, hit.name))
     return sorted(found)
+
+
+@lru_cache(maxsize=4096)
+def _may_name_secret(name: str) -> bool:
+    return _TELLING.search(name) is not None
+
+
+def is_named_secret(name: str, value: str) -> bool:
+    """Whether the name of a field says that its value is a credential, and the value looks like one.
+
+    >>> is_named_secret("db.password", "v9#Lq2!xWz"), is_named_secret("greeting", "v9#Lq2!xWz")
+    (True, False)
+    """
+    if not value or len(value) > _LONGEST_NAMED or len(name) > _LONGEST_NAMED or not _may_name_secret(name):
+        return False
+    quoted = f'{name}="{value}"'
+    return any(item.type == "named" and item.end == len(quoted) - 1 for item in find_credentials(quoted))
 
 
 def entropy_bits(text: str) -> float:

@@ -21,6 +21,7 @@ _SAME_AS = str.maketrans(
         0xFF0E: ".",
     }
 )
+_OTHERS = re.compile(f"[{''.join(map(chr, _SAME_AS))}]")
 
 
 class Found(NamedTuple):
@@ -59,7 +60,7 @@ def tokens(text: str) -> Iterator[Found]:
 
 def readable(text: str) -> str:
     """The text with the digits, spaces and hyphens of other scripts as ASCII has them; as many characters as before."""
-    return text if text.isascii() else text.translate(_SAME_AS)
+    return text.translate(_SAME_AS) if not text.isascii() and _OTHERS.search(text) else text
 
 
 def without_escapes(text: str) -> str:

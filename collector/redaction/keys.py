@@ -7,6 +7,9 @@ from pathlib import Path
 
 from collector.core.errors import StoreError
 
+LEAST_CHARACTERS = 16
+"""Of a key: fewer could be guessed."""
+
 _KEY_BYTES = 32
 
 
@@ -20,24 +23,23 @@ def key_path(store: Path) -> Path:
 
 
 def read_key(store: Path) -> bytes | None:
-    """The key beside a store; None if there is none.
+    """The key beside a store: the file's text, as `redact.key: {file: ...}` would read it. None if there is none.
 
     Raises:
         StoreError: it cannot be read, or is no key.
     """
     path = key_path(store)
     try:
-        content = path.read_text("ascii").strip()
-        key = bytes.fromhex(content)
+        key = path.read_text("ascii").strip()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"redact.key: {path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise StoreError(f"redact.key: {path} is not {_KEY_BYTES} bytes in hexadecimal") from None
-    if len(key) != _KEY_BYTES:
-        raise StoreError(f"redact.key: {path} has {len(key)} bytes; {_KEY_BYTES} are needed")
-    return key
+        raise StoreError(f"redact.key: {path} is not text") from None
+    if len(key) < LEAST_CHARACTERS:
+        raise StoreError(f"redact.key: {path} has {len(key)} characters; {LEAST_CHARACTERS} or more are needed")
+    return key.encode()
 
 
 def read_or_make_key(store: Path) -> bytes:

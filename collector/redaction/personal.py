@@ -32,16 +32,17 @@ _PATTERNS = PatternSet(
     }
 )
 _ORDER = ("URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "US_SSN", "BIRTH_DATE", *_NATIONAL, "MAC_ADDRESS", "IP_ADDRESS", "PHONE_NUMBER")  # fmt: skip
+_PHONE = ("PHONE_NUMBER",)
 _ONLY_THAT = frozenset(
     {"IBAN_CODE", "US_SSN"}
 )  # written so, it is that or nothing: a wrong checksum makes no phone of it
 _DIGIT = re.compile("[0-9]")
-_ANY_DIGIT = re.compile(r"\d")  # also those of other scripts; slower
+_COLONS = re.compile("[:][0-9a-fA-F]{0,4}:")  # what an IPv6 or MAC address has
 _TRAILING = ".,;:!?)]}'\""
-# What every format has a part of that holds neither `@` nor `:` nor five hyphens: an IP address, six digits that only
-# separators part, or an IBAN's beginning. In ASCII; elsewhere letters may have cases that are not. Each begins with a
-# digit, so that the search skips all else.
+# What every format has a part of that holds neither `@` nor two `:` nor five hyphens: an IP address, six digits that only
+# separators part, or an IBAN's beginning. Each begins with a digit, so that the search skips all else.
 _NUMBER_PART = re.compile(r"[0-9](?:\.[0-9]|(?:[ ./()-]{0,4}[0-9]){5})")
+_PHONE_PART = re.compile(r"[0-9](?:[ ./()-]{0,4}[0-9]){6}")
 _CHECK_DIGITS = re.compile(r"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})")
 
 
@@ -51,11 +52,11 @@ def find_personal(text: str, most: int = 100) -> list[Found]:
     >>> [tuple(item) for item in find_personal("Pay 4111 1111 1111 1111 or ask jo@example.org")]
     [(4, 23, 'CREDIT_CARD'), (31, 45, 'EMAIL_ADDRESS')]
     """
+    text = readable(text)
     if not _may_hold_any(text):
         return []
-    text = readable(text)
     by_type: dict[str, list[Hit]] = {}
-    for hit in _PATTERNS.hits(text, most):
+    for hit in _PATTERNS.hits(text, most, () if _PHONE_PART.search(text) else _PHONE):
         by_type.setdefault(hit.name, []).append(hit)
     if not by_type:
         return []
@@ -77,11 +78,9 @@ def _may_hold_any(text: str) -> bool:
     """A cheap necessary condition: most answers hold nothing of the kind, and a few small numbers."""
     if "@" in text or "://" in text:
         return True
-    if not text.isascii():
-        return "\uff20" in text or _ANY_DIGIT.search(text) is not None
     if _DIGIT.search(text) is None:
         return False
-    if ":" in text or text.count("-") >= 5 or may_tell_birth(text):
+    if _COLONS.search(text) or text.count("-") >= 5 or may_tell_birth(text):
         return True
     return _NUMBER_PART.search(text) is not None or _CHECK_DIGITS.search(text) is not None
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from collector.core.model import JSON
-from collector.redaction.credentials import find_credentials
+from collector.redaction.credentials import find_credentials, is_named_secret
 from collector.redaction.found import Found, Taken, readable, tokens, without_escapes
 from collector.redaction.own import OwnRules
 from collector.redaction.personal import find_personal
@@ -24,7 +24,8 @@ _LEAST_LONG = 10**12  # a number of 13 digits
 _MOST_PASSES = 20  # a pass finds what the one before had hidden, in text that is made to be confusing
 _MOST_DEPTH = 32
 _SHORT_CHARACTERS = 200  # names, models, sessions, explanations: the same few come again and again
-_JSON_STARTS = ("{", "[")
+_PASSAGE_CHARACTERS = 4096  # of a knowledge base, or a message that every span of a conversation repeats
+_JSON_START = re.compile(r"\s{0,100}[\[{]")
 
 FindNames = Callable[[str], Iterable[tuple[int, int]]]
 Tell = Callable[[Mapping[tuple[str, ...], float]], None]
@@ -65,6 +66,7 @@ class Redactor:
         self._wants_secrets = self._action(SECRET) != "keep"
         self._wants_personal = any(self._action(rule) != "keep" for rule in RULE_OF_TYPE.values())
         self._short = lru_cache(maxsize=8192)(self._redacted)
+        self._passage = lru_cache(maxsize=1024)(self._redacted)
 
     @property
     def count(self) -> int:
@@ -73,7 +75,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with everything that is found replaced; a text that was redacted before stays as it is."""
-        clean, rules = self._short(text) if len(text) <= _SHORT_CHARACTERS else self._redacted(text)
+        if len(text) <= _SHORT_CHARACTERS:
+            clean, rules = self._short(text)
+        else:
+            clean, rules = (self._passage if len(text) <= _PASSAGE_CHARACTERS else self._redacted)(text)
         if rules:
             self._count(rules)
         return clean
@@ -87,7 +92,7 @@ class Redactor:
 
     def json_text(self, text: str, depth: int = 0) -> str:
         """As `text`; if it is JSON, it stays JSON, and what its escapes hide is found too."""
-        if text.lstrip()[:1] in _JSON_STARTS and depth < _MOST_DEPTH:
+        if _JSON_START.match(text) and depth < _MOST_DEPTH:
             try:
                 value = orjson.loads(text)
             except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
@@ -113,7 +118,7 @@ class Redactor:
 
     def field(self, name: str, value: JSON, depth: int = 0) -> JSON:
         """A password is known by the name beside it, which may be that of its field."""
-        if self._wants_secrets and isinstance(value, str) and _is_named_secret(name, value):
+        if self._wants_secrets and isinstance(value, str) and is_named_secret(name, value) and value != mark(SECRET):
             return self.whole(value, SECRET)
         return self.value(value, depth)
 
@@ -219,10 +224,3 @@ def _in_any_reading(find: Callable[[str, int], list[Found]], text: str) -> list[
     for item in found:
         taken.take(item.start, item.end)
     return sorted([*found, *(item for item in find(spaced, len(text)) if taken.free(item.start, item.end))])
-
-
-def _is_named_secret(name: str, value: str) -> bool:
-    if not value or len(name) > _SHORT_CHARACTERS or len(value) > _SHORT_CHARACTERS or value == mark(SECRET):
-        return False
-    quoted = f'{name}="{value}"'
-    return any(item.type == "named" and item.end == len(quoted) - 1 for item in find_credentials(quoted))

@@ -10,6 +10,9 @@ import orjson
 
 from collector.core.errors import Rejected
 from collector.core.model import Trace
+from collector.redaction.config import RedactConfig, attribute_lists
+from collector.redaction.redactor import Redactor
+from collector.redaction.traces import redact_trace
 from driftline.commands.trace_tree import print_trace
 from driftline.recording import Recording
 
@@ -20,8 +23,9 @@ EXIT_FAILED = 3
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per trace and line.")
 @click.option("--full", is_flag=True, help="Show texts whole instead of their beginnings.")
+@click.option("--redact", is_flag=True, help="Replace personal data and credentials by marks such as [EMAIL].")
 @click.pass_context
-def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool) -> None:
+def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool, redact: bool) -> None:
     """Show what Driftline understands of recorded traces.
 
     FILES hold OTLP traces or logs, in protobuf or JSON (also one request a line), gzipped or not. The kind is found
@@ -30,6 +34,10 @@ def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full
     recording = Recording()
     failures = list(_failures(recording, files))
     traces = recording.traces()
+    if redact:
+        redactor, lists = Redactor(), attribute_lists(RedactConfig())
+        for trace in traces:
+            redact_trace(trace, redactor, lists)
     for problem in [*failures, *recording.left_out]:
         click.echo(f"driftline inspect: {problem}", err=True)
     if as_json:
