@@ -1,6 +1,7 @@
 """Log lines redacted as they are written, whoever wrote them: an exception's message may hold what a trace held."""
 
 import logging
+from collections.abc import Iterable
 
 from collector.redaction.redactor import Redactor
 
@@ -16,9 +17,9 @@ class RedactingFormatter(logging.Formatter):
         return self._redactor.text(self._inner.format(record))
 
 
-def redact_logs(redactor: Redactor) -> None:
-    """From now on, everything that the handlers of this process write is redacted."""
-    for handler in logging.getLogger().handlers:
+def redact_logs(redactor: Redactor, handlers: Iterable[logging.Handler] | None = None) -> None:
+    """From now on, everything that handlers write is redacted; those of the whole process, if none are named."""
+    for handler in logging.getLogger().handlers if handlers is None else handlers:
         inner = handler.formatter or logging.Formatter()
         if not isinstance(inner, RedactingFormatter):
             handler.setFormatter(RedactingFormatter(inner, redactor))

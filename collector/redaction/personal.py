@@ -97,7 +97,7 @@ def _url(text: str, hit: Hit) -> Span | None:
 def _card(text: str, hit: Hit) -> Span | None:
     digits = "".join(filter(str.isdigit, text[hit.start : hit.end]))
     known = digits[0] in "3456" or digits[:2] in {"18", "21"} or "2221" <= digits[:4] <= "2720"
-    good = known and len(set(digits)) > 1 and luhn_valid(digits) and not inside_number(text, hit)
+    good = known and len(set(digits)) > 1 and luhn_valid(digits) and not inside_number(text, hit, checked=True)
     return (hit.start, hit.end) if good else None
 
 
@@ -119,7 +119,7 @@ def _ssn(text: str, hit: Hit) -> Span | None:
         and group != "00"
         and serial != "0000"
     )
-    return (hit.start, hit.end) if good and not inside_number(text, hit) else None
+    return (hit.start, hit.end) if good and not inside_number(text, hit, checked=True) else None
 
 
 def _address(text: str, hit: Hit) -> Span | None:
@@ -131,7 +131,7 @@ def _address(text: str, hit: Hit) -> Span | None:
         ("version", " v")
     ):
         return None
-    telling = not (address.is_unspecified or address.is_loopback) and not inside_number(text, hit)
+    telling = not (address.is_unspecified or address.is_loopback) and not inside_number(text, hit, checked=True)
     return (hit.start, hit.end) if telling else None
 
 
@@ -141,7 +141,11 @@ def _group(text: str, hit: Hit) -> Span | None:
 
 def _national(text: str, hit: Hit) -> Span | None:
     start, end = hit.group_spans[0] if hit.group_spans else (hit.start, hit.end)
-    return (start, end) if national_id_valid(hit.name, text[start:end]) and not inside_number(text, hit) else None
+    return (
+        (start, end)
+        if national_id_valid(hit.name, text[start:end]) and not inside_number(text, hit, checked=True)
+        else None
+    )
 
 
 _CHECKS: dict[str, Callable[[str, Hit], Span | None]] = {
