@@ -137,6 +137,7 @@ class Evaluator:
         batch.sheets.append(Record(record, key=ready.trace_id))
         batch.points += self._route.records(_points(trace, ready, decisions, slices, told))
         if self._events is not None:
+            self._outputs.clean_ids(trace)
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)

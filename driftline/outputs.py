@@ -39,8 +39,6 @@ class Outputs:
         service = trace.resource.get(_SERVICE)
         if isinstance(service, str) and (clean := self._named(f"resource.{_SERVICE}", service)) != service:
             trace.resource = {**trace.resource, _SERVICE: clean}  # a new one: the old is shared by many traces
-        for call in trace.llm_calls:
-            call.response_id = self._named("llm.response_id", call.response_id)
         for decision in decisions:
             if decision.score is not None:
                 self._clean_score(decision.score)
@@ -48,6 +46,11 @@ class Outputs:
             elif decision.detail:
                 decision.detail = self._redactor.text(decision.detail)
         return {name: self._slice(name, value) for name, value in slices.items()}
+
+    def clean_ids(self, trace: Trace) -> None:
+        """The ids that the provider gave, for those who tell them: each is another, and so costs more than a name."""
+        for call in trace.llm_calls:
+            call.response_id = self._named("llm.response_id", call.response_id)
 
     def _clean_score(self, score: Score) -> None:
         if score.label:

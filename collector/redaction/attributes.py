@@ -38,4 +38,6 @@ class AttributeLists:
 def _compiled(patterns: Sequence[str]):  # type: ignore[no-untyped-def]  # RE2's types are not known
     if not patterns:
         return None
-    return re2.compile("|".join(".*".join(re2.escape(part) for part in pattern.split("*")) for pattern in patterns))
+    return re2.compile(
+        "(?s)" + "|".join(".*".join(re2.escape(part) for part in pattern.split("*")) for pattern in patterns)
+    )

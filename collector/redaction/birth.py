@@ -21,7 +21,9 @@ def may_tell_birth(text: str) -> bool:
     return (  # not a loop: this is asked of every text
         "orn" in text
         or "irth" in text
+        or "oren " in text
         or "eb. " in text
+        or "né" in text
         or "naci" in text
         or "nasc" in text
         or "naiss" in text

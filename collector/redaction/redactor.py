@@ -23,6 +23,8 @@ _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _LEAST_LONG = 10**12  # a number of 13 digits
 _MOST_PASSES = 20  # a pass finds what the one before had hidden, in text that is made to be confusing
 _MOST_DEPTH = 32
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+"""A UUID: no rule of ours takes one for a value, and sessions and users are called so."""
 _SHORT_CHARACTERS = 200  # names, models, sessions, explanations: the same few come again and again
 _PASSAGE_CHARACTERS = 4096  # of a knowledge base, or a message that every span of a conversation repeats
 _JSON_START = re.compile(r"\s{0,100}[\[{]")
@@ -65,6 +67,7 @@ class Redactor:
         self._own, self._names, self._tell = own, names, tell
         self._wants_secrets = self._action(SECRET) != "keep"
         self._wants_personal = any(self._action(rule) != "keep" for rule in RULE_OF_TYPE.values())
+        self._only_ours = own is None and names is None
         self._short = lru_cache(maxsize=8192)(self._redacted)
         self._passage = lru_cache(maxsize=1024)(self._redacted)
 
@@ -138,6 +141,8 @@ class Redactor:
     def _redacted(self, text: str) -> tuple[str, tuple[str, ...]]:
         """The text, and the rules by which something was replaced, once for each place."""
         rules: list[str] = []
+        if self._only_ours and _IDENTIFIER.fullmatch(text):
+            return text, ()
         for _ in range(_MOST_PASSES):
             clean = self._pass(text, rules)
             if clean == text:

@@ -35,8 +35,6 @@ def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], red
     if redactor is not None:
         before = redactor.count
         content = {name: redactor.value(value) for name, value in content.items()}
-        told = [{**one, **{name: redactor.value(one[name]) for name in ("label", "explanation")}} for one in told]
-        slices = redactor.value(slices)
         redacted = redactor.count - before
     content["messages"] = [_with_arguments_as_text(message) for message in content["messages"]]
     return {
