@@ -20,7 +20,7 @@ Span = tuple[int, int]
 _PATTERNS = PatternSet(
     {
         "URL": r"\bhttps?://[^\s<>\"'\x60|\\^{}]+",
-        "EMAIL_ADDRESS": r"\b[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}\b",
+        "EMAIL_ADDRESS": r"\b[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}",
         "CREDIT_CARD": r"\b\d(?:[ -]?\d){11,18}\b",
         "IBAN_CODE": r"\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?\b",
         "US_SSN": r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b",
