@@ -56,20 +56,15 @@ class OwnRules:
     """All of them together; the first that claims a character has it."""
 
     def __init__(self, rules: Sequence[OwnRule]) -> None:
-        self._names = [rule.name for rule in rules]
-        self._sets = [
-            PatternSet({rule.name: rule.pattern for rule in rules if rule.ignore_case is folded}, folded)
-            for folded in (False, True)
-            if any(rule.ignore_case is folded for rule in rules)
-        ]
+        patterns = {rule.name: f"(?i){rule.pattern}" if rule.ignore_case else rule.pattern for rule in rules}
+        self._patterns = PatternSet(patterns, ignore_case=False)
 
     def find(self, text: str) -> list[Found]:
         """All of it, in order, without overlaps."""
-        hits = [hit for one in self._sets for hit in one.hits(text, len(text))]
-        if not hits:
-            return []
-        taken, found = Taken(text), []
-        for hit in sorted(hits, key=lambda hit: self._names.index(hit.name)):
+        found: list[Found] = []
+        taken: Taken | None = None
+        for hit in self._patterns.hits(text, len(text)):
+            taken = taken or Taken(text)
             start, end = next((span for span in hit.group_spans if span[0] >= 0), (hit.start, hit.end))
             if start < end and taken.free(start, end):
                 taken.take(start, end)

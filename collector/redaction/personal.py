@@ -18,20 +18,19 @@ from collector.redaction.phone import inside_number, phone_span
 Span = tuple[int, int]
 
 _PATTERNS = PatternSet(
-    {
+    {  # in the order in which they claim what they find
         "URL": r"\bhttps?://[^\s<>\"'\x60|\\^{}]+",
         "EMAIL_ADDRESS": r"\b[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}",
-        "CREDIT_CARD": r"\b\d(?:[ -]?\d){11,18}\b",
         "IBAN_CODE": r"\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?\b",
+        "CREDIT_CARD": r"\b\d(?:[ -]?\d){11,18}\b",
         "US_SSN": r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b",
-        "MAC_ADDRESS": r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b",
-        "IP_ADDRESS": r"\b(?:\d{1,3}\.){3}\d{1,3}\b|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{1,4}\b",
         "BIRTH_DATE": _BIRTH_DATE,
         **_NATIONAL,
+        "MAC_ADDRESS": r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b",
+        "IP_ADDRESS": r"\b(?:\d{1,3}\.){3}\d{1,3}\b|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{1,4}\b",
         "PHONE_NUMBER": r"(?:\+|\b00|\()?\b?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}\b",
     }
 )
-_ORDER = ("URL", "EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "US_SSN", "BIRTH_DATE", *_NATIONAL, "MAC_ADDRESS", "IP_ADDRESS", "PHONE_NUMBER")  # fmt: skip
 _PHONE = ("PHONE_NUMBER",)
 _ONLY_THAT = frozenset(
     {"IBAN_CODE", "US_SSN"}
@@ -55,22 +54,17 @@ def find_personal(text: str, most: int = 100) -> list[Found]:
     text = readable(text)
     if not _may_hold_any(text):
         return []
-    by_type: dict[str, list[Hit]] = {}
-    for hit in _PATTERNS.hits(text, most, () if _PHONE_PART.search(text) else _PHONE):
-        by_type.setdefault(hit.name, []).append(hit)
-    if not by_type:
-        return []
     found: list[Found] = []
-    taken = Taken(text)
-    for kind in _ORDER:
-        for hit in by_type.get(kind, ()):
-            span = _CHECKS[kind](text, hit)
-            if span is None:
-                if kind in _ONLY_THAT:
-                    taken.take(hit.start, hit.end)
-            elif taken.free(*span):
-                taken.take(*span)
-                found.append(Found(*span, "NATIONAL_ID" if kind.startswith(_NATIONAL_PREFIX) else kind))
+    taken: Taken | None = None
+    for hit in _PATTERNS.hits(text, most, () if _PHONE_PART.search(text) else _PHONE):
+        taken = taken or Taken(text)
+        span = _CHECKS[hit.name](text, hit)
+        if span is None:
+            if hit.name in _ONLY_THAT:
+                taken.take(hit.start, hit.end)
+        elif taken.free(*span):
+            taken.take(*span)
+            found.append(Found(*span, "NATIONAL_ID" if hit.name.startswith(_NATIONAL_PREFIX) else hit.name))
     return sorted(found)
 
 
