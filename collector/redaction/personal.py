@@ -74,7 +74,7 @@ def _may_hold_any(text: str) -> bool:
         return True
     if _DIGIT.search(text) is None:
         return False
-    if _COLONS.search(text) or text.count("-") >= 5 or may_tell_birth(text):
+    if (":" in text and _COLONS.search(text)) or text.count("-") >= 5 or may_tell_birth(text):
         return True
     return _NUMBER_PART.search(text) is not None or _CHECK_DIGITS.search(text) is not None
 
