@@ -9,7 +9,9 @@ receivers ─> spans ─> score ─> decisions ─> view
 The last line has the roles: one process does it all, or, where a cluster keeps the logs, each of several a part.
 """
 
+import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
@@ -24,6 +26,10 @@ from collector.core.telemetry import Telemetry
 from collector.engines.sqlite import SqliteEngine
 from collector.engines.sqlite_damage import remove
 from collector.prices import load_prices
+from collector.redaction.config import attribute_lists, build_redactor
+from collector.redaction.keys import read_key, read_or_make_key
+from collector.redaction.redactor import Redactor
+from collector.redaction.requests import RequestRedactor
 from collector.sample import Sampler
 from collector.sessions import Sessions
 from collector.slices import SliceReader
@@ -34,6 +40,7 @@ from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages, stages_with_state
 from driftline.network import Network
+from driftline.outputs import Outputs
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
 from driftline.service import Service
@@ -47,6 +54,7 @@ from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.runner import Runner, load_scorers
 
+_log = logging.getLogger(__name__)
 _TIDY_SECONDS = 60.0
 
 Role: TypeAlias = Literal["all", "receive", "score", "watch"]
@@ -76,8 +84,12 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events, prices)
-    of_sessions = SessionEvaluator(sampler, runner, route, telemetry, events)
+    redactor = open_redactor(config, telemetry)
+    lists = attribute_lists(config.redact)
+    outputs = Outputs(redactor, lists, config.slices)
+    on_arrival = RequestRedactor(redactor, lists, telemetry) if config.redact.at == "receive" else None
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, outputs, telemetry, events, prices)
+    of_sessions = SessionEvaluator(sampler, runner, route, outputs, telemetry, events)
     sessions = partial(Sessions, config.assemble, telemetry)
     tidy = Retention(view, config.store.retention, clock)
     stages: dict[Role, list[Stage]] = {
@@ -95,10 +107,10 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     }
     ours = [stage for part, some in stages.items() if role in ("all", part) for stage in some]
     network = Network(
-        config.listen, config.kafka, engine, telemetry, role in ("all", "receive"), role in ("all", "watch")
+        config.listen, config.kafka, engine, telemetry, role in ("all", "receive"), role in ("all", "watch"), on_arrival
     )
     closing = [runner.close, *([events.close] if events is not None else [])]
-    return Service(engine, view, telemetry, closing, ours, network, facts(scorers), monitors_in_words(config))
+    return Service(engine, view, telemetry, closing, ours, network, facts(scorers), monitors_in_words(config), redactor)
 
 
 def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
@@ -113,6 +125,24 @@ def open_engine(config: Config, clock: Clock, telemetry: Telemetry) -> Engine:
     from collector.engines.kafka import KafkaEngine  # 15 MB that a service without Kafka need not carry
 
     return KafkaEngine(config.cluster, clock, telemetry, stateful_stages(config))
+
+
+def open_redactor(config: Config, telemetry: Telemetry | None = None, read_only: bool = False) -> Redactor:
+    """What replaces personal data and credentials, with the key that goes with the store.
+
+    Args:
+        read_only: make no key where there is none yet: tokens are then this process's own.
+
+    Raises:
+        UserError: the finder of names cannot be had.
+        StoreError: the key can neither be read nor be made.
+    """
+    key = b""
+    if config.redact.key is None:
+        if config.cluster is not None:
+            _log.warning("redact.key is not set: the tokens of every worker are its own, and cannot be joined")
+        key = (read_key(config.store.path) or os.urandom(32)) if read_only else read_or_make_key(config.store.path)
+    return build_redactor(config.redact, key, config.base, telemetry)
 
 
 def stateful_stages(config: Config) -> Mapping[str, str]:

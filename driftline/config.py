@@ -27,6 +27,7 @@ from collector.engines.sqlite import StoreConfig
 from collector.prices import PricesConfig
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.listen import ReceiveConfig
+from collector.redaction.config import RedactConfig
 from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
@@ -144,6 +145,7 @@ class Config(Settings):
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
     export: ExportConfig = ExportConfig()
+    redact: RedactConfig = RedactConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property

@@ -24,6 +24,7 @@ from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import decode_log, decode_span
 from drift.base import Point
+from driftline.outputs import Outputs
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
 from scorers.ledger import Decision, marks_of
@@ -64,6 +65,7 @@ class Evaluator:
         slices: SliceReader,
         runner: Runner,
         route: ScoreRoute,
+        outputs: Outputs,
         telemetry: Telemetry,
         events: EventExporter | None = None,
         prices: Prices | None = None,
@@ -72,6 +74,7 @@ class Evaluator:
         self._slices = slices
         self._runner = runner
         self._route = route
+        self._outputs = outputs
         self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
@@ -133,7 +136,8 @@ class Evaluator:
         ]
         found = self._runner.evaluate_all(asked, allowances)
         for (ready, marks), (trace, slices, admission, _), decisions in zip(items, admitted, found, strict=True):
-            self._put(batch, ready, trace, slices, admission, decisions, marks)
+            clean = self._outputs.clean(trace, slices, decisions)
+            self._put(batch, ready, trace, clean, admission, decisions, marks)
         return [[*met, *marks_of(decisions)] for (_, _, _, met), decisions in zip(admitted, found, strict=True)]
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
@@ -196,6 +200,7 @@ class Evaluator:
         if self.gathers_sessions:
             told = told_by(trace, ready.revision, admission.upstream, slices)
             if told is not None and not self._sampler.never_session(told.key):
+                self._outputs.clean_turn(told.turn)
                 batch.turns.append((told.key, encode_turn(told)))
             if self._sampler.never(trace_id_of(ready.trace_id)):
                 return  # read for its session only: its id alone leaves it out
@@ -204,6 +209,7 @@ class Evaluator:
         found = points(trace.trace_id, ready.event_ns, decisions, slices, before)
         batch.points += self._route.records(found)
         if self._events is not None:
+            self._outputs.clean_ids(trace)
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)

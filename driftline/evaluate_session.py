@@ -8,6 +8,7 @@ from collector.quota import Allowances
 from collector.sample import Sampler
 from collector.sessions import ReadySession
 from driftline.evaluate import Batch, points
+from driftline.outputs import Outputs
 from driftline.records import session_sheet
 from driftline.score_route import ScoreRoute
 from scorers.ledger import marks_of
@@ -26,10 +27,12 @@ class SessionEvaluator:
         sampler: Sampler,
         runner: Runner,
         route: ScoreRoute,
+        outputs: Outputs,
         telemetry: Telemetry,
         events: EventExporter | None = None,
     ) -> None:
         self._sampler, self._runner, self._route, self._events = sampler, runner, route, events
+        self._outputs = outputs
         self._outcomes = telemetry.counter("driftline_sessions", "Sessions by what became of them.", ["outcome"])
 
     def batch(self) -> Batch:
@@ -45,6 +48,7 @@ class SessionEvaluator:
         session, slices = ready.session, ready.last.slices
         admission = self._sampler.admit_session(ready.key, session.error, slices, ready.upstream)
         decisions = self._runner.evaluate_session((session, admission, ready.scored), allowances)
+        self._outputs.clean_decisions(decisions)  # the rest was redacted with the turns
         record = session_sheet(ready, slices, admission, decisions)
         batch.sheets.append(Record(record, key=bytes.fromhex(ready.id)))
         told = points(ready.id, session.end_ns, decisions, slices, ready.scored)

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
 from collector.core.errors import Rejected
@@ -21,8 +21,11 @@ from driftline.web.source import Source
 if TYPE_CHECKING:
     from collector.receivers.kafka import KafkaReceiver
 
+_INLINE_BYTES = 8 * 1024
 _GRACE_SECONDS = 10.0  # for requests that have begun, when the service stops
 _APPEND_SECONDS = 60.0  # a store that does not answer for so long has failed
+
+Redact: TypeAlias = Callable[[str, bytes], bytes]
 
 
 class Network:
@@ -31,6 +34,7 @@ class Network:
     Args:
         receives: whether spans come in here; if not, what is configured for that is left to others.
         shows: whether the page and the API are here; metrics and probes always are.
+        redact: makes a request (its kind, and protobuf) what may be kept of it; None keeps it as it came.
     """
 
     def __init__(
@@ -41,8 +45,9 @@ class Network:
         telemetry: Telemetry,
         receives: bool = True,
         shows: bool = True,
+        redact: Redact | None = None,
     ) -> None:
-        self._engine = engine
+        self._engine, self._redact = engine, redact
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
@@ -68,20 +73,32 @@ class Network:
 
     async def inbox(self, kind: str, body: bytes, tenant: str) -> None:
         """Done when the request is durable."""
-        await asyncio.wrap_future(self._engine.append(SPANS, self._records(kind, body, tenant)))
+        if self._redact is None or len(body) <= _INLINE_BYTES:
+            records = self.records(kind, body, tenant)
+        else:  # milliseconds, which would hold up all other connections
+            records = await asyncio.to_thread(self.records, kind, body, tenant)
+        await asyncio.wrap_future(self._engine.append(SPANS, records))
 
     def inbox_batch(self, requests: Sequence[tuple[str, bytes, str]]) -> None:
         """Returns when the requests are durable."""
-        records = [record for request in requests for record in self._records(*request)]
+        records = [record for request in requests for record in self.records(*request)]
         self._engine.append(SPANS, records).result(_APPEND_SECONDS)
 
-    def _records(self, kind: str, body: bytes, tenant: str) -> list[Record]:
-        """A request as records of the inbox: where that has partitions, all of a trace goes to one of them."""
+    def records(self, kind: str, body: bytes, tenant: str) -> list[Record]:
+        """A request as records of the inbox: where that has partitions, all of a trace goes to one of them.
+
+        Raises:
+            Rejected: it is not OTLP protobuf.
+        """
+        if self._redact is not None:
+            body = self._redact(kind, body)
         routed = route(kind, body, self._engine.partitions(SPANS))
         return [Record(part, key=tenant.encode(), kind=kind, partition=number) for number, part in routed]
 
     def bury(self, topic: str, partition: int, offset: int, reason: str, payload: bytes) -> None:
-        """Keep a message that can never be accepted, for somebody to look at."""
+        """Keep a message that can never be accepted, for somebody to look at; only that it was, if none may be kept."""
+        if self._redact is not None:
+            payload = b""
         key = f"{topic}/{partition}/{offset}".encode()
         try:
             self._engine.append(DEAD_LETTERS, [Record(payload, key=key, kind=reason)]).result(_APPEND_SECONDS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from collector.core.engine import Engine
 from collector.core.telemetry import Telemetry
+from collector.redaction.redactor import Redactor
 from drift.base import Change, decode_change
 from drift.series import SeriesStatus
 from driftline.network import Network
@@ -23,6 +24,7 @@ class Service:
         stages: in the order of the flow.
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
+        redactor: what replaces personal data and credentials in all that leaves it.
     """
 
     engine: Engine
@@ -33,6 +35,7 @@ class Service:
     network: Network
     scorers: Sequence[ScorerFacts]
     monitors: Sequence[str]
+    redactor: Redactor
     _started: bool = field(default=False, init=False)
 
     def start(self) -> None:

@@ -21,6 +21,7 @@ import orjson
 from collector.core.engine import CHANGES, DECISIONS, Entry
 from collector.core.errors import StoreError
 from collector.engines.sqlite_damage import check_at_start, remove, set_aside, was_left_open
+from collector.engines.sqlite_file import make_private
 from collector.engines.sqlite_rows import insert_rows
 from collector.tenancy import owned_id
 from driftline.records import Sheet, read_sheet
@@ -258,7 +259,7 @@ class View:
         return writer
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.touch(mode=0o600, exist_ok=True)
+        make_private(self.path)
         return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
 
     def _batch(self, log: str, partition: int, entries: Sequence[Entry]) -> "_Batch":

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from collector.patterns import storable
 from scorers.base import Evidence, Score, Scorer
-from scorers.patterns import storable
 
 _MOST_SCORES = 1_000  # of one scorer for one trace
 _MOST_EVIDENCE = 50  # spans kept with a score

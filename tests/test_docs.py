@@ -156,7 +156,7 @@ def test_a_configuration_that_is_shown_is_valid(
     secret = tmp_path / "secret"
     secret.write_text("s")
     for name in re.findall(r"env: (\w+)", text):
-        monkeypatch.setenv(name, "s")
+        monkeypatch.setenv(name, "s" * 32)
     path = tmp_path / "driftline.yaml"
     path.write_text(re.sub(r"file: [^}\s]+", f"file: {secret}", text))
     config = load_config(path, {})

@@ -49,7 +49,7 @@ def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT) -> Span:
     Raises:
         Rejected: `bad_span`, the bytes are no span at all.
     """
-    message = _parsed(SpanMessage, part.raw, "bad_span")
+    message = parsed(SpanMessage, part.raw, "bad_span")
     reader = _Reader(limits)
     scope_name, scope_version = _scope(part.origin.scope)
     return Span(  # by position: sixteen names would cost as much as two attributes
@@ -89,7 +89,7 @@ def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT) -> LogEvent:
     Raises:
         Rejected: `bad_log`, the bytes are no log record at all.
     """
-    message = _parsed(LogRecord, part.raw, "bad_log")
+    message = parsed(LogRecord, part.raw, "bad_log")
     reader = _Reader(limits)
     attributes = reader.attributes(message.attributes)
     name = message.event_name or attributes.get("event.name")
@@ -105,7 +105,12 @@ def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT) -> LogEvent:
     )
 
 
-def _parsed(kind: Any, raw: bytes, reason: str) -> Any:
+def parsed(kind: Any, raw: bytes, reason: str) -> Any:
+    """A message, as much of it as can be read.
+
+    Raises:
+        Rejected: nothing of it.
+    """
     try:
         message = kind.FromString(raw)
     except DecodeError as error:
@@ -192,7 +197,7 @@ def _resource(raw: bytes, limits: DecodeLimits) -> dict[str, JSON]:
 
 def _decoded_resource(raw: bytes, limits: DecodeLimits) -> dict[str, JSON]:
     try:
-        message = _parsed(Resource, raw, "bad_resource")
+        message = parsed(Resource, raw, "bad_resource")
     except Rejected:
         return {}  # the spans are still worth reading
     return _Reader(limits).attributes(message.attributes)
@@ -206,7 +211,7 @@ _large_resource = lru_cache(maxsize=4)(_decoded_resource)
 def _scope(raw: bytes) -> tuple[str, str]:
     """Name and version of the instrumentation scope. (Its attributes say nothing that the spans do not.)"""
     try:
-        message = _parsed(InstrumentationScope, raw, "bad_scope")
+        message = parsed(InstrumentationScope, raw, "bad_scope")
     except Rejected:
         return "", ""
     return message.name[:1000], message.version[:1000]

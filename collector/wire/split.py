@@ -147,14 +147,14 @@ def tally_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> Tally:
 def scopes(body: bytes) -> Iterator[tuple[Origin, Any, bytes]]:
     """Of each ScopeSpans or ScopeLogs: what its items share, their bytes, and its own bytes."""
     seen = 0
-    groups = _parse(Request, body, "the request").groups
+    groups = parse_view(Request, body, "the request").groups
     for group_number, group_bytes in enumerate(groups):
-        group = _parse(Group, group_bytes, f"resource group {group_number}")
+        group = parse_view(Group, group_bytes, f"resource group {group_number}")
         resource = b"".join(group.head)
         seen += 1 + len(group.items)
         _check_count(seen)
         for scope_number, scope_bytes in enumerate(group.items):
-            scope = _parse(Group, scope_bytes, f"scope group {scope_number} of resource group {group_number}")
+            scope = parse_view(Group, scope_bytes, f"scope group {scope_number} of resource group {group_number}")
             seen += len(scope.items)
             _check_count(seen)
             if scope.items:
@@ -162,7 +162,12 @@ def scopes(body: bytes) -> Iterator[tuple[Origin, Any, bytes]]:
                 yield _origin(resource, b"".join(scope.head), url), scope.items, scope_bytes
 
 
-def _parse(view: Any, data: bytes, what: str) -> Any:
+def parse_view(view: Any, data: bytes, what: str) -> Any:
+    """Bytes as one of the views of `schema`.
+
+    Raises:
+        Rejected: `malformed`.
+    """
     try:
         return view.FromString(data)
     except DecodeError:

@@ -1,5 +1,6 @@
 """`driftline check`: is the configuration right, and what would it do?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -8,6 +9,9 @@ import orjson
 from alerts.config import build_notifiers
 from collector.core.errors import UserError
 from collector.prices import load_prices
+from collector.redaction.config import find_names
+from collector.redaction.keys import key_path
+from collector.redaction.rules import DENIED, NAME, RULES
 from drift.plan import Plan, plans
 from driftline.build import load_parts
 from driftline.config import Config, load_config
@@ -50,6 +54,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("tells")
     for notifier in build_notifiers(config.alerts, config.base):
         click.echo(f"  {notifier.name}")
+    for line in describe_redaction(config):
+        click.echo(line)
     for line in describe_export(config):
         click.echo(line)
     click.echo(f"pages\n  {describe_budget(config)}")
@@ -73,6 +79,7 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
         lambda: build_notifiers(config.alerts, config.base),
         lambda: check_export(config.export),
         lambda: load_prices(config.prices, config.base),
+        lambda: find_names(config.redact, config.base),
     ):
         try:
             check()
@@ -89,6 +96,26 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
+
+
+def describe_redaction(config: Config) -> Iterator[str]:
+    """What is replaced, where, how and with which key, in words."""
+    redact = config.redact
+    where = "what leaves scorers" if redact.at == "output" else "spans before they are kept, and what leaves scorers"
+    yield f"redacts {where}"
+    by_action: dict[str, list[str]] = {}
+    names = [rule for rule in RULES if (rule != NAME or redact.names) and (rule != DENIED or redact.deny)]
+    for rule in (*names, *(own.name for own in redact.rules)):
+        by_action.setdefault(redact.action_of(rule), []).append(rule)
+    for action, rules in by_action.items():
+        yield f"  {action:5} {', '.join(rules)}"
+    for title, patterns in (("allow", redact.allow), ("deny", redact.deny)):
+        if patterns:
+            yield f"  {title:5} {', '.join(patterns)}"
+    if redact.key is None and "hash" in by_action:
+        yield f"  key   {key_path(config.store.path)}" + (
+            "; every worker has another: set redact.key, or their tokens differ" if config.cluster is not None else ""
+        )
 
 
 def describe_export(config: Config) -> list[str]:

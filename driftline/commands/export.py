@@ -14,7 +14,7 @@ import orjson
 from collector.core.clock import SystemClock
 from collector.core.errors import DriftlineError, UserError
 from collector.tenancy import owned_id
-from driftline.build import load_parts, units
+from driftline.build import load_parts, open_redactor, units
 from driftline.config import Config, load_config
 from driftline.export.archive import verify
 from driftline.export.cases import FORMATS, Format, case_of, in_format
@@ -113,11 +113,12 @@ def cases(
     chosen = {owned_id(found[0]["trace_id"], found[0].get("tenant", "")).hex(): found for found in newest}
     missing: Counter[str] = Counter()
     written = redacted = 0
+    redactor = open_redactor(config, read_only=True) if redact else None
     with _writing(target):
         recording = recorded(chosen, read_inbox(config) if chosen else (), _expanded(files))
         with _lines(target) as out:
             for trace, sheet, scores in with_content(chosen, recording, missing):
-                case = case_of(trace, sheet, scores, redact)
+                case = case_of(trace, sheet, scores, redactor)
                 out.write(orjson.dumps(in_format(case, form), option=orjson.OPT_APPEND_NEWLINE))
                 written += 1
                 redacted += case["provenance"]["redacted"] or 0

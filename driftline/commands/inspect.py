@@ -10,6 +10,9 @@ import orjson
 
 from collector.core.errors import Rejected
 from collector.core.model import Trace
+from collector.redaction.config import RedactConfig, attribute_lists
+from collector.redaction.redactor import Redactor
+from collector.redaction.traces import redact_trace
 from collector.unmapped import Survey
 from driftline.commands.trace_tree import print_trace
 from driftline.commands.unmapped_table import finding_as_line, print_findings
@@ -23,8 +26,11 @@ EXIT_FAILED = 3
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per trace and line.")
 @click.option("--full", is_flag=True, help="Show texts whole instead of their beginnings.")
 @click.option("--unmapped", is_flag=True, help="Show what is not understood instead; with --full, with values.")
+@click.option("--redact", is_flag=True, help="Replace personal data and credentials by marks such as [EMAIL].")
 @click.pass_context
-def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool, unmapped: bool) -> None:
+def command(
+    context: click.Context, files: tuple[Path, ...], as_json: bool, full: bool, unmapped: bool, redact: bool
+) -> None:
     """Show what Driftline understands of recorded traces.
 
     FILES hold OTLP traces or logs, in protobuf or JSON (also one request a line), gzipped or not. The kind is found
@@ -32,15 +38,23 @@ def command(context: click.Context, files: tuple[Path, ...], as_json: bool, full
     """
     recording = Recording()
     failures = list(_failures(recording, files))
-    show = _show_unmapped if unmapped else _show_traces
-    show(recording, as_json, full)
+    if unmapped and redact:
+        raise click.UsageError("--redact is for traces; --unmapped shows values only with --full")
+    if unmapped:
+        _show_unmapped(recording, as_json, full)
+    else:
+        _show_traces(recording, as_json, full, redact)
     for problem in [*failures, *recording.left_out]:
         click.echo(f"driftline inspect: {problem}", err=True)
     context.exit(EXIT_FAILED if failures else 0)
 
 
-def _show_traces(recording: Recording, as_json: bool, full: bool) -> None:
+def _show_traces(recording: Recording, as_json: bool, full: bool, redact: bool) -> None:
     traces = recording.traces()
+    if redact:
+        redactor, lists = Redactor(), attribute_lists(RedactConfig())
+        for trace in traces:
+            redact_trace(trace, redactor, lists)
     if as_json:
         for trace in traces:
             sys.stdout.buffer.write(as_line(trace))

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import click
 import orjson
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 
 from alerts.explain import Wording, explain
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import DriftlineError, Rejected, UserError
+from collector.redaction.keys import read_key
 from collector.wire.read import read_body
 from driftline.build import build
 from driftline.config import Config, load_config
+from driftline.logs import redact_logs
 from driftline.service import Service
 from driftline.stages.ticks import END_OF_INPUT
 
@@ -33,6 +36,7 @@ def command(files: Sequence[Path], path: Path | None, as_json: bool) -> None:
     paths = list(expand(files))
     with tempfile.TemporaryDirectory(prefix="driftline-replay-") as folder:
         service = build(offline(load_config(path), Path(folder)))
+        redact_logs(service.redactor)
         try:
             problems = feed(service, paths, quiet=as_json)
             report(service, problems, as_json)
@@ -65,9 +69,12 @@ def offline(config: Config, folder: Path) -> Config:
         "alerts": {"log": False},
         "export": {},
     }
+    redact = config.redact
+    if redact.key is None and (key := read_key(config.store.path)) is not None:  # the same tokens as live
+        redact = redact.model_copy(update={"key": SecretStr(key.decode())})
     silent = Config.model_validate(document)
     return config.model_copy(
-        update={"kafka": None, "cluster": None, **{name: getattr(silent, name) for name in document}}
+        update={"kafka": None, "cluster": None, "redact": redact, **{name: getattr(silent, name) for name in document}}
     )
 
 
@@ -82,7 +89,7 @@ def feed(service: Service, paths: Sequence[Path], quiet: bool) -> list[str]:
             except (Rejected, OSError) as error:
                 problems.append(f"{path}: {error}")
                 continue
-            waiting.append(Record(body, kind=kind))
+            waiting += service.network.records(kind, body, "")
             if sum(len(record.value) for record in waiting) >= _BYTES_PER_APPEND:
                 _append(service, waiting)
                 waiting = []

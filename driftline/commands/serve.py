@@ -12,6 +12,7 @@ import click
 from collector.core.errors import DriftlineError
 from driftline.build import Role, build
 from driftline.config import load_config
+from driftline.logs import redact_logs
 from driftline.service import Service
 
 _WATCH_SECONDS = 0.5
@@ -35,6 +36,7 @@ def command(path: Path | None, role: Role) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     service = build(load_config(path), role=role)
+    redact_logs(service.redactor)
     service.start()
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")

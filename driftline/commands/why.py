@@ -9,6 +9,7 @@ import orjson
 
 from collector.core.errors import StoreError, UserError
 from collector.sample import Sampler
+from driftline.build import open_redactor
 from driftline.config import Config, load_config
 from driftline.records import Sheet
 from driftline.view import View, view_path
@@ -41,7 +42,10 @@ def command(
     view = View(view_path(config.store.path), read_only=True)
     try:
         if session_id is not None:
-            ctx.exit(print_sessions(view, session_id, scorer, as_json))
+            known_as = open_redactor(config, read_only=True).text(
+                session_id
+            )  # if it is personal, it is kept as a token
+            ctx.exit(print_sessions(view, known_as, scorer, as_json))
         if trace_id is None:
             print_funnel(view, as_json)
             return

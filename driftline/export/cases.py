@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from collector.core.model import LLMCall, Message, RequestedCall, Trace
-from driftline.export.redact import Redactor
+from collector.redaction.redactor import Redactor
 from driftline.export.rows import rfc3339
 from driftline.records import Sheet
 
@@ -23,17 +23,19 @@ def has_content(trace: Trace) -> bool:
     return trace.question is not None or any(call.input_messages for call in trace.llm_calls)
 
 
-def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], redact: bool) -> Case:
-    """The case in our own form (case.schema.json): a row for `driftline score`, and its provenance."""
+def case_of(trace: Trace, sheet: Sheet, scores: Sequence[Mapping[str, Any]], redactor: Redactor | None) -> Case:
+    """The case in our own form (case.schema.json): a row for `driftline score`, and its provenance.
+
+    Args:
+        redactor: what replaces personal data and credentials; None leaves everything as it is.
+    """
     content = _content(trace)
     told = [_score(one) for one in scores]
     slices, redacted = sheet["slices"], None
-    if redact:
-        redactor = Redactor()
+    if redactor is not None:
+        before = redactor.count
         content = {name: redactor.value(value) for name, value in content.items()}
-        told = [{**one, **{name: redactor.value(one[name]) for name in ("label", "explanation")}} for one in told]
-        slices = redactor.value(slices)
-        redacted = redactor.count
+        redacted = redactor.count - before
     content["messages"] = [_with_arguments_as_text(message) for message in content["messages"]]
     return {
         "form": CASE_FORM,

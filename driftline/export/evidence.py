@@ -15,11 +15,12 @@ import orjson
 
 from alerts.compose import compose
 from alerts.explain import Wording
+from collector.redaction.redactor import Redactor
+from collector.redaction.rules import SECRET
 from drift.base import Change, decode_change
 from driftline.config import Config
 from driftline.export.archive import write_archive
 from driftline.export.period import Period
-from driftline.export.redact import Redactor
 from driftline.export.rows import change_row, rfc3339, score_rows
 from driftline.records import Sheet
 from driftline.view import View
@@ -39,8 +40,8 @@ changes.jsonl     a line a change that was open in the period, as it is known no
 alerts.jsonl      a line for the beginning, and one for the end, of each change of these that is told to people, in the
                   words that are sent. That it arrived is not on record here: see the receiver's own log
 
-Prompts, contexts and answers are not kept and not here. Explanations of scorers are, with personal data and
-credentials that are known by their form replaced by marks such as [EMAIL].
+Prompts, contexts and answers are not kept and not here. Explanations of scorers are, as they were kept: with personal
+data and credentials replaced by tokens such as <email:b8c1...>, or as `redact` in config.json says.
 
     driftline export verify THIS.zip
 """
@@ -86,7 +87,12 @@ def masked(config: Config) -> Any:
     """
     document = config.model_dump(mode="json")
     document["alerts"] = _hosts_only(document["alerts"])
-    return Redactor(personal=False).value(document)
+    return _only_credentials().value(document)
+
+
+def _only_credentials() -> Redactor:
+    """For what the operator wrote: addresses are meant to be there, passwords are not."""
+    return Redactor(actions={SECRET: "mask"}, otherwise="keep")
 
 
 def _hosts_only(value: Any) -> Any:
@@ -157,7 +163,7 @@ def _configured(scorer: Scorer | None) -> dict[str, Any] | None:
     return {
         "version": scorer.version,
         "passing": scorer.passing.text if scorer.passing else None,
-        "options": Redactor(personal=False).value(scorer.options),
+        "options": _only_credentials().value(scorer.options),
         "tier": scorer.tier,
         "better": scorer.better,
         "unit": scorer.score_unit,
@@ -181,20 +187,16 @@ def _write_traces(folder: Path, sheets: Iterable[Sheet], evaluators: Evaluators)
 
 
 def without_content(sheet: Sheet) -> Sheet:
-    """The sheet with what scorers and senders wrote freely redacted, and without the texts that scorers point at."""
-    redactor = Redactor()
-    named = {name: redactor.value(sheet[name]) for name in ("name", "session_id", "slices")}
-    return {**sheet, **named, "decisions": [_decision(one) for one in sheet["decisions"]]}
+    """The sheet without the texts that scorers point at; the rest was redacted before it was kept."""
+    return {**sheet, "decisions": [_decision(one) for one in sheet["decisions"]]}
 
 
-def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
-    redactor = Redactor()
-    told = {**decision, **({"detail": redactor.text(decision["detail"])} if "detail" in decision else {})}
-    if (score := decision.get("score")) is not None:
-        free = {name: redactor.text(score[name]) for name in ("label", "explanation") if name in score}
-        evidence = [{name: one[name] for name in ("start", "end", "type")} for one in score.get("evidence", ())]
-        told["score"] = {**score, **free, **({"evidence": evidence} if evidence else {})}
-    return told
+def _decision(decision: Mapping[str, Any]) -> Mapping[str, Any]:
+    score = decision.get("score")
+    if score is None or not score.get("evidence"):
+        return decision
+    evidence = [{name: one[name] for name in ("start", "end", "type")} for one in score["evidence"]]
+    return {**decision, "score": {**score, "evidence": evidence}}
 
 
 def _write(path: Path, value: Any) -> None:

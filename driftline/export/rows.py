@@ -7,11 +7,9 @@ may change with any release; these forms may gain fields, and lose or redefine n
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from drift.base import Change
-from driftline.export.redact import Redactor
 from driftline.records import Sheet
 from scorers.ledger import score_id
 
@@ -59,16 +57,11 @@ def _score_row(shared: Mapping[str, Any], decision: Mapping[str, Any], owner: st
         "reason": decision["reason"],
         "value": score.get("value"),
         "passed": score.get("passed"),
-        "label": _clean(score["label"]) if score.get("label") else None,
+        "label": score.get("label"),
         "probability": probability,
         "weight": 1 / probability if probability > 0 else None,
         "rule": decision["rule"],
     }
-
-
-@lru_cache(maxsize=4096)  # a scorer has few different ones
-def _clean(label: str) -> str:
-    return Redactor().text(label)
 
 
 def score_key(row: Row) -> bytes:

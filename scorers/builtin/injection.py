@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import orjson
 
 from collector.core.model import JSON, Trace
+from collector.patterns import PatternSet
 from scorers.base import Evidence, Score, scorer
-from scorers.patterns import PatternSet
 from scorers.text import clipped_note, read, read_passage
 
 _MOST_PIECES = 200

@@ -4,8 +4,8 @@
 import re
 
 from collector.core.model import Trace
+from collector.patterns import PatternSet
 from scorers.base import Evidence, Score, scorer
-from scorers.patterns import PatternSet
 
 OPENING_CHARACTERS = 400
 """A refusal says so at once; later text quotes, warns, or writes about refusals."""

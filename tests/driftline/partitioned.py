@@ -19,6 +19,8 @@ from collector.core.clock import FakeClock
 from collector.core.engine import DECISIONS, LOGS, SCORES, SPANS, TICK_KIND, Entry, Listener, Record
 from collector.core.errors import StoreError
 from collector.core.telemetry import Telemetry
+from collector.redaction.config import attribute_lists
+from collector.redaction.redactor import Redactor
 from collector.sample import Sampler
 from collector.sessions import Sessions
 from collector.slices import SliceReader
@@ -29,6 +31,7 @@ from driftline.build import load_parts
 from driftline.config import DEFAULT_SCORERS, Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
+from driftline.outputs import Outputs
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute
 from driftline.stages.score import ScoreStage
@@ -214,12 +217,13 @@ class Worker:
         scorers, metrics = load_parts(config)
         route = ScoreRoute(config.monitors, partial(self.engine.partitions, SCORES))
         sampler, runner = Sampler(config.sample), Runner(scorers, self.telemetry, clock)
-        evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, self.telemetry)
+        outputs = Outputs(Redactor(), attribute_lists(config.redact), config.slices)
+        evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, outputs, self.telemetry)
         assembler = partial(Assembler, config.assemble, self.telemetry)
         watcher = partial(Watcher, config.monitors, config.false_pages, metrics, self.telemetry)
         self.score = ScoreStage(self.engine, assembler, sampler, evaluator, clock, self.telemetry)
         gathered = partial(Sessions, config.assemble, self.telemetry)
-        of_sessions = SessionEvaluator(sampler, runner, route, self.telemetry)
+        of_sessions = SessionEvaluator(sampler, runner, route, outputs, self.telemetry)
         self.sessions = SessionStage(self.engine, gathered, of_sessions, clock, self.telemetry)
         self.watch = WatchStage(self.engine, watcher, route, self.telemetry)
 

@@ -12,11 +12,14 @@ import pytest
 
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import UserError
+from collector.redaction.keys import read_or_make_key
+from collector.redaction.redactor import Redactor
 from collector.sample import SampleConfig, Sampler
 from collector.wire.read import read_bodies
 from driftline import cli
-from driftline.build import build
-from driftline.config import load_config
+from driftline.build import build, open_redactor
+from driftline.commands.replay import offline
+from driftline.config import Config, load_config
 from driftline.demo.recordings import shipped_sample
 from driftline.demo.traffic import Traffic
 from driftline.stages.score_worker import END_OF_INPUT
@@ -146,6 +149,8 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         false_pages: 2 per day
         alerts: {webhook: {url: "https://ops.example", secret: {env: DRIFTLINE_TEST_SECRET}}}
         export: {kafka: {brokers: [a:1], changes: null}, parquet: {path: lake, every: 1h}}
+        redact:
+          {at: receive, actions: {phone: keep}, deny: [body], rules: [{name: employee, pattern: 'EMP', action: drop}]}
         """
     )
     shown = run("check", "-c", path)
@@ -163,6 +168,13 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         "webhook",
         "to the topics driftline-scores",
         "to Parquet files in lake, every 1h",
+        "redacts spans before they are kept, and what leaves scorers",
+        "hash email, credit_card, iban, national_id, ip_address, mac_address, birth_date, secret, denied",
+        "keep phone",
+        "drop employee",
+        "allow *.version, prompt_version",
+        "deny body",
+        "key x.redact.key",
     ):
         assert line in lines
     assert "at most 14 false pages a week over everything watched" in shown.out
@@ -295,6 +307,17 @@ def test_a_replay_leaves_nothing_behind_and_touches_no_store(
     monkeypatch.chdir(tmp_path)
     assert run("replay", OTLP[0]).code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("at", ["output", "receive"])
+def test_a_replay_has_the_tokens_of_the_service(tmp_path: Path, at: str) -> None:
+    live = Config.model_validate({"store": {"path": tmp_path / "store.db"}, "redact": {"at": at}})
+    key = read_or_make_key(live.store.path)
+    folder = tmp_path / "replay"
+    folder.mkdir()
+    told = open_redactor(offline(live, folder)).text("jo@example.org")
+    assert told == Redactor(key).text("jo@example.org") == open_redactor(live).text("jo@example.org")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_replay_goes_on_past_a_file_that_cannot_be_read_and_ends_with_3(run: Run, tmp_path: Path) -> None:

@@ -54,3 +54,14 @@ def test_a_request_becomes_records_that_keep_each_trace_in_one_partition(partiti
     assert all(partition == partition_of(item.trace_id, partitions) for partition, item in found)
     assert {record.partition for record in inbox.records} == set(range(partitions))
     assert {record.key for record in inbox.records} == {b"acme", b"", b"globex"}
+
+
+def test_what_may_not_be_kept_as_it_came_is_redacted_first_also_where_it_takes_long() -> None:
+    inbox = Inbox(1)
+    listen = ListenConfig(otlp_http=None, otlp_grpc=None, web=None)
+    network = Network(listen, None, inbox, Telemetry(), redact=lambda kind, body: request(1))  # type: ignore[arg-type]
+    asyncio.run(network.inbox(TRACES_KIND, request(2), ""))
+    asyncio.run(network.inbox(TRACES_KIND, request(500), ""))
+    network.inbox_batch([(TRACES_KIND, request(3), "acme")])
+    assert [record.value for record in inbox.records] == [request(1)] * 3
+    assert [record.key for record in inbox.records] == [b"", b"", b"acme"]

@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.core.model import Trace
+from collector.redaction.checksums import luhn_valid
 from scorers.base import Score
-from scorers.builtin.pii import find_pii, luhn_valid, pii
+from scorers.builtin.pii import find_pii, pii
 
 
 def judge(answer: str, question: str | None = None, contexts: list[str] | None = None, **options: object) -> Score:

@@ -234,6 +234,17 @@ def test_the_file_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "store.db").stat().st_mode & 0o077 == 0
 
 
+def test_a_file_that_others_may_read_is_made_private_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine(tmp_path).close()
+    (tmp_path / "store.db").chmod(0o644)
+    one = engine(tmp_path)
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+    assert "could be read by others (mode 644)" in caplog.text
+    one.close()
+
+
 _WRITER = """
 import sys
 from pathlib import Path

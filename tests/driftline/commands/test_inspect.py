@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from collector.core.engine import TRACES_KIND
 from driftline.commands.inspect import command
+from tests.driftline.planted import NEEDLES, SECRETS, scenarios
 
 FOLDER = Path(__file__).parents[2] / "data" / "traces"
 RAG = FOLDER / "openinference-langchain" / "rag_health.otlp.pb"
@@ -75,6 +77,18 @@ def test_the_tree_tells_roles_tokens_documents_tools_and_errors() -> None:
 
 def test_markup_in_content_is_shown_as_it_is() -> None:
     assert "[doc-para-02]" in " ".join(run("--full", RAG).stdout.split())
+
+
+@pytest.mark.parametrize("form", ["--json", "--full"])
+def test_what_is_shown_may_be_redacted(tmp_path: Path, form: str) -> None:
+    ((kind, body),) = next(scenario for scenario in scenarios() if len(scenario) == 1)
+    assert kind == TRACES_KIND
+    (tmp_path / "planted.pb").write_bytes(body)
+    plain, redacted = run(form, tmp_path / "planted.pb"), run(form, "--redact", tmp_path / "planted.pb")
+    kept = {SECRETS["employee"], SECRETS["name"], "Zweistein"}  # of the user's own rules, which are not asked for here
+    assert {needle for needle in NEEDLES if needle in redacted.stdout} <= kept
+    assert len({needle for needle in NEEDLES if needle in plain.stdout}) > 5
+    assert "[EMAIL]" in redacted.stdout
 
 
 def test_no_file_is_wrong_usage() -> None:

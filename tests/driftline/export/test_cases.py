@@ -11,6 +11,7 @@ import pytest
 from collector.core.engine import EVENTS_KIND, SPANS, TRACES_KIND, Entry
 from collector.core.model import LLMCall, Message, RequestedCall, ToolCall, Trace
 from collector.engines.sqlite_reader import read_log
+from collector.redaction.redactor import Redactor
 from driftline.export.cases import Case, case_of, has_content, openai_evals
 from driftline.export.choose import Choice, choose
 from driftline.export.content import EXPIRED, NO_CONTENT, PARTLY_EXPIRED, recorded, with_content
@@ -50,16 +51,16 @@ TRACE = Trace(
 )
 
 
-def a_case(redact: bool = True, trace: Trace = TRACE) -> Case:
+def a_case(redactor: Redactor | None = None, trace: Trace = TRACE) -> Case:
     sheet = a_sheet(2, a_decision())
-    return case_of(trace, sheet, sheet["decisions"], redact)
+    return case_of(trace, sheet, sheet["decisions"], redactor)
 
 
 # --- golden ---
 
 
 def test_a_case_as_it_is_written() -> None:
-    case = a_case()
+    case = a_case(Redactor())
     validate("case", case)
     call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"mail":"[EMAIL]"}'}}
     assert case == {
@@ -102,7 +103,7 @@ def test_a_case_as_it_is_written() -> None:
 def test_arguments_stay_json_whatever_is_replaced_in_them() -> None:
     arguments = {"card": 4111111111111111, "note": "Mail:\njo@example.org"}
     asked = LLMCall("s", input_messages=[Message("user", "pay")], tool_calls=[RequestedCall("pay", arguments, "c")])
-    case = a_case(trace=Trace(TRACE_ID, question="pay", llm_calls=[asked]))
+    case = a_case(Redactor(), Trace(TRACE_ID, question="pay", llm_calls=[asked]))
     (call,) = case["messages"][-1]["tool_calls"]
     told = {"card": "[CREDIT_CARD]", "note": "Mail:\n[EMAIL]"}
     assert orjson.loads(call["function"]["arguments"]) == told
@@ -110,17 +111,17 @@ def test_arguments_stay_json_whatever_is_replaced_in_them() -> None:
 
 
 def test_a_sample_of_openai_evals() -> None:
-    sample = openai_evals(a_case())
+    sample = openai_evals(a_case(Redactor()))
     assert set(sample) == {"input", "metadata"}
     assert [message["role"] for message in sample["input"]] == ["system", "user", "assistant", "tool"]
     assert sample["metadata"]["answer"] == "Ask [EMAIL]"
     assert sample["metadata"]["scores"][0]["evaluator_id"] == "e1"
-    bare = openai_evals(a_case(trace=Trace(TRACE_ID, question="Why?")))
+    bare = openai_evals(a_case(Redactor(), Trace(TRACE_ID, question="Why?")))
     assert bare["input"] == [{"role": "user", "content": "Why?"}]
 
 
 def test_without_redaction_everything_stays_and_the_case_says_so() -> None:
-    case = a_case(redact=False)
+    case = a_case()
     validate("case", case)
     assert case["provenance"]["redacted"] is None
     assert case["question"] == TRACE.question
@@ -139,7 +140,7 @@ def test_a_case_is_a_row_that_scores_as_its_trace_did(store: Store, scorer: str)
     }
     recording = recorded(chosen, read_log(store.config.store.path, SPANS), [])
     missing: Counter[str] = Counter()
-    cases = [case_of(*found, redact=True) for found in with_content(chosen, recording, missing)]
+    cases = [case_of(*found, redactor=Redactor()) for found in with_content(chosen, recording, missing)]
     assert (len(cases), missing) == (len(chosen), Counter())
     assert len(cases) > 5
     results = score_rows(load_scorer(ScorerConfig(use=scorer)), orjson.loads(orjson.dumps(cases)))

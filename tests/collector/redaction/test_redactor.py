@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftline.export.redact import Redactor
-from scorers.builtin.pii import find_pii
-from scorers.builtin.secrets import find_secrets
+from collector.redaction.credentials import find_credentials
+from collector.redaction.personal import find_personal
+from collector.redaction.redactor import Redactor
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nQ2FzZQ\n-----END RSA PRIVATE KEY-----"
 
@@ -57,7 +57,11 @@ def test_numbers_that_nobody_quoted_and_fields_that_become_the_same() -> None:
 
 def test_personal_data_may_stay_where_only_credentials_matter() -> None:
     value = {"brokers": ["10.0.0.5:9092"], "password": "v9#Lq2!xWz"}
-    assert Redactor(personal=False).value(value) == {"brokers": ["10.0.0.5:9092"], "password": "[SECRET]"}
+    only_secrets = Redactor(actions={"secret": "mask"}, otherwise="keep")
+    assert only_secrets.value(value) == {
+        "brokers": ["10.0.0.5:9092"],
+        "password": "[SECRET]",
+    }
 
 
 PIECES = st.sampled_from(
@@ -72,7 +76,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_nothing_is_found_any_more(text: str) -> None:
     redacted = Redactor().text(text)
-    assert {redacted[item.start : item.end] for item in find_secrets(redacted)} <= {"[SECRET]"}
-    assert [item for item in find_pii(redacted) if item.type != "URL"] == []
+    assert {redacted[item.start : item.end] for item in find_credentials(redacted)} <= {"[SECRET]"}
+    assert [item for item in find_personal(redacted) if item.type != "URL"] == []
     again = Redactor()
     assert (again.text(redacted), again.count) == (redacted, 0)

@@ -3,7 +3,7 @@
 The engine is RE2: time is linear in the text whatever the pattern and the text. `\\b`, `\\w` and `\\d` mean ASCII.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class PatternSet:
         flags = "(?i)" if ignore_case else ""
         self._names = list(patterns)
         self._located: list[Any] = [re2.compile(flags + pattern) for pattern in patterns.values()]
+        self._groups = [range(1, pattern.groups + 1) for pattern in self._located]
         self._set = re2.Set.SearchSet()
         for pattern in patterns.values():
             self._set.Add(flags + pattern)
@@ -44,16 +45,20 @@ class PatternSet:
         """Which patterns occur, in the order they were given."""
         return [self._names[at] for at in self._which(text)]
 
-    def hits(self, text: str, most: int = 100) -> Iterator[Hit]:
-        """Where they occur, pattern by pattern, at most `most` of each."""
+    def hits(self, text: str, most: int = 100, without: Container[str] = ()) -> Iterator[Hit]:
+        """Where they occur, pattern by pattern, at most `most` of each; those `without` are not looked for."""
         which = self._which(text)
         clean = storable(text) if which else text
         for at in which:
+            name, groups = self._names[at], self._groups[at]
+            if name in without:
+                continue
             for count, match in enumerate(self._located[at].finditer(clean)):
                 if count == most:
                     break
-                spans = tuple(match.span(group) for group in range(1, len(match.groups()) + 1))
-                yield Hit(self._names[at], match.start(), match.end(), match.groups(), spans)
+                start, end = match.span()
+                spans = tuple([match.span(group) for group in groups])
+                yield Hit(name, start, end, match.groups() if groups else (), spans)
 
     def _which(self, text: str) -> list[int]:
         found: list[int] | None = self._set.Match(text.encode("utf-8", "replace"))
