@@ -13,11 +13,11 @@ TRACE = bytes([7] * 16)
 TENANTS: dict[str, Any] = {"listen": {"tenants": {"max_labels": 2}}, "slices": {"tenant": "tenant"}, "monitors": []}
 
 
-def body(trace_id: bytes, span: int, name: str, root: bool = True) -> bytes:
+def body(trace_id: bytes, span: int, name: str, root: bool = True, start_ns: int = START_NS) -> bytes:
     request = ExportTraceServiceRequest()
     spans = request.resource_spans.add().scope_spans.add().spans
     made = spans.add(trace_id=trace_id, span_id=bytes([span] * 8), name=name)
-    made.start_time_unix_nano, made.end_time_unix_nano = START_NS, START_NS + 1000
+    made.start_time_unix_nano, made.end_time_unix_nano = start_ns, start_ns + 1000
     if not root:
         made.parent_span_id = bytes([1] * 8)
     encoded: bytes = request.SerializeToString()
@@ -78,7 +78,8 @@ def test_a_noisy_tenant_is_told_to_wait_while_a_quiet_one_is_taken(tmp_path: Pat
         refused = None
         for number in range(1, 3000):
             trace_id = number.to_bytes(16, "big")
-            answer = send(driftline, "noisy", body(trace_id, 1, "x" * 2000))
+            # event time goes on by minutes, so that each makes the one before ready, which takes 100 ms of scoring
+            answer = send(driftline, "noisy", body(trace_id, 1, "x" * 2000, start_ns=START_NS + number * 60 * 10**9))
             if answer.status_code != 200:
                 refused = answer
                 break
