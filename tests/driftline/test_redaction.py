@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from driftline.build import build
 from driftline.config import load_config
 from driftline.logs import redact_logs
 from driftline.service import Service
-from driftline.stages.score_worker import END_OF_INPUT
+from driftline.stages.ticks import END_OF_INPUT
 from driftline.view import view_path
 from driftline.web.app import create_app
 from tests.driftline.conftest import Run
@@ -38,6 +39,11 @@ def tells_all(trace):
     said = " ".join([trace.answer or "", trace.question or "", trace.user_id or "", str(trace.resource)])
     logging.getLogger("plugin").warning("scoring %s", said)
     return Score(0.5, label=said[-90:], explanation=said, evidence=(Evidence(0, 3, "said " + said, said),))
+
+@scorer(name="tells_all_of_sessions", target="session")
+def tells_all_of_sessions(session):
+    said = " ".join(str(turn) for turn in session.turns) + session.session_id + session.service
+    return Score(0.5, label=said[-90:], explanation=said, evidence=(Evidence(0, 3, "said", said),))
 
 @scorer(name="fails")
 def fails(trace):
@@ -54,7 +60,8 @@ def find_names(text):
         at = text.find("Wilhelmina Zweistein", at + 1)
 """
 SLICES = {"service": "resource.service.name", "version": "resource.service.version", "what": "name"}
-SCORERS = ["pii", "secrets", "groundedness", "refusal", "latency", "error"]
+SCORERS = ["pii", "secrets", "groundedness", "refusal", "latency", "error", "repeated_questions"]
+PLUG_IN_NAMES = ("tells_all", "tells_all_of_sessions", "fails", "by_operation")
 
 
 class Ran:
@@ -69,7 +76,7 @@ class Ran:
             "slices": SLICES,
             "scorers": [
                 *SCORERS,
-                *({"use": f"./plug_ins.py:{name}"} for name in ("tells_all", "fails", "by_operation")),
+                *({"use": f"./plug_ins.py:{name}"} for name in PLUG_IN_NAMES),
             ],
             "monitors": [{"watch": "latency", "by": ["service", "what"]}],
             "alerts": {"log": False},
@@ -96,7 +103,7 @@ class Ran:
     def _run(self) -> None:
         for requests in scenarios():
             for kind, body in requests:
-                self.service.engine.append(SPANS, self.service.network.records(kind, body)).result()
+                self.service.engine.append(SPANS, self.service.network.records(kind, body, "")).result()
         self.service.engine.append(SPANS, [Record(END_OF_INPUT, kind=TICK_KIND)]).result()
         self.service.drain()
 
@@ -152,6 +159,10 @@ def _ask(service: Service, paths: Sequence[str]) -> dict[str, bytes]:
     return asyncio.run(answer())
 
 
+def scorers_that_decided(funnel: bytes) -> list[str]:
+    return re.findall(r'"scorer":"(\w+)"', funnel.decode())
+
+
 def leaks(said: dict[str, bytes]) -> list[tuple[str, str]]:
     return [(where, needle) for where, content in said.items() for needle in NEEDLES if needle.encode() in content]
 
@@ -166,6 +177,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_nothing_planted_is_in_an_answer_a_log_line_or_a_file(ran: Ran, run: Run) -> None:
     answers = ran.answers()
     assert leaks(answers) == []
+    assert {"tells_all_of_sessions", "tells_all", "fails"} <= set(scorers_that_decided(answers["/api/funnel"]))
     assert "scoring" in ran.logged.getvalue()
     assert leaks({"log": ran.logged.getvalue().encode()}) == []
     tokens = {match[0] for match in TOKEN.finditer(answers["/api/traces"].decode()) if match[1] == "email"}
