@@ -244,6 +244,7 @@ class View:
                 writer.close()
                 remove(self.path)  # the logs have all that it had
                 writer = self._connect()
+            make_private(self.path)
             writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             writer.execute("PRAGMA journal_mode = WAL")
             # A batch must be durable before its offset is committed in the store: it is not read again after that.
@@ -259,7 +260,7 @@ class View:
         return writer
 
     def _connect(self) -> sqlite3.Connection:
-        make_private(self.path)
+        self.path.touch(mode=0o600, exist_ok=True)
         return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
 
     def _batch(self, log: str, partition: int, entries: Sequence[Entry]) -> "_Batch":

@@ -22,7 +22,7 @@ def open_store(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_lost_content(path)
-        make_private(path)
+        path.touch(mode=0o600, exist_ok=True)
         left_open = was_left_open(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     except (sqlite3.Error, OSError) as error:
@@ -38,22 +38,21 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def make_private(path: Path) -> None:
-    """Make a file, or take from all but its owner the right to read one that is there.
-
-    The files that SQLite keeps beside it have the rights that it has.
+    """Take from all but its owner the right to read a database that is known to be ours, and what is kept beside it.
 
     Raises:
         OSError: that cannot be done.
     """
-    path.touch(mode=0o600, exist_ok=True)
-    mode = path.stat().st_mode
-    if mode & 0o077:
-        path.chmod(mode & 0o700)
-        _log.warning("%s could be read by others (mode %o); now only its owner can", path, mode & 0o777)
+    for one in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        mode = one.stat().st_mode if one.exists() else 0
+        if mode & 0o077:
+            one.chmod(mode & 0o700)
+            _log.warning("%s could be read by others (mode %o); now only its owner can", one, mode & 0o777)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, left_open: bool) -> None:
     version = version_of(connection, path)
+    make_private(path)
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -42,9 +42,8 @@ def command(
     view = View(view_path(config.store.path), read_only=True)
     try:
         if session_id is not None:
-            known_as = open_redactor(config, read_only=True).text(
-                session_id
-            )  # if it is personal, it is kept as a token
+            # One that is personal is kept as a token.
+            known_as = open_redactor(config, read_only=True).text(session_id)
             ctx.exit(print_sessions(view, known_as, scorer, as_json))
         if trace_id is None:
             print_funnel(view, as_json)
@@ -56,7 +55,8 @@ def command(
         raise StoreError(f"the view {view.path} cannot be read: {error}") from None
     if found is None:
         ctx.exit(explain_absence(config, trace_id, as_json))
-    found["continued_by"] = continued_by
+    if continued_by:
+        found["continued_by"] = continued_by
     print_sheet(found, scorer, as_json)
 
 

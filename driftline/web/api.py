@@ -89,6 +89,8 @@ class Api:
         sheet = self._source.view.sheet(wanted)
         if sheet is None:
             raise Refused(f"trace {wanted} is not known: not arrived, not complete yet, or older than retention", 404)
+        if continued_by := self._source.view.continued_by(wanted):
+            sheet["continued_by"] = continued_by
         return answer(sheet)
 
     def funnel(self, request: Request) -> Response:

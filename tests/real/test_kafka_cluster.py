@@ -55,23 +55,30 @@ def bodies() -> list[TraceBodies]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(bodies: list[TraceBodies], tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
-    """What an embedded service pages for the same traffic, where nothing happens to it: metric and slice."""
+def undisturbed(bodies: list[TraceBodies], tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], bool]:
+    """What an embedded service pages for the same traffic, where nothing happens to it: metric and slice, and whether
+    it did so well before the end. Where partitions lag behind one another, evidence comes a few traces later."""
     folder = tmp_path_factory.mktemp("undisturbed")
     service = build(offline(Config.model_validate(DOCUMENT), folder))
     spans = [Record(one.spans.SerializeToString(), kind=TRACES_KIND) for one in bodies]
     service.engine.append(SPANS, [*spans, Record(END_OF_INPUT, kind=TICK_KIND)]).result()
     service.drain()
-    found = {(change.metric, orjson.dumps(change.slice).decode()) for change in service.changes() if change.paged}
+    surely_ns = START_NS + 350 * 20 * SECOND_NS
+    found = {
+        (change.metric, orjson.dumps(change.slice).decode()): change.detected_ns < surely_ns
+        for change in service.changes()
+        if change.paged
+    }
     service.stop()
-    assert found
+    assert any(found.values())
     return found
 
 
-def assert_same_changes(part: Cluster, undisturbed: set[tuple[str, str]]) -> None:
+def assert_same_changes(part: Cluster, undisturbed: dict[tuple[str, str], bool]) -> None:
     """The same series were paged, and none of them long before anything had changed."""
     paged = [change for change in part.changes().values() if change["paged"]]
-    assert {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged} == undisturbed
+    series = {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged}
+    assert {one for one, surely in undisturbed.items() if surely} <= series <= set(undisturbed)
     # Partitions that lag behind others bring older scores later: what is known of the onset is a little less sharp.
     assert all(change["onset_high_ns"] > START_NS + 225 * 20 * SECOND_NS for change in paged)
 
@@ -81,7 +88,7 @@ def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
     unique_name: Callable[[str], str],
     tmp_path: Path,
     bodies: list[TraceBodies],
-    undisturbed: set[tuple[str, str]],
+    undisturbed: dict[tuple[str, str], bool],
 ) -> None:
     with cluster(broker, tmp_path, unique_name("cluster"), DOCUMENT) as part, ThreadPoolExecutor(1) as background:
         first, second = part.worker(), part.worker()
@@ -106,7 +113,7 @@ def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_hav
     unique_name: Callable[[str], str],
     tmp_path: Path,
     bodies: list[TraceBodies],
-    undisturbed: set[tuple[str, str]],
+    undisturbed: dict[tuple[str, str], bool],
 ) -> None:
     with cluster(broker, tmp_path, unique_name("grows"), DOCUMENT, partitions=2) as part:
         part.worker(), part.worker()
@@ -128,7 +135,7 @@ def test_workers_whose_clocks_are_hours_wrong_decide_and_find_the_same(
     unique_name: Callable[[str], str],
     tmp_path: Path,
     bodies: list[TraceBodies],
-    undisturbed: set[tuple[str, str]],
+    undisturbed: dict[tuple[str, str], bool],
 ) -> None:
     with cluster(broker, tmp_path, unique_name("clocks"), DOCUMENT) as part:
         part.worker(clock_ahead_seconds=2 * 3600), part.worker(clock_ahead_seconds=-2 * 3600)

@@ -66,6 +66,7 @@ def turn(folder: Path, told: Told, most: int, under: Any) -> None:
 def migrate(folder: Path, told: Told) -> None:
     if not (folder / "store.db").exists():
         unpack_fixture(OLDEST_VERSION, folder)
+        (folder / "store.db").chmod(0o600)
     with opened(folder):
         told("migrated", 1)
 

@@ -21,7 +21,7 @@ NOT_LISTENING = {"otlp_http": None, "otlp_grpc": None, "web": None}
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """One trace waits in it, for its time to come."""
-    monkeypatch.setattr("driftline.stages.score.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("driftline.stages.ticks.RETRY_SECONDS", 0.01)
     service = build(configuration(tmp_path, listen=NOT_LISTENING, assemble={"quiet": "100ms", "lateness": "0s"}))
     service.engine.append(SPANS, [chat(1, 1, END_NS, root=True)]).result(10)
     yield service
