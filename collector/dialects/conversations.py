@@ -10,7 +10,7 @@ from collector.core.model import JSON, RequestedCall, Role
 from collector.dialects.messages import read_turns
 from collector.dialects.sources import cell
 from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
-from collector.dialects.values import as_text, at, mapping, text, word
+from collector.dialects.values import as_text, at, mapping, parsed, text, word
 from collector.dialects.view import View, grouped
 
 
@@ -53,6 +53,26 @@ class FlatMessages:
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.*`"
+
+
+@dataclass(frozen=True, slots=True)
+class FlatCalls:
+    """Messages as JSON that leave out the calls; those stand in flat keys `prefix.N.function_call.*`."""
+
+    key: str
+    prefix: str
+
+    def __call__(self, view: View) -> list[Turn]:
+        turns = read_turns(view.json(self.key), "assistant") if self.key in view.attributes else []
+        if turns and not any(turn.tool_calls for turn in turns):
+            for item in view.indexed(self.prefix):
+                name = word(item.get("function_call.name"))
+                if name:
+                    turns[0].tool_calls.append(RequestedCall(name, call_arguments(item.get("function_call.arguments"))))
+        return turns
+
+    def __str__(self) -> str:
+        return f"`{self.key}` with `{self.prefix}.N.function_call.*`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +191,10 @@ def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
 
 
 def _event_message(name: str, body: dict[str, JSON]) -> dict[str, JSON]:
-    message = {"role": _EVENT_ROLES[name], **body, **mapping(body.get("message"))}
+    inner = parsed(body.get("message"))
+    message = {"role": _EVENT_ROLES[name], **body, **(inner if isinstance(inner, dict) else {})}
+    if inner is not None and not isinstance(inner, dict) and "content" not in body:
+        message["content"] = inner  # the content itself, or its list of parts
     if not isinstance(message["role"], str):
         message["role"] = _EVENT_ROLES[name]
     return message

@@ -66,6 +66,7 @@ class Dialect:
     certain: a span of kind `llm` is a provider call even if it says nothing more; without this, a span that has
       neither content nor usage nor an answer's id is taken for a wrapper and dropped.
     history: an agent's whole conversation, for a failed call whose own span tells no input.
+    agent_system: an agent's instructions, for calls within it whose own spans leave them out.
     usage_rank: whose token counts win when several spans describe one call: 1 a provider's own, 0 as reported.
     """
 
@@ -78,6 +79,7 @@ class Dialect:
     system: TurnReaders = ()
     output: TurnReaders = ()
     history: TurnReaders = ()
+    agent_system: TurnReaders = ()
     tool_definitions: Sources = ()
     output_schema: Sources = ()
     tool: Mapping[str, Sources] = field(default_factory=dict)

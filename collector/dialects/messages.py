@@ -6,7 +6,7 @@ Responses API items, Anthropic content blocks, Bedrock and Gemini parts, LangCha
 """
 
 from collector.core.model import JSON, Role
-from collector.dialects.parts import is_typed, read_part
+from collector.dialects.parts import is_part, read_part
 from collector.dialects.turns import ROLES, Turn, first_word, requested_call
 from collector.dialects.values import finish_reason, parsed, text
 
@@ -123,7 +123,7 @@ def _content(turn: Turn, answers: list[Turn], content: JSON) -> None:
         read_part(turn, answers, content)
     elif isinstance(content, str) and content:
         inner = parsed(content) if content[0] == "[" else content
-        if not (isinstance(inner, list) and inner and all(is_typed(item) for item in inner)):
+        if not (isinstance(inner, list) and inner and all(is_part(item) for item in inner)):
             turn.texts.append(content)
             return
         for part in inner:  # the list of parts as JSON text

@@ -63,13 +63,27 @@ def not_the_merged_run(view: View) -> Kind | None:
 
 
 def by_shape(view: View) -> Kind | None:
-    """A span without an operation's name that nevertheless names a model or a tool (older libraries)."""
+    """A span without a known operation's name that nevertheless names a tool, or a model and what was said."""
     attributes = view.attributes
-    if "gen_ai.operation.name" in attributes:
-        return None
     if "gen_ai.tool.name" in attributes and "gen_ai.request.model" not in attributes:
-        return "tool"
-    return "llm" if "gen_ai.request.model" in attributes else None
+        return "tool" if "gen_ai.operation.name" not in attributes else None
+    if "gen_ai.request.model" not in attributes:
+        return None
+    if "gen_ai.operation.name" not in attributes or not _SIGNS_OF_A_CALL.isdisjoint(attributes):
+        return "llm"
+    return None
+
+
+_SIGNS_OF_A_CALL = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.response.id",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.prompt.0.content",
+        "gen_ai.completion.0.content",
+    }
+)
 
 
 OTEL = Dialect(

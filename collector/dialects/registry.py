@@ -7,6 +7,7 @@ from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
 from collector.dialects.google_adk import GOOGLE_ADK
 from collector.dialects.haystack import HAYSTACK
 from collector.dialects.langfuse import LANGFUSE
+from collector.dialects.litellm import LITELLM
 from collector.dialects.logfire import LOGFIRE
 from collector.dialects.mapping import Dialect
 from collector.dialects.mlflow import MLFLOW
@@ -14,6 +15,7 @@ from collector.dialects.openinference import OPENINFERENCE
 from collector.dialects.openllmetry import OPENLLMETRY
 from collector.dialects.otel import OTEL
 from collector.dialects.pydantic_ai import PYDANTIC_AI
+from collector.dialects.strands import STRANDS
 from collector.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_7
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -25,6 +27,8 @@ DIALECTS: tuple[Dialect, ...] = (
     GOOGLE_ADK,
     PYDANTIC_AI,
     LOGFIRE,
+    STRANDS,
+    LITELLM,
     OPENLLMETRY,
     VERCEL_AI_7,
     ANTHROPIC_SDK,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.values import at
+from collector.dialects.values import at, structured
 from collector.dialects.view import View
 
 
@@ -41,6 +41,37 @@ def within(key: str, *paths: str) -> tuple[Json, ...]:
     ['`output.value` → `choices` → `0` → `finish_reason`']
     """
     return tuple(Json(key, tuple(int(s) if s.lstrip("-").isdecimal() else s for s in p.split("."))) for p in paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value within an attribute that holds the `repr` of a Python dictionary or list, or JSON."""
+
+    key: str
+    path: tuple[str | int, ...]
+
+    def __call__(self, view: View) -> JSON:
+        return at(structured(view.attributes.get(self.key)), *self.path)
+
+    def __str__(self) -> str:
+        return cell(self.key, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """An attribute of the last span event of a name."""
+
+    event: str
+    key: str
+
+    def __call__(self, view: View) -> JSON:
+        for event in reversed(view.span.events):
+            if event.name == self.event and self.key in event.attributes:
+                return event.attributes[self.key]
+        return None
+
+    def __str__(self) -> str:
+        return f"span event `{self.event}` → `{self.key}`"
 
 
 @dataclass(frozen=True, slots=True)

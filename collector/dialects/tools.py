@@ -47,6 +47,8 @@ def tool_result(value: JSON) -> JSON:
 
 
 def _unwrapped(value: JSON) -> JSON:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and len(value[0]) == 1:
+        return value[0].get("text", value[0].get("json"))  # Bedrock's and Strands' list of one part
     if not isinstance(value, dict):
         return None
     if value.get("type") == "constructor" or (value.get("type") == "tool" and isinstance(value.get("data"), dict)):
