@@ -18,6 +18,9 @@ _SESSION = (
     "ai.telemetry.metadata.session_id",
     "ai.telemetry.metadata.session.id",
     "mlflow.trace.session",
+    "langsmith.metadata.session_id",
+    "langsmith.metadata.thread_id",
+    "langsmith.metadata.conversation_id",
     "session_id",
 )
 _USER = (
@@ -30,6 +33,7 @@ _USER = (
     "ai.telemetry.metadata.user_id",
     "ai.telemetry.metadata.user.id",
     "mlflow.trace.user",
+    "langsmith.metadata.user_id",
     "llm.user",
     "user_id",
 )

@@ -6,7 +6,7 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
-from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
+from collector.dialects.conversations import EventMessages, ListedEvents, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
 from collector.dialects.sources import Documents
 from collector.dialects.view import View
@@ -43,6 +43,7 @@ LLM: dict[str, Sources] = {
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens",
+        "gen_ai.usage.thinking_tokens",  # AG2
     ),
 }
 
@@ -102,6 +103,7 @@ OTEL = Dialect(
     input=(
         Messages("gen_ai.input.messages"),
         EventMessages(outputs=False),
+        ListedEvents("events", outputs=False),
         SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
         Messages("gen_ai.prompt"),
     ),
@@ -109,6 +111,7 @@ OTEL = Dialect(
     output=(
         Messages("gen_ai.output.messages", role="assistant"),
         EventMessages(outputs=True),
+        ListedEvents("events", outputs=True),
         SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
         Messages("gen_ai.completion", role="assistant"),
     ),

@@ -76,7 +76,7 @@ class EventField:
 
 @dataclass(frozen=True, slots=True)
 class Repr:
-    """A field in the `repr` of a Python object, which some libraries export instead of JSON."""
+    """A field in the `repr` of a Python object or dictionary, which some libraries export instead of JSON."""
 
     inside: Json
     name: str
@@ -85,7 +85,7 @@ class Repr:
         value = self.inside(view)
         if not isinstance(value, str):
             return None
-        found = re.search(rf"\b{self.name}=(?:'([^']*)'|(\d+))", value)
+        found = re.search(rf"\b{self.name}(?:=|': )(?:'([^']*)'|(\d+))", value)
         return (found[1] or found[2]) if found else None
 
     def __str__(self) -> str:
@@ -147,6 +147,23 @@ class Documents:
 
     def __str__(self) -> str:
         return cell(self.key, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatedTexts:
+    """Texts of documents, joined to one by a separator. A text may contain it too: nothing tells the two apart."""
+
+    key: str
+    separator: str
+
+    def __call__(self, view: View) -> list[Document] | None:
+        value = view.attributes.get(self.key)
+        if not isinstance(value, str):
+            return None
+        return [Document(part) for part in value.split(self.separator) if part] or None
+
+    def __str__(self) -> str:
+        return f"`{self.key}`, split at `{self.separator}`"
 
 
 @dataclass(frozen=True, slots=True)
