@@ -9,11 +9,16 @@ from collector.dialects.messages import read_turns
 from collector.dialects.values import parsed, text
 from collector.seen import Seen, within
 
-_ASKED = ("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query")
+_ASKED = (
+    *("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query"),
+    *("user_msg", "query_str", "str_or_query_bundle"),
+)
 PROMPT_CONTEXT = "gen_ai.prompt.variable.context"
 """A variable of a prompt that is named so holds what the answer is to go by."""
 
-_ANSWERED = ("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs")
+_ANSWERED = (
+    *("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs", "raw"),
+)
 
 
 def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
@@ -65,7 +70,11 @@ def _returned(outermost: Seen | None) -> str | None:
 
 def _answer(answering: LLMCall | None, outermost: Seen | None) -> str | None:
     if answering is not None:
-        return answering.output_text or answering.refusal
+        said = answering.output_text or answering.refusal
+        returned = None if outermost is None or outermost.span.failed else _returned(outermost)
+        if said and returned and returned.strip() in said and not said.lstrip().startswith(("{", "[{")):
+            return returned  # what the application took out of what the model said
+        return said
     return None if outermost is None or outermost.span.failed else _returned(outermost)
 
 

@@ -106,10 +106,30 @@ def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
     return [one for one in seen if one.kind == kind and not one.dropped]
 
 
+def _from_the_inside(seen: list[Seen]) -> list[Seen]:
+    """What is enclosed before what encloses it. That starts first, unless the two tell the very same times."""
+    place = {id(one): at for at, one in enumerate(seen)}
+    if all(one.above is None or place.get(id(one.above), -1) < at for at, one in enumerate(seen)):
+        return seen[::-1]
+    depths: dict[int, int] = {}
+    for one in seen:
+        path: list[Seen] = []
+        above: Seen | None = one
+        while above is not None and id(above) not in depths:
+            depths[id(above)] = 0  # also ends a circle
+            path.append(above)
+            above = above.above
+        depth = depths[id(above)] if above is not None else -1
+        for passed in reversed(path):
+            depth += 1
+            depths[id(passed)] = depth
+    return sorted(seen, key=lambda one: -depths[id(one)])
+
+
 def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
     """A model call within a model call: the outer wraps the inner. Around several it only repeats sums."""
     inner: dict[int, list[Seen]] = {}
-    for one in reversed(_alive(seen, kind)):  # what encloses starts first, so this goes from the inside out
+    for one in _from_the_inside(_alive(seen, kind)):
         below = [found for found in inner.pop(id(one), []) if not found.dropped]
         stays = one
         if len(below) == 1:
@@ -193,7 +213,7 @@ def _encloses(outer: Seen, inner: Seen) -> bool:
 
 def _merge_nested(seen: Sequence[Seen], kind: Kind) -> None:
     """A tool run within a run of the same tool, a search within the same search: the outer is what the caller saw."""
-    for one in reversed(_alive(seen, kind)):
+    for one in _from_the_inside(_alive(seen, kind)):
         above = one.above
         if above is not None and above is not one and above.kind == kind and not above.dropped and _same(above, one):
             _merge_pair(above, one)

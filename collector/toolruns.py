@@ -42,18 +42,26 @@ def complete_runs(calls: Sequence[LLMCall], runs: list[ToolCall]) -> list[ToolCa
 
 
 def complete_history(calls: Sequence[LLMCall]) -> None:
-    """Give back to a model's earlier messages the text that was said with a tool call.
+    """Give back to a model's earlier messages the text that was said with a tool call, or the calls of that text.
 
-    Several libraries leave it out when the message is sent again; the call that made it still knows.
+    Several libraries leave out either when the message is sent again; the call that made it still knows.
     `calls` is in order of start.
     """
     said: dict[str, str] = {}
+    asked: dict[str, list[RequestedCall]] = {}
     for call in calls:
-        for message in call.input_messages if said else ():
-            if message.role == "assistant" and message.text is None and message.tool_calls:
-                message.text = said.get(message.tool_calls[0].id or "")
-        if call.output_text and call.tool_calls and call.tool_calls[0].id:
-            said[call.tool_calls[0].id] = call.output_text
+        if said or asked:
+            for message, after in zip(call.input_messages, [*call.input_messages[1:], None], strict=True):
+                if message.role != "assistant":
+                    continue
+                if message.text is None and message.tool_calls:
+                    message.text = said.get(message.tool_calls[0].id or "")
+                elif message.text and not message.tool_calls and after is not None and after.role == "tool":
+                    message.tool_calls = list(asked.get(message.text, ()))
+        if call.output_text and call.tool_calls:
+            asked[call.output_text] = call.tool_calls
+            if call.tool_calls[0].id:
+                said[call.tool_calls[0].id] = call.output_text
 
 
 def _requests(calls: Sequence[LLMCall]) -> list[_Request]:

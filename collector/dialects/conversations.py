@@ -3,15 +3,16 @@
 Each is a small object that is called with a `View`, returns messages, and prints as the cell of a table.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
 from collector.dialects.media import media_at
-from collector.dialects.messages import read_turns
+from collector.dialects.messages import is_json_answer, read_turns
 from collector.dialects.sources import cell
 from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
-from collector.dialects.values import as_text, at, mapping, text, word
+from collector.dialects.values import as_text, at, mapping, parsed, text, word
 from collector.dialects.view import View, grouped
 
 
@@ -27,7 +28,11 @@ class Messages:
         if self.key not in view.attributes:
             return []
         value = view.json(self.key)
-        return read_turns(at(value, *self.path) if self.path else value, self.role)
+        if self.path:
+            return read_turns(at(value, *self.path), self.role)
+        if self.role == "assistant" and is_json_answer(value):
+            value = view.attributes[self.key]  # as it was written
+        return read_turns(value, self.role)
 
     def __str__(self) -> str:
         return cell(self.key, self.path)
@@ -54,6 +59,26 @@ class FlatMessages:
 
     def __str__(self) -> str:
         return f"`{self.prefix}.N.*`"
+
+
+@dataclass(frozen=True, slots=True)
+class FlatCalls:
+    """Messages as JSON that leave out the calls; those stand in flat keys `prefix.N.function_call.*`."""
+
+    key: str
+    prefix: str
+
+    def __call__(self, view: View) -> list[Turn]:
+        turns = read_turns(view.json(self.key), "assistant") if self.key in view.attributes else []
+        if turns and not any(turn.tool_calls for turn in turns):
+            for item in view.indexed(self.prefix):
+                name = word(item.get("function_call.name"))
+                if name:
+                    turns[0].tool_calls.append(RequestedCall(name, call_arguments(item.get("function_call.arguments"))))
+        return turns
+
+    def __str__(self) -> str:
+        return f"`{self.key}` with `{self.prefix}.N.function_call.*`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +201,67 @@ def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
 
 
 def _event_message(name: str, body: dict[str, JSON]) -> dict[str, JSON]:
-    message = {"role": _EVENT_ROLES[name], **body, **mapping(body.get("message"))}
+    inner = parsed(body.get("message"))
+    message = {"role": _EVENT_ROLES[name], **body, **(inner if isinstance(inner, dict) else {})}
+    if inner is not None and not isinstance(inner, dict) and "content" not in body:
+        message["content"] = inner  # the content itself, or its list of parts
     if not isinstance(message["role"], str):
         message["role"] = _EVENT_ROLES[name]
     return message
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvents:
+    """The same events as a JSON list in one attribute; each says its name as `event.name`."""
+
+    key: str
+    outputs: bool
+
+    def __call__(self, view: View) -> list[Turn]:
+        listed = view.json(self.key) if self.key in view.attributes else None
+        return [
+            turn
+            for body in (listed if isinstance(listed, list) else ())
+            if isinstance(body, dict)
+            and isinstance(name := body.get("event.name"), str)
+            and name in _EVENT_ROLES
+            and (name == "gen_ai.choice") == self.outputs
+            for turn in read_turns(_event_message(name, body))
+        ]
+
+    def __str__(self) -> str:
+        return f"`{self.key}`, the {'choices' if self.outputs else 'messages'}"
+
+
+_SPOKEN = re.compile(r"^(system|developer|user|human|assistant|ai|tool|function): ?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenLines:
+    """A conversation as text: each message begins a line with its role and a colon."""
+
+    key: str
+    event: str = ""  # of a span event of this name, or of the span
+
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return (self.event,) if self.event else ()
+
+    def __call__(self, view: View) -> list[Turn]:
+        said = view.attributes.get(self.key) if not self.event else self._told(view)
+        if not isinstance(said, str) or _SPOKEN.match(said) is None:
+            return []
+        parts = _SPOKEN.split(said)
+        return [
+            Turn(ROLES[role], [text.removesuffix("\n")]) for role, text in zip(parts[1::2], parts[2::2], strict=True)
+        ]
+
+    def _told(self, view: View) -> JSON:
+        return next((e.attributes.get(self.key) for e in view.span.events if e.name == self.event), None)
+
+    def __str__(self) -> str:
+        where = f"span event `{self.event}` → " if self.event else ""
+        return f"{where}`{self.key}`, lines `role: text`"
 
 
 @dataclass(frozen=True, slots=True)

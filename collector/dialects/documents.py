@@ -80,7 +80,12 @@ def holds_documents(value: JSON) -> bool:
     For functions that an application decorated itself, where nothing else says that they retrieve.
     """
     value = parsed(value)
-    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list) or not value:
         return False
-    found = [read_document(item) for item in value[:50]]
+    items = [parsed(item) for item in value[:50]]  # LlamaIndex: each is JSON text
+    if not all(isinstance(item, dict) for item in items):
+        return False
+    if isinstance(value[0], str) and not all("score" in item for item in items if isinstance(item, dict)):
+        return False  # the same from a splitter of texts
+    found = [read_document(item) for item in items]
     return all(doc is not None and doc.text and (doc.id is not None or doc.score is not None) for doc in found)

@@ -68,6 +68,7 @@ class Dialect:
     history: an agent's whole conversation, for a failed call whose own span tells no input.
     known: attributes that are understood and not needed, so that they are not told as unmapped; a `*` at the end stands
       for any rest.
+    agent_system: an agent's instructions, for calls within it whose own spans leave them out.
     usage_rank: whose token counts win when several spans describe one call: 1 a provider's own, 0 as reported.
     """
 
@@ -80,6 +81,7 @@ class Dialect:
     system: TurnReaders = ()
     output: TurnReaders = ()
     history: TurnReaders = ()
+    agent_system: TurnReaders = ()
     tool_definitions: Sources = ()
     output_schema: Sources = ()
     tool: Mapping[str, Sources] = field(default_factory=dict)

@@ -4,8 +4,11 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 (answer id, schema, finish reason) is looked up in the raw request and response in `input.value` and `output.value`.
 """
 
+from dataclasses import dataclass
+
+from collector.core.model import JSON
 from collector.dialects.conversations import Messages, OpenInferenceMessages
-from collector.dialects.mapping import Dialect, KindBy
+from collector.dialects.mapping import Dialect, KindBy, Source, first
 from collector.dialects.otel import COST
 from collector.dialects.sources import (
     Documents,
@@ -17,9 +20,53 @@ from collector.dialects.sources import (
     SpanName,
     within,
 )
+from collector.dialects.values import word
+from collector.dialects.view import View
 
 _LANGCHAIN = "generations.0.0.message.kwargs."
 _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider's answer
+_REPLY = Json("output.value", ("replies", 0))  # Haystack: the `repr` of its message
+
+
+_REQUEST_MODEL: tuple[Source, ...] = (
+    "llm.request.model_name",
+    *within("llm.invocation_parameters", "model", "model_name"),
+    *within("input.value", "model"),
+    "llm.model_name",
+)
+_RESPONSE_MODEL: tuple[Source, ...] = (
+    "llm.response.model_name",
+    *within("output.value", "model", "raw.model", _LANGCHAIN + "response_metadata.model_name"),
+    Repr(_RAW, "model"),
+    Repr(_REPLY, "model"),
+    "llm.model_name",
+)
+_LITELLM_PROVIDERS = frozenset(
+    {
+        *("openai", "anthropic", "azure", "azure_ai", "bedrock", "sagemaker", "gemini", "vertex_ai", "mistral"),
+        *("cohere", "cohere_chat", "deepseek", "groq", "xai", "perplexity", "fireworks_ai", "together_ai"),
+        *("replicate", "ollama", "ollama_chat", "openrouter", "vllm", "hosted_vllm"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unprefixed:
+    """A model, without LiteLLM's prefix that says which provider serves it."""
+
+    source: Source
+
+    def __call__(self, view: View) -> JSON:
+        model = first(view, (self.source,), word)
+        if model is None or "/" not in model:
+            return model
+        prefix, _, rest = model.partition("/")
+        by_litellm = view.span.scope_name.endswith((".litellm", ".dspy")) and prefix in _LITELLM_PROVIDERS
+        return rest if by_litellm or prefix == first(view, ("llm.provider", "llm.system"), word) else model
+
+    def __str__(self) -> str:
+        return f"`{self.source}`" if isinstance(self.source, str) else str(self.source)
+
 
 OPENINFERENCE = Dialect(
     name="openinference",
@@ -44,18 +91,8 @@ OPENINFERENCE = Dialect(
     ),
     llm={
         "provider": ("llm.system", "llm.provider"),
-        "request_model": (
-            "llm.request.model_name",
-            *within("llm.invocation_parameters", "model", "model_name"),
-            *within("input.value", "model"),
-            "llm.model_name",
-        ),
-        "response_model": (
-            "llm.response.model_name",
-            *within("output.value", "model", "raw.model", _LANGCHAIN + "response_metadata.model_name"),
-            Repr(_RAW, "model"),
-            "llm.model_name",
-        ),
+        "request_model": tuple(Unprefixed(source) for source in _REQUEST_MODEL),
+        "response_model": tuple(Unprefixed(source) for source in _RESPONSE_MODEL),
         "response_id": (
             *within(
                 "output.value", "id", "raw.id", "llm_output.id", _LANGCHAIN + "response_metadata.id", "response_id"
@@ -69,14 +106,25 @@ OPENINFERENCE = Dialect(
                 "output.value",
                 "choices.0.finish_reason",
                 "stop_reason",
+                "finish_reason",
                 "generations.0.0.generation_info.finish_reason",
             ),
+            "llm.output_messages.0.message.finish_reason",
             Repr(_RAW, "finish_reason"),
+            Repr(_REPLY, "finish_reason"),
         ),
         "input_tokens": ("llm.token_count.prompt",),
         "output_tokens": ("llm.token_count.completion",),
-        "cached_input_tokens": ("llm.token_count.prompt_details.cache_read", Repr(_RAW, "cached_tokens")),
-        "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
+        "cached_input_tokens": (
+            "llm.token_count.prompt_details.cache_read",
+            Repr(_RAW, "cached_tokens"),
+            Repr(_REPLY, "cached_tokens"),
+        ),
+        "reasoning_tokens": (
+            "llm.token_count.completion_details.reasoning",
+            Repr(_RAW, "reasoning_tokens"),
+            Repr(_REPLY, "reasoning_tokens"),
+        ),
         "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
         "first_token_seconds": (EventTime(("First Token Stream Event",)),),
         "cost_usd": ("llm.cost.total", *COST),
@@ -98,7 +146,7 @@ OPENINFERENCE = Dialect(
     ),
     tool={
         "name": ("tool.name", SpanName()),
-        "id": ("tool.id", "tool_call.id", *within("output.value", "data.tool_call_id")),
+        "id": ("tool.id", "tool.call_id", "tool_call.id", *within("output.value", "data.tool_call_id")),
         "arguments": ("tool_call.function.arguments", Json("input.value")),
         "result": (Json("output.value"),),
     },
@@ -115,13 +163,14 @@ OPENINFERENCE = Dialect(
         "cost_usd": ("llm.cost.total",),
     },
     agent_name=("agent.name", "graph.node.id"),
-    step_input=("input.value",),
+    step_input=("input.value", *within("crew_tasks", "0.description")),
     step_output=("output.value",),
     known=(
         *("input.mime_type", "output.mime_type", "tool.description", "tool.parameters", "metadata", "tag.tags"),
         *("llm.prompt_template.template", "llm.prompt_template.variables", "embedding.embeddings.*"),
         *("embedding.invocation_parameters", "smolagents.max_steps", "smolagents.tools_names"),
-        *("llm.cost.*",),
+        *("llm.cost.*", "crew_*", "task_id", "task_key", "agno.*", "graph.node.*"),
+        *("tool.cache_function", "tool.current_usage_count", "tool.description_updated", "tool.result_as_answer"),
         *("llm.token_count.prompt_details.audio", "llm.token_count.completion_details.audio"),
     ),
 )

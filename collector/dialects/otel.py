@@ -6,7 +6,7 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
-from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
+from collector.dialects.conversations import EventMessages, ListedEvents, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
 from collector.dialects.sources import Documents, EventTime
 from collector.dialects.view import View
@@ -51,11 +51,13 @@ LLM: dict[str, Sources] = {
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens",
+        "gen_ai.usage.thinking_tokens",  # AG2
     ),
     "cache_write_input_tokens": (
         "gen_ai.usage.cache_write.input_tokens",
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",  # Strands
         "gen_ai.usage.details.cache_write_tokens",
     ),
     "first_token_seconds": FIRST_TOKEN,
@@ -96,13 +98,27 @@ def not_the_merged_run(view: View) -> Kind | None:
 
 
 def by_shape(view: View) -> Kind | None:
-    """A span without an operation's name that nevertheless names a model or a tool (older libraries)."""
+    """A span without a known operation's name that nevertheless names a tool, or a model and what was said."""
     attributes = view.attributes
-    if "gen_ai.operation.name" in attributes:
-        return None
     if "gen_ai.tool.name" in attributes and "gen_ai.request.model" not in attributes:
-        return "tool"
-    return "llm" if "gen_ai.request.model" in attributes else None
+        return "tool" if "gen_ai.operation.name" not in attributes else None
+    if "gen_ai.request.model" not in attributes:
+        return None
+    if "gen_ai.operation.name" not in attributes or not _SIGNS_OF_A_CALL.isdisjoint(attributes):
+        return "llm"
+    return None
+
+
+_SIGNS_OF_A_CALL = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.response.id",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.prompt.0.content",
+        "gen_ai.completion.0.content",
+    }
+)
 
 
 OTEL = Dialect(
@@ -121,6 +137,7 @@ OTEL = Dialect(
     input=(
         Messages("gen_ai.input.messages"),
         EventMessages(outputs=False),
+        ListedEvents("events", outputs=False),
         SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
         Messages("gen_ai.prompt"),
     ),
@@ -128,6 +145,7 @@ OTEL = Dialect(
     output=(
         Messages("gen_ai.output.messages", role="assistant"),
         EventMessages(outputs=True),
+        ListedEvents("events", outputs=True),
         SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
         Messages("gen_ai.completion", role="assistant"),
     ),

@@ -8,8 +8,14 @@ from collector.dialects.turns import Turn, first_word, requested_call, result_te
 from collector.dialects.values import mapping, text
 
 
-def is_typed(item: JSON) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("type"), str) and item["type"] in _KINDS
+def is_part(item: JSON) -> bool:
+    """Whether a value is a part of a message: it says its type, or its only key does (Bedrock, Gemini)."""
+    if not isinstance(item, dict):
+        return False
+    said = item.get("type")
+    if isinstance(said, str):
+        return said in _KINDS
+    return len(item) == 1 and (next(iter(item)) in _UNTYPED or isinstance(item.get("text"), str))
 
 
 _KINDS: dict[str, str] = {

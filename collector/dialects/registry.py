@@ -7,13 +7,18 @@ from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
 from collector.dialects.google_adk import GOOGLE_ADK
 from collector.dialects.haystack import HAYSTACK
 from collector.dialects.langfuse import LANGFUSE
+from collector.dialects.langsmith import LANGSMITH
+from collector.dialects.litellm import LITELLM
 from collector.dialects.logfire import LOGFIRE
+from collector.dialects.logfire_agents import LOGFIRE_AGENTS
 from collector.dialects.mapping import Dialect
 from collector.dialects.mlflow import MLFLOW
 from collector.dialects.openinference import OPENINFERENCE
+from collector.dialects.openlit import OPENLIT
 from collector.dialects.openllmetry import OPENLLMETRY
 from collector.dialects.otel import OTEL
 from collector.dialects.pydantic_ai import PYDANTIC_AI
+from collector.dialects.strands import STRANDS
 from collector.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_7
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -24,8 +29,13 @@ DIALECTS: tuple[Dialect, ...] = (
     HAYSTACK,
     GOOGLE_ADK,
     PYDANTIC_AI,
+    LANGSMITH,
     LOGFIRE,
+    LOGFIRE_AGENTS,
+    STRANDS,
+    LITELLM,
     OPENLLMETRY,
+    OPENLIT,
     VERCEL_AI_7,
     ANTHROPIC_SDK,
     OTEL,

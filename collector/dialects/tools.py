@@ -1,5 +1,8 @@
 """A tool run's arguments and result, out of the wrappers that libraries put around them."""
 
+import ast
+import re
+
 from collector.core.model import JSON
 from collector.dialects.turns import call_arguments
 from collector.dialects.values import mapping, parsed, text, word
@@ -38,6 +41,9 @@ def tool_result(value: JSON) -> JSON:
     '4 degrees'
     """
     value = parsed(value)
+    told = _PRINTED_MESSAGE.match(value) if isinstance(value, str) else None
+    if told is not None:
+        value = parsed(_literal(told[1]))
     for _ in range(4):  # wrappers nest: an output that holds a message that holds content
         inner = _unwrapped(value)
         if inner is None:
@@ -46,11 +52,28 @@ def tool_result(value: JSON) -> JSON:
     return value
 
 
+# LangChain's message with a result, as Python prints it: content='4 degrees' name='weather' tool_call_id='c1'
+_PRINTED_MESSAGE = re.compile(
+    r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\") (?:[a-z_]+=.*)?tool_call_id=", re.DOTALL
+)
+
+
+def _literal(quoted: str) -> str:
+    try:
+        return str(ast.literal_eval(quoted))
+    except (ValueError, SyntaxError, MemoryError):
+        return quoted[1:-1]
+
+
 def _unwrapped(value: JSON) -> JSON:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and len(value[0]) == 1:
+        return value[0].get("text", value[0].get("json"))  # Bedrock's and Strands' list of one part
     if not isinstance(value, dict):
         return None
     if value.get("type") == "constructor" or (value.get("type") == "tool" and isinstance(value.get("data"), dict)):
         return mapping(value.get("kwargs") or value.get("data")).get("content")
+    if value.get("type") == "tool" and "tool_call_id" in value and "content" in value:
+        return value["content"]  # LangChain's message with a result
     if set(value) <= {"output", "kwargs"} and "output" in value:
         return value["output"]
     if value.get("type") in ("json", "text") and "value" in value:

@@ -189,6 +189,7 @@ _FINISH: dict[str, FinishReason] = {
     "tool_call": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
+    "function_calls": "tool_calls",
     "content_filter": "content_filter",
     "content_filtered": "content_filter",
     "refusal": "content_filter",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collector.core.model import JSON, LogEvent, Span
 from collector.dialects.values import parsed
 
+_DETAILS = "gen_ai.client.inference.operation.details"  # a log record by the conventions; Strands' is a span event
 _UNREAD: JSON = object()
 _MAX_INDEX_DIGITS = 6
 
@@ -23,9 +24,10 @@ class View:
         self.attributes: Mapping[str, JSON] = span.attributes
         self._parsed: dict[str, JSON] = {}
         self._groups: dict[str, list[dict[str, JSON]]] = {}
-        if events:
+        told = [event for event in span.events if event.name == _DETAILS] if span.events else ()
+        if events or told:
             merged: dict[str, JSON] = {}
-            for event in events:
+            for event in (*told, *events):
                 merged.update(event.attributes)
             merged.update(span.attributes)
             self.attributes = merged
