@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
-from collector.dialects.messages import read_turns
+from collector.dialects.messages import read_content, read_turns
 from collector.dialects.sources import cell
-from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
-from collector.dialects.values import as_text, at, mapping, text, word
+from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call, result_text
+from collector.dialects.values import as_text, at, mapping, structured, text, word
 from collector.dialects.view import View, grouped
 
 
@@ -71,17 +71,31 @@ class OpenInferenceMessages:
             role = item.get("message.role")
             turn = Turn(ROLES.get(role.lower(), self.role) if isinstance(role, str) else self.role)
             self._parts(turn, item)
-            said = text(item.get("message.content"))
-            if said and not turn.texts:
-                turn.texts.append(said)
             turn.tool_call_id = word(item.get("message.tool_call_id"))
+            if turn.tool_call_id and turn.role == "user":
+                turn.role = "tool"  # Anthropic's form: the user hands over what the tool returned
+            said = text(item.get("message.content"))
+            answers: list[Turn] = []
+            if said and not turn.texts:
+                self._content(turn, answers, said)
             turn.tool_calls.extend(_calls(item))
-            turns.append(turn)
+            turns.extend(answers)
+            if not answers or not turn.empty:
+                turns.append(turn)
         return turns
 
+    def _content(self, turn: Turn, answers: list[Turn], said: str) -> None:
+        """Mostly text; some instrumentations write the list of parts as JSON text or as its `repr`."""
+        if said[0] != "[":
+            turn.texts.append(said)
+        elif turn.role == "tool":
+            turn.texts.append(result_text(structured(said)) or said if '"text"' in said or "'text'" in said else said)
+        else:
+            read_content(turn, answers, said)
+
     def _parts(self, turn: Turn, item: dict[str, JSON]) -> None:
-        if len(item) <= 2:
-            return  # role and content
+        if len(item) <= 2 and "message.content" in item:
+            return  # nearly always: role and content
         for part in grouped(item.items(), "message.contents."):
             said = text(part.get("message_content.text"))
             kind = part.get("message_content.type")
@@ -148,12 +162,20 @@ class EventMessages:
     outputs: bool  # the model's choices, or what it was given
 
     def __call__(self, view: View) -> list[Turn]:
-        return [
-            turn
-            for name, body in _message_events(view)
-            if (name == "gen_ai.choice") == self.outputs
-            for turn in read_turns(_event_message(name, body))
-        ]
+        turns: list[Turn] = []
+        answered: set[str] = set()  # by the messages since the model last spoke
+        for name, body in _message_events(view):
+            if (name == "gen_ai.choice") != self.outputs:
+                continue
+            for turn in read_turns(_event_message(name, body)):
+                if turn.role == "assistant":
+                    answered.clear()
+                elif turn.role == "tool" and turn.tool_call_id:
+                    if turn.tool_call_id in answered:
+                        continue  # Bedrock: once as the tool's message, once more as the user's that holds it
+                    answered.add(turn.tool_call_id)
+                turns.append(turn)
+        return turns
 
     def __str__(self) -> str:
         return "events `gen_ai.choice`" if self.outputs else "events `gen_ai.{system,user,assistant,tool}.message`"

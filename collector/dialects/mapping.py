@@ -187,6 +187,9 @@ def _read_llm(dialect: Dialect, view: View) -> LLMCall:
     call = _begun(LLMCall, dialect, view)
     call.dialect = dialect.name
     _fill(call, view, dialect.llm, _LLM_FIELDS)
+    cached = call.cached_input_tokens
+    if cached is not None and call.input_tokens is not None and call.input_tokens < cached:
+        call.input_tokens += cached  # the provider counts the cached ones apart
     _read_input(call, dialect, view)
     _read_output(call, dialect, view)
     call.tool_definitions = first(view, dialect.tool_definitions, _some_definitions) or []

@@ -4,12 +4,44 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 (answer id, schema, finish reason) is looked up in the raw request and response in `input.value` and `output.value`.
 """
 
+from dataclasses import dataclass
+
+from collector.core.model import Role
 from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy
+from collector.dialects.messages import read_turns
 from collector.dialects.sources import Documents, Indexed, Json, OpenInferenceDocuments, Repr, SpanName, within
+from collector.dialects.turns import Turn
+from collector.dialects.view import View
 
 _LANGCHAIN = "generations.0.0.message.kwargs."
 _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider's answer
+
+_SIGNS_OF_A_CALL = ("llm.model_name", "llm.invocation_parameters", "llm.token_count.prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The request or answer as it went over the wire, for a model whose messages the library does not take apart.
+
+    Only where the span shows a call: frameworks also have spans of kind LLM that prepare one.
+    """
+
+    key: str
+    role: Role
+
+    def __call__(self, view: View) -> list[Turn]:
+        attributes = view.attributes
+        if self.key not in attributes or not any(sign in attributes for sign in _SIGNS_OF_A_CALL):
+            return []
+        value = view.json(self.key)
+        if isinstance(value, str) and (value in ("None", "null") or (value[:1] == "<" and " object at 0x" in value)):
+            return []  # the `repr` of a Python object that nobody wrote out
+        return read_turns(value, self.role)
+
+    def __str__(self) -> str:
+        return f"`{self.key}`"
+
 
 OPENINFERENCE = Dialect(
     name="openinference",
@@ -68,11 +100,17 @@ OPENINFERENCE = Dialect(
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read", Repr(_RAW, "cached_tokens")),
         "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
     },
-    input=(OpenInferenceMessages("llm.input_messages", "user"), Messages("llm.prompts.0.prompt.text")),
+    input=(
+        OpenInferenceMessages("llm.input_messages", "user"),
+        Messages("llm.prompts.0.prompt.text"),
+        Raw("input.value", "user"),
+        Raw("llm.invocation_parameters", "user"),
+    ),
     output=(
         OpenInferenceMessages("llm.output_messages", "assistant"),
         Messages("llm.choices.0.completion.text", role="assistant"),
         Messages("output.value", ("choices", 0, "message"), "assistant"),
+        Raw("output.value", "assistant"),
     ),
     tool_definitions=(
         Indexed("llm.tools", "tool.json_schema"),

@@ -43,7 +43,6 @@ OPENLLMETRY = Dialect(
         "opentelemetry.instrumentation.anthropic",
         "opentelemetry.instrumentation.langchain",
         "opentelemetry.instrumentation.llamaindex",
-        "opentelemetry.instrumentation.bedrock",
         "opentelemetry.instrumentation.cohere",
         "opentelemetry.instrumentation.groq",
         "opentelemetry.instrumentation.mistralai",

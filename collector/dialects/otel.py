@@ -80,7 +80,6 @@ OTEL = Dialect(
         "opentelemetry.util.genai",
         "opentelemetry.instrumentation.google_genai",
         "opentelemetry.instrumentation.vertexai",
-        "opentelemetry.instrumentation.botocore",
     ),
     markers=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model"),
     kinds=(not_the_merged_run, KindBy("gen_ai.operation.name", OPERATIONS), by_shape),

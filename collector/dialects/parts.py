@@ -4,7 +4,7 @@ from typing import Any
 
 from collector.core.model import JSON
 from collector.dialects.turns import Turn, first_word, requested_call, result_text
-from collector.dialects.values import mapping, text
+from collector.dialects.values import as_text, mapping, text
 
 
 def is_typed(item: JSON) -> bool:
@@ -64,6 +64,8 @@ def _text_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     said = part.get("content")
     if not (isinstance(said, str) and said):
         said = part.get("text")
+    if said is None and "json" in part:  # Bedrock: a tool's result
+        said = as_text(part["json"])
     if isinstance(said, str) and said:
         turn.texts.append(said)
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from collector.core.model import Span
 from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
+from collector.dialects.bedrock import OPENINFERENCE_BEDROCK, OPENLLMETRY_BEDROCK, OTEL_BOTOCORE
 from collector.dialects.google_adk import GOOGLE_ADK
 from collector.dialects.haystack import HAYSTACK
 from collector.dialects.langfuse import LANGFUSE
@@ -17,6 +18,7 @@ from collector.dialects.pydantic_ai import PYDANTIC_AI
 from collector.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_7
 
 DIALECTS: tuple[Dialect, ...] = (
+    OPENINFERENCE_BEDROCK,
     OPENINFERENCE,
     VERCEL_AI,
     LANGFUSE,
@@ -25,9 +27,11 @@ DIALECTS: tuple[Dialect, ...] = (
     GOOGLE_ADK,
     PYDANTIC_AI,
     LOGFIRE,
+    OPENLLMETRY_BEDROCK,
     OPENLLMETRY,
     VERCEL_AI_7,
     ANTHROPIC_SDK,
+    OTEL_BOTOCORE,
     OTEL,
 )
 """All dialects; where a span has markers of several, the first counts, so the most general comes last."""

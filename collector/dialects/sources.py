@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.values import at
+from collector.dialects.values import at, count
 from collector.dialects.view import View
 
 
@@ -59,6 +59,23 @@ class Repr:
 
     def __str__(self) -> str:
         return f"{self.inside} → `{self.name}=...`"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A number in parts: what the first attribute says, and what the others say besides."""
+
+    key: str
+    others: tuple[str, ...]
+
+    def __call__(self, view: View) -> JSON:
+        known = count(view.attributes.get(self.key))
+        if known is None:
+            return None
+        return known + sum(count(view.attributes.get(key)) or 0 for key in self.others)
+
+    def __str__(self) -> str:
+        return " + ".join(f"`{key}`" for key in (self.key, *self.others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,17 @@ def tool_definitions(value: JSON) -> list[dict[str, JSON]]:
         value = [value]
     if not isinstance(value, list):
         return []
-    return [found for item in value if (found := _definition(item)) is not None]
+    return [found for item in value for one in _declared(item) if (found := _definition(one)) is not None]
+
+
+def _declared(value: JSON) -> list[JSON]:
+    """Gemini declares several functions in one tool."""
+    value = mapping(value)
+    for key in ("function_declarations", "functionDeclarations"):
+        if isinstance(value.get(key), list):
+            declared: list[JSON] = value[key]
+            return declared
+    return [value]
 
 
 def _definition(value: JSON) -> dict[str, JSON] | None:
