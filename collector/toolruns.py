@@ -124,6 +124,8 @@ def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Requ
         elif message.role == "tool":
             wanted = _asked_for(message, asked)
             request = _find(wanted, message, requests, by_id)
+            if wanted is None and message.tool_call_id is None:  # the message that asked was left out
+                request = next((one for one in requests if not one.told and one.run is None), None)
             if request is None and position >= last_said and wanted is not None:
                 request = _note(_Request(wanted, call.start_ns), requests, by_id)
             if request is not None and not request.told:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
 from collector.dialects.messages import read_content, read_turns
+from collector.dialects.reprs import is_part, spelled_out
 from collector.dialects.sources import cell
 from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call, result_text
-from collector.dialects.values import as_text, at, mapping, structured, text, word
+from collector.dialects.values import as_text, at, mapping, parsed, structured, text, word
 from collector.dialects.view import View, grouped
 
 
@@ -40,14 +41,20 @@ class FlatMessages:
     role: Role
 
     def __call__(self, view: View) -> list[Turn]:
-        return [turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role)]
+        found = (turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role))
+        return [spelled_out(turn) for turn in found]
 
     def _message(self, item: dict[str, JSON]) -> dict[str, JSON]:
         message = {"role": self.role, **{key: value for key, value in item.items() if "." not in key}}
         calls = grouped(item.items(), "tool_calls.")
         if calls:
             message["tool_calls"] = calls
-        if message.get("content") == '""':
+        said = message.get("content")
+        if isinstance(said, str) and said[:2] == '["':  # a list of parts that are the `repr` of objects
+            parts = parsed(said)
+            if isinstance(parts, list) and all(isinstance(part, str) and is_part(part) for part in parts):
+                message["content"] = parts
+        if said == '""':
             del message["content"]  # an empty text, JSON-encoded
         return message
 
@@ -74,22 +81,22 @@ class OpenInferenceMessages:
             turn.tool_call_id = word(item.get("message.tool_call_id"))
             if turn.tool_call_id and turn.role == "user":
                 turn.role = "tool"  # Anthropic's form: the user hands over what the tool returned
-            said = text(item.get("message.content"))
             answers: list[Turn] = []
-            if said and not turn.texts:
-                self._content(turn, answers, said)
+            if not turn.texts:
+                self._content(turn, answers, item.get("message.content"))
             turn.tool_calls.extend(_calls(item))
             turns.extend(answers)
             if not answers or not turn.empty:
                 turns.append(turn)
         return turns
 
-    def _content(self, turn: Turn, answers: list[Turn], said: str) -> None:
-        """Mostly text; some instrumentations write the list of parts as JSON text or as its `repr`."""
-        if said[0] != "[":
-            turn.texts.append(said)
+    def _content(self, turn: Turn, answers: list[Turn], said: JSON) -> None:
+        """Mostly text; some instrumentations write the list of parts: as it is, as JSON text, or as its `repr`."""
+        if isinstance(said, str) and said[:1] != "[":
+            turn.texts.extend([said] if said else ())
         elif turn.role == "tool":
-            turn.texts.append(result_text(structured(said)) or said if '"text"' in said or "'text'" in said else said)
+            found = structured(said) if isinstance(said, str) and '"text"' in said.replace("'", '"') else said
+            turn.texts.extend(one for one in [result_text(found)] if one)
         else:
             read_content(turn, answers, said)
 
@@ -185,11 +192,20 @@ def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
     logs = [event for event in view.events if event.event_name in _EVENT_ROLES]
     if logs:
         for log in sorted(logs, key=lambda log: log.time_ns):
-            yield log.event_name, log.body if isinstance(log.body, dict) else {"content": log.body}
+            yield log.event_name, _body(log.body)
         return
     for event in view.span.events:
         if event.name in _EVENT_ROLES:
             yield event.name, mapping(event.attributes.get("gen_ai.event.content")) or event.attributes
+
+
+def _body(body: JSON) -> dict[str, JSON]:
+    """An event's body: a map, or that map as JSON text (events written through a logger), or the text alone."""
+    found = mapping(body)
+    return found if isinstance(body, dict) or not _MESSAGE_KEYS.isdisjoint(found) else {"content": body}
+
+
+_MESSAGE_KEYS = frozenset({"role", "content", "message", "tool_calls"})
 
 
 def _event_message(name: str, body: dict[str, JSON]) -> dict[str, JSON]:

@@ -50,7 +50,6 @@ OPENLLMETRY = Dialect(
         "opentelemetry.instrumentation.haystack",
         "opentelemetry.instrumentation.crewai",
         "opentelemetry.instrumentation.openai_agents",
-        "opentelemetry.instrumentation.google_generativeai",
         "opentelemetry.instrumentation.together",
         "opentelemetry.instrumentation.replicate",
         "opentelemetry.instrumentation.watsonx",
@@ -59,7 +58,7 @@ OPENLLMETRY = Dialect(
     kinds=(
         decorated_retrieval,
         KindBy("gen_ai.operation.name", {**OPERATIONS, "vector_db_retrieve": "retrieval", "execute_task": "step"}),
-        KindBy("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "embedding"}),
+        KindBy("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "embedding", "rerank": "step"}),
         KindBy("traceloop.span.kind", {"tool": "tool", "agent": "agent", "workflow": "step", "task": "step"}),
         by_shape,
     ),

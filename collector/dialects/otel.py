@@ -30,7 +30,7 @@ LLM: dict[str, Sources] = {
     "request_model": ("gen_ai.request.model",),
     "response_model": ("gen_ai.response.model",),
     "response_id": ("gen_ai.response.id",),
-    "finish_reason": ("gen_ai.response.finish_reasons",),
+    "finish_reason": ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"),
     "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
     "cached_input_tokens": (

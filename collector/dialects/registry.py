@@ -6,10 +6,12 @@ from collector.core.model import Span
 from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
 from collector.dialects.bedrock import OPENINFERENCE_BEDROCK, OPENLLMETRY_BEDROCK, OTEL_BOTOCORE
 from collector.dialects.google_adk import GOOGLE_ADK
+from collector.dialects.google_genai import OPENLLMETRY_GOOGLE
 from collector.dialects.haystack import HAYSTACK
 from collector.dialects.langfuse import LANGFUSE
 from collector.dialects.logfire import LOGFIRE
 from collector.dialects.mapping import Dialect
+from collector.dialects.mistral_sdk import MISTRAL_SDK
 from collector.dialects.mlflow import MLFLOW
 from collector.dialects.openinference import OPENINFERENCE
 from collector.dialects.openllmetry import OPENLLMETRY
@@ -28,9 +30,11 @@ DIALECTS: tuple[Dialect, ...] = (
     PYDANTIC_AI,
     LOGFIRE,
     OPENLLMETRY_BEDROCK,
+    OPENLLMETRY_GOOGLE,
     OPENLLMETRY,
     VERCEL_AI_7,
     ANTHROPIC_SDK,
+    MISTRAL_SDK,
     OTEL_BOTOCORE,
     OTEL,
 )
