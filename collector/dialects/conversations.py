@@ -44,14 +44,16 @@ class FlatMessages:
         found = (turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role))
         return [spelled_out(turn) for turn in found]
 
-    def _message(self, item: dict[str, JSON]) -> dict[str, JSON]:
+    def _message(self, item: dict[str, JSON]) -> JSON:
         message = {"role": self.role, **{key: value for key, value in item.items() if "." not in key}}
         calls = grouped(item.items(), "tool_calls.")
         if calls:
             message["tool_calls"] = calls
         said = message.get("content")
-        if isinstance(said, str) and said[:2] == '["':  # a list of parts that are the `repr` of objects
+        if isinstance(said, str) and said[:2] in ('["', "[{"):
             parts = parsed(said)
+            if isinstance(parts, list) and all(isinstance(part, dict) and "role" in part for part in parts):
+                return parts  # the whole conversation as the text of one message
             if isinstance(parts, list) and all(isinstance(part, str) and is_part(part) for part in parts):
                 message["content"] = parts
         if said == '""':

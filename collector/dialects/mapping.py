@@ -208,7 +208,7 @@ def _read_input(call: LLMCall, dialect: Dialect, view: View) -> None:
         said = "\n".join(turn.text for turn in instructions if turn.text)
         if said and not (turns and turns[0].role == "system" and turns[0].text == said):
             turns = [Turn("system", [said]), *turns]
-    call.input_messages = [turn.message() for turn in turns if turn.role == "tool" or not turn.empty]
+    call.input_messages = [turn.message() for turn in turns if turn.tool_call_id is not None or not turn.empty]
 
 
 def _read_output(call: LLMCall, dialect: Dialect, view: View) -> None:

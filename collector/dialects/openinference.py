@@ -6,7 +6,7 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 
 from dataclasses import dataclass
 
-from collector.core.model import Role
+from collector.core.model import JSON, Role
 from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy
 from collector.dialects.messages import read_turns
@@ -43,9 +43,18 @@ class Raw:
         return f"`{self.key}`"
 
 
+_MESSAGE_ID = Json("output.value", ("generations", 0, 0, "message", "kwargs", "id"))
+
+
+def langchain_message_id(view: View) -> JSON:
+    """The id of LangChain's message, where it is the provider's: LangChain's own begin with `run-` or `lc_`"""
+    found = _MESSAGE_ID(view)
+    return None if isinstance(found, str) and found.startswith(("run-", "lc_")) else found
+
+
 OPENINFERENCE = Dialect(
     name="openinference",
-    scopes=("openinference.instrumentation",),
+    scopes=("openinference.instrumentation", "@arizeai/openinference-"),
     markers=("openinference.span.kind",),
     kinds=(
         KindBy(
@@ -65,7 +74,7 @@ OPENINFERENCE = Dialect(
         ),
     ),
     llm={
-        "provider": ("llm.system", "llm.provider"),
+        "provider": ("llm.system", "llm.provider", *within("metadata", "ls_provider")),
         "request_model": (
             "llm.request.model_name",
             *within("llm.invocation_parameters", "model", "model_name"),
@@ -83,6 +92,7 @@ OPENINFERENCE = Dialect(
                 "output.value", "id", "raw.id", "llm_output.id", _LANGCHAIN + "response_metadata.id", "response_id"
             ),
             Repr(_RAW, "id"),
+            langchain_message_id,
         ),
         "refusal": within("output.value", "choices.0.message.refusal", "refusal"),
         "finish_reason": (

@@ -39,6 +39,7 @@ OPENLLMETRY = Dialect(
     name="openllmetry",
     scopes=(
         "traceloop.tracer",
+        "@traceloop/",
         "opentelemetry.instrumentation.openai.v",
         "opentelemetry.instrumentation.anthropic",
         "opentelemetry.instrumentation.langchain",
@@ -66,9 +67,9 @@ OPENLLMETRY = Dialect(
         **LLM,
         "finish_reason": (*LLM["finish_reason"], "gen_ai.completion.0.finish_reason", "llm.response.finish_reason"),
     },
-    input=(*OTEL.input, FlatMessages("gen_ai.prompt", "user"), FlatMessages("llm.prompts", "user")),
+    input=(*OTEL.input, FlatMessages("llm.prompts", "user")),
     system=OTEL.system,
-    output=(*OTEL.output, FlatMessages("gen_ai.completion", "assistant"), FlatMessages("llm.completions", "assistant")),
+    output=(*OTEL.output, FlatMessages("llm.completions", "assistant")),
     tool_definitions=("gen_ai.tool.definitions", IndexedRecords("llm.request.functions")),
     output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.type"),
     tool={

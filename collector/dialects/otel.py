@@ -6,7 +6,7 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
-from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
+from collector.dialects.conversations import EventMessages, FlatMessages, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
 from collector.dialects.sources import Documents
 from collector.dialects.view import View
@@ -89,6 +89,7 @@ OTEL = Dialect(
         EventMessages(outputs=False),
         SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
         Messages("gen_ai.prompt"),
+        FlatMessages("gen_ai.prompt", "user"),
     ),
     system=(Messages("gen_ai.system_instructions", role="system"),),
     output=(
@@ -96,6 +97,7 @@ OTEL = Dialect(
         EventMessages(outputs=True),
         SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
         Messages("gen_ai.completion", role="assistant"),
+        FlatMessages("gen_ai.completion", "assistant"),
     ),
     tool_definitions=("gen_ai.tool.definitions", "gen_ai.request.tools"),
     output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.schema", "gen_ai.output.type"),
