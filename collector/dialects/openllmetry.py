@@ -4,12 +4,15 @@ Read from recordings of versions 0.62 (OTel-like message JSON) and 0.40 (flat `g
 opentelemetry-semantic-conventions-ai 0.5.1.
 """
 
-from collector.core.model import Document
-from collector.dialects.conversations import FlatMessages
-from collector.dialects.documents import holds_documents, read_documents
+from collector.dialects.conversations import FlatMessages, Messages
+from collector.dialects.documents import holds_documents
 from collector.dialects.mapping import Dialect, Kind, KindBy
+from collector.dialects.messages import read_turns
 from collector.dialects.otel import LLM, OPERATIONS, OTEL, TOOL, by_shape
 from collector.dialects.sources import Documents, IndexedRecords, SpanName, within
+from collector.dialects.turns import Turn
+from collector.dialects.values import parsed
+from collector.dialects.vector_stores import vector_results
 from collector.dialects.view import View
 
 _ENTITY_OUTPUT = "traceloop.entity.output"
@@ -25,14 +28,22 @@ def decorated_retrieval(view: View) -> Kind | None:
     return "retrieval" if holds_documents(view.json(_ENTITY_OUTPUT)) else None
 
 
-def vector_results(view: View) -> list[Document] | None:
-    """Results of a vector database client: one span event each."""
-    found = []
-    for event in view.span.events:
-        if event.name in ("db.query.result", "db.search.result"):
-            prefix = event.name + "."
-            found.append({key.removeprefix(prefix): value for key, value in event.attributes.items()})
-    return read_documents(found) if found else None
+_ITEM = frozenset({"role", "type"})
+
+
+def conversation(view: View) -> list[Turn]:
+    """`gen_ai.input.messages`, also where a conversation stands as JSON in the text of one message
+
+    So the JavaScript instrumentation does it for the Responses API.
+    """
+    turns = Messages("gen_ai.input.messages")(view)
+    if len(turns) == 1 and (turns[0].text or "").startswith("[{"):
+        inner = parsed(turns[0].text)
+        if isinstance(inner, list) and all(
+            isinstance(item, dict) and ("role" in item or "type" in item) for item in inner
+        ):
+            return read_turns(inner) or turns
+    return turns
 
 
 OPENLLMETRY = Dialect(
@@ -67,7 +78,7 @@ OPENLLMETRY = Dialect(
         **LLM,
         "finish_reason": (*LLM["finish_reason"], "gen_ai.completion.0.finish_reason", "llm.response.finish_reason"),
     },
-    input=(*OTEL.input, FlatMessages("llm.prompts", "user")),
+    input=(conversation, *OTEL.input[1:], FlatMessages("llm.prompts", "user")),
     system=OTEL.system,
     output=(*OTEL.output, FlatMessages("llm.completions", "assistant")),
     tool_definitions=("gen_ai.tool.definitions", IndexedRecords("llm.request.functions")),

@@ -81,7 +81,13 @@ OTEL = Dialect(
         "opentelemetry.instrumentation.google_genai",
         "opentelemetry.instrumentation.vertexai",
     ),
-    markers=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model"),
+    markers=(
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "gen_ai.request.model",
+        "gen_ai.tool.name",
+    ),
     kinds=(not_the_merged_run, KindBy("gen_ai.operation.name", OPERATIONS), by_shape),
     llm=LLM,
     input=(

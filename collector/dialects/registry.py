@@ -9,14 +9,17 @@ from collector.dialects.google_adk import GOOGLE_ADK
 from collector.dialects.google_genai import OPENLLMETRY_GOOGLE
 from collector.dialects.haystack import HAYSTACK
 from collector.dialects.langfuse import LANGFUSE
+from collector.dialects.livekit import LIVEKIT
 from collector.dialects.logfire import LOGFIRE
 from collector.dialects.mapping import Dialect
+from collector.dialects.mcp import OPENLLMETRY_MCP
 from collector.dialects.mistral_sdk import MISTRAL_SDK
 from collector.dialects.mlflow import MLFLOW
 from collector.dialects.openinference import OPENINFERENCE
 from collector.dialects.openllmetry import OPENLLMETRY
 from collector.dialects.otel import OTEL
 from collector.dialects.pydantic_ai import PYDANTIC_AI
+from collector.dialects.vector_stores import VECTOR_STORES
 from collector.dialects.vercel_ai import VERCEL_AI, VERCEL_AI_7
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -29,8 +32,11 @@ DIALECTS: tuple[Dialect, ...] = (
     GOOGLE_ADK,
     PYDANTIC_AI,
     LOGFIRE,
+    LIVEKIT,
+    VECTOR_STORES,
     OPENLLMETRY_BEDROCK,
     OPENLLMETRY_GOOGLE,
+    OPENLLMETRY_MCP,
     OPENLLMETRY,
     VERCEL_AI_7,
     ANTHROPIC_SDK,
