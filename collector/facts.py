@@ -18,6 +18,8 @@ _SESSION = (
     "ai.telemetry.metadata.session_id",
     "ai.telemetry.metadata.session.id",
     "mlflow.trace.session",
+    "genkit:sessionId",
+    "mastra.metadata.threadId",
     "session_id",
 )
 _USER = (
@@ -30,6 +32,7 @@ _USER = (
     "ai.telemetry.metadata.user_id",
     "ai.telemetry.metadata.user.id",
     "mlflow.trace.user",
+    "mastra.metadata.resourceId",
     "llm.user",
     "user_id",
 )

@@ -29,14 +29,17 @@ _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by th
     "function_call": "call",
     "functionCall": "call",
     "toolUse": "call",
+    "toolRequest": "call",
     "tool_call_result": "result",
     "function_response": "result",
     "functionResponse": "result",
     "toolResult": "result",
+    "toolResponse": "result",
     "inline_data": "media",
     "inlineData": "media",
     "image": "media",
     "image_url": "media",
+    "media": "media",
     "reasoning": "reasoning",
     "reasoningContent": "reasoning",
 }
@@ -106,12 +109,19 @@ def _result_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     answers.append(answer)
 
 
-_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id")
+_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id", "ref")
 
 
 def _media_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     said = str(part.get("type"))
-    kinds = (part.get("modality"), part.get("mime_type"), part.get("mimeType"), part.get("mediaType"), said)
+    kinds = (
+        part.get("modality"),
+        part.get("mime_type"),
+        part.get("mimeType"),
+        part.get("mediaType"),
+        part.get("contentType"),
+        said,
+    )
     stated = [str(kind) for kind in kinds if isinstance(kind, str)]
     if said in ("blob", "uri", "file", "media") and not any("image" in kind for kind in stated):
         return

@@ -5,6 +5,7 @@ from functools import lru_cache
 from collector.core.model import Span
 from collector.dialects.anthropic_sdk import ANTHROPIC_SDK
 from collector.dialects.bedrock import OPENINFERENCE_BEDROCK, OPENLLMETRY_BEDROCK, OTEL_BOTOCORE
+from collector.dialects.genkit import GENKIT
 from collector.dialects.google_adk import GOOGLE_ADK
 from collector.dialects.google_genai import OPENLLMETRY_GOOGLE
 from collector.dialects.haystack import HAYSTACK
@@ -12,6 +13,7 @@ from collector.dialects.langfuse import LANGFUSE
 from collector.dialects.livekit import LIVEKIT
 from collector.dialects.logfire import LOGFIRE
 from collector.dialects.mapping import Dialect
+from collector.dialects.mastra import MASTRA
 from collector.dialects.mcp import OPENLLMETRY_MCP
 from collector.dialects.mistral_sdk import MISTRAL_SDK
 from collector.dialects.mlflow import MLFLOW
@@ -33,6 +35,8 @@ DIALECTS: tuple[Dialect, ...] = (
     PYDANTIC_AI,
     LOGFIRE,
     LIVEKIT,
+    MASTRA,
+    GENKIT,
     VECTOR_STORES,
     OPENLLMETRY_BEDROCK,
     OPENLLMETRY_GOOGLE,

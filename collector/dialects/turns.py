@@ -67,7 +67,9 @@ def requested_call(value: JSON) -> RequestedCall | None:
     if not name:
         return None
     arguments = next((inner[key] for key in ("arguments", "args", "input", "parameters") if key in inner), None)
-    return RequestedCall(name, call_arguments(arguments), first_word(value, "call_id", "toolCallId", "toolUseId", "id"))
+    return RequestedCall(
+        name, call_arguments(arguments), first_word(value, "call_id", "toolCallId", "toolUseId", "id", "ref")
+    )
 
 
 def call_arguments(value: JSON) -> JSON:
