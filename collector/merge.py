@@ -113,7 +113,8 @@ def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
 def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
     """A model call within a model call: the outer wraps the inner. Around several it only repeats sums."""
     inner: dict[int, list[Seen]] = {}
-    for one in reversed(_alive(seen, kind)):  # what encloses starts first, so this goes from the inside out
+    outside_in = sorted(_alive(seen, kind), key=lambda one: (one.span.start_ns, _depth(one)))
+    for one in reversed(outside_in):  # what encloses starts first, so this goes from the inside out
         below = [found for found in inner.pop(id(one), []) if not found.dropped]
         stays = one
         if len(below) == 1:
@@ -124,6 +125,14 @@ def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
         above = _alive_above(one)
         if above is not None and above.kind == kind:
             inner.setdefault(id(above), []).extend(below if len(below) > 1 else [stays])
+
+
+def _depth(one: Seen) -> int:
+    """How deep it stands, for spans that start at once (clocks of a millisecond)."""
+    above, depth = one.above, 0
+    while above is not None and depth < 64:
+        above, depth = above.above, depth + 1
+    return depth
 
 
 def _alive_above(one: Seen) -> Seen | None:

@@ -17,6 +17,7 @@ from collector.dialects.view import View
 _LANGCHAIN = "generations.0.0.message.kwargs."
 _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider's answer
 
+_PREPARES = ".llama_index"
 _SIGNS_OF_A_CALL = ("llm.model_name", "llm.invocation_parameters", "llm.token_count.prompt")
 
 
@@ -24,7 +25,7 @@ _SIGNS_OF_A_CALL = ("llm.model_name", "llm.invocation_parameters", "llm.token_co
 class Raw:
     """The request or answer as it went over the wire, for a model whose messages the library does not take apart.
 
-    Only where the span shows a call: frameworks also have spans of kind LLM that prepare one.
+    Only where the span shows a call, and not for LlamaIndex, which has spans of kind LLM that only prepare one.
     """
 
     key: str
@@ -33,6 +34,8 @@ class Raw:
     def __call__(self, view: View) -> list[Turn]:
         attributes = view.attributes
         if self.key not in attributes or not any(sign in attributes for sign in _SIGNS_OF_A_CALL):
+            return []
+        if view.span.scope_name.endswith(_PREPARES):
             return []
         value = view.json(self.key)
         if isinstance(value, str) and (value in ("None", "null") or (value[:1] == "<" and " object at 0x" in value)):
