@@ -21,6 +21,8 @@ _SESSION = (
     "langsmith.metadata.session_id",
     "langsmith.metadata.thread_id",
     "langsmith.metadata.conversation_id",
+    "genkit:sessionId",
+    "mastra.metadata.threadId",
     "session_id",
 )
 _USER = (
@@ -36,6 +38,7 @@ _USER = (
     "langsmith.metadata.user_id",
     "gen_ai.request.user",
     "metadata.user_api_key_end_user_id",
+    "mastra.metadata.resourceId",
     "llm.user",
     "user_id",
     "user",  # MLflow exports the parameters of a call, this one as it is sent to OpenAI

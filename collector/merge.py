@@ -38,6 +38,7 @@ def merge(seen: Sequence[Seen]) -> None:
         _merge_side_by_side(seen)
     if kinds.count("embedding") > 1:
         _merge_wrappers(seen, "embedding")
+        _merge_embeddings_side_by_side(seen)
     for kind in _NESTING:
         if kinds.count(kind) > 1:
             _merge_nested(seen, kind)
@@ -52,6 +53,10 @@ def has_content(call: LLMCall) -> bool:
 
 def _has_usage(call: LLMCall) -> bool:
     return call.input_tokens is not None or call.output_tokens is not None
+
+
+def _usage(call: LLMCall) -> tuple[int | None, int | None]:
+    return call.input_tokens, call.output_tokens
 
 
 def _call(one: Seen) -> LLMCall:
@@ -109,7 +114,8 @@ def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
 def _from_the_inside(seen: list[Seen]) -> list[Seen]:
     """What is enclosed before what encloses it. That starts first, unless the two tell the very same times."""
     place = {id(one): at for at, one in enumerate(seen)}
-    if all(one.above is None or place.get(id(one.above), -1) < at for at, one in enumerate(seen)):
+    in_order = all(one.above is None or place.get(id(one.above), -1) < at for at, one in enumerate(seen))
+    if in_order and len({one.span.start_ns for one in seen}) == len(seen):
         return seen[::-1]
     depths: dict[int, int] = {}
     for one in seen:
@@ -187,9 +193,23 @@ def _merge_side_by_side(seen: Sequence[Seen]) -> None:
                 _merge_calls(one, other)
 
 
+def _merge_embeddings_side_by_side(seen: Sequence[Seen]) -> None:
+    """An embedding told by two scopes, one within the time of the other, of the same model."""
+    for one, other in pairwise(_alive(seen, "embedding")):
+        first, second = one.operation, other.operation
+        same_place = one.span.parent_id is not None and one.span.parent_id == other.span.parent_id
+        if not (same_place and isinstance(first, Embedding) and isinstance(second, Embedding)):
+            continue
+        two_accounts = one.span.scope_name != other.span.scope_name and first.model == second.model
+        if two_accounts and not one.dropped and (_encloses(one, other) or _encloses(other, one)):
+            _merge_pair(one, other)
+
+
 def _one_call(one: Seen, other: Seen) -> bool:
     first, second = _call(one), _call(other)
-    if one.span.scope_name == other.span.scope_name or has_content(first) == has_content(second):
+    if one.span.scope_name == other.span.scope_name:
+        return False
+    if has_content(first) == has_content(second) and not (_has_usage(first) and _usage(first) == _usage(second)):
         return False
     if first.response_id and second.response_id:
         return False  # and they differ, or they would be merged

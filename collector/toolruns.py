@@ -64,6 +64,40 @@ def complete_history(calls: Sequence[LLMCall]) -> None:
                 said[call.tool_calls[0].id] = call.output_text
 
 
+def complete_answers(calls: Sequence[LLMCall]) -> None:
+    """Give a call the answer that its own span leaves out and a later prompt repeats.
+
+    Several libraries tell nothing of a streamed answer, or of its text where it asks for tools. A later prompt that
+    begins with the whole input of a call goes on with what that call answered. `calls` is in order of start.
+    """
+    for at, call in enumerate(calls):
+        if call.output_text or call.refusal or call.error is not None or not call.input_messages:
+            continue
+        for later in calls[at + 1 : at + 1 + _NEXT_PROMPTS]:
+            answer = _answer_in(later, call)
+            if answer is not None:
+                call.output_text = answer.text
+                call.tool_calls = call.tool_calls or list(answer.tool_calls)
+                break
+
+
+_NEXT_PROMPTS = 4  # how far to look: agents tell the whole conversation in the very next prompt
+
+
+def _answer_in(later: LLMCall, call: LLMCall) -> Message | None:
+    """What the model said to this call's input, in the prompt of a later one."""
+    length = len(call.input_messages)
+    if len(later.input_messages) <= length:
+        return None
+    answer = later.input_messages[length]
+    if answer.role != "assistant" or later.input_messages[length - 1] != call.input_messages[-1]:
+        return None
+    asked = [(one.name, one.arguments) for one in call.tool_calls]
+    if asked and asked != [(one.name, one.arguments) for one in answer.tool_calls]:
+        return None
+    return answer if later.input_messages[:length] == call.input_messages else None
+
+
 def _requests(calls: Sequence[LLMCall]) -> list[_Request]:
     """Requests in the order in which they were made; a result counts where it is new to this trace."""
     requests: list[_Request] = []
@@ -98,6 +132,8 @@ def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Requ
         elif message.role == "tool":
             wanted = _asked_for(message, asked)
             request = _find(wanted, message, requests, by_id)
+            if wanted is None and message.tool_call_id is None:  # the message that asked was left out
+                request = next((one for one in requests if not one.told and one.run is None), None)
             if request is None and position >= last_said and wanted is not None:
                 request = _note(_Request(wanted, call.start_ns), requests, by_id)
             if request is not None and not request.told:

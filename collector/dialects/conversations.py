@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from collector.core.model import JSON, RequestedCall, Role
 from collector.dialects.media import media_at
-from collector.dialects.messages import is_json_answer, read_turns
+from collector.dialects.messages import is_json_answer, read_content, read_turns
+from collector.dialects.reprs import is_part, spelled_out
 from collector.dialects.sources import cell
-from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call
-from collector.dialects.values import as_text, at, mapping, parsed, text, word
+from collector.dialects.turns import ROLES, Turn, call_arguments, requested_call, result_text
+from collector.dialects.values import as_text, at, mapping, parsed, structured, text, word
 from collector.dialects.view import View, grouped
 
 
@@ -46,14 +47,22 @@ class FlatMessages:
     role: Role
 
     def __call__(self, view: View) -> list[Turn]:
-        return [turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role)]
+        found = (turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role))
+        return [spelled_out(turn) for turn in found]
 
-    def _message(self, item: dict[str, JSON]) -> dict[str, JSON]:
+    def _message(self, item: dict[str, JSON]) -> JSON:
         message = {"role": self.role, **{key: value for key, value in item.items() if "." not in key}}
         calls = grouped(item.items(), "tool_calls.")
         if calls:
             message["tool_calls"] = calls
-        if message.get("content") == '""':
+        said = message.get("content")
+        if isinstance(said, str) and said[:2] in ('["', "[{"):
+            parts = parsed(said)
+            if isinstance(parts, list) and all(isinstance(part, dict) and "role" in part for part in parts):
+                return parts  # the whole conversation as the text of one message
+            if isinstance(parts, list) and all(isinstance(part, str) and is_part(part) for part in parts):
+                message["content"] = parts
+        if said == '""':
             del message["content"]  # an empty text, JSON-encoded
         return message
 
@@ -97,17 +106,31 @@ class OpenInferenceMessages:
             role = item.get("message.role")
             turn = Turn(ROLES.get(role.lower(), self.role) if isinstance(role, str) else self.role)
             self._parts(turn, item)
-            said = text(item.get("message.content"))
-            if said and not turn.texts:
-                turn.texts.append(said)
             turn.tool_call_id = word(item.get("message.tool_call_id"))
+            if turn.tool_call_id and turn.role == "user":
+                turn.role = "tool"  # Anthropic's form: the user hands over what the tool returned
+            answers: list[Turn] = []
+            if not turn.texts:
+                self._content(turn, answers, item.get("message.content"))
             turn.tool_calls.extend(_calls(item))
-            turns.append(turn)
+            turns.extend(answers)
+            if not answers or not turn.empty:
+                turns.append(turn)
         return turns
 
+    def _content(self, turn: Turn, answers: list[Turn], said: JSON) -> None:
+        """Mostly text; some instrumentations write the list of parts: as it is, as JSON text, or as its `repr`."""
+        if isinstance(said, str) and said[:1] != "[":
+            turn.texts.extend([said] if said else ())
+        elif turn.role == "tool":
+            found = structured(said) if isinstance(said, str) and '"text"' in said.replace("'", '"') else said
+            turn.texts.extend(one for one in [result_text(found)] if one)
+        else:
+            read_content(turn, answers, said)
+
     def _parts(self, turn: Turn, item: dict[str, JSON]) -> None:
-        if len(item) <= 2:
-            return  # role and content
+        if len(item) <= 2 and "message.content" in item:
+            return  # nearly always: role and content
         for part in grouped(item.items(), "message.contents."):
             said = text(part.get("message_content.text"))
             kind = part.get("message_content.type")
@@ -178,12 +201,20 @@ class EventMessages:
         return tuple(name for name in _EVENT_ROLES if (name == "gen_ai.choice") == self.outputs)
 
     def __call__(self, view: View) -> list[Turn]:
-        return [
-            turn
-            for name, body in _message_events(view)
-            if (name == "gen_ai.choice") == self.outputs
-            for turn in read_turns(_event_message(name, body))
-        ]
+        turns: list[Turn] = []
+        answered: set[str] = set()  # by the messages since the model last spoke
+        for name, body in _message_events(view):
+            if (name == "gen_ai.choice") != self.outputs:
+                continue
+            for turn in read_turns(_event_message(name, body)):
+                if turn.role == "assistant":
+                    answered.clear()
+                elif turn.role == "tool" and turn.tool_call_id:
+                    if turn.tool_call_id in answered:
+                        continue  # Bedrock: once as the tool's message, once more as the user's that holds it
+                    answered.add(turn.tool_call_id)
+                turns.append(turn)
+        return turns
 
     def __str__(self) -> str:
         return "events `gen_ai.choice`" if self.outputs else "events `gen_ai.{system,user,assistant,tool}.message`"
@@ -193,11 +224,20 @@ def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
     logs = [event for event in view.events if event.event_name in _EVENT_ROLES]
     if logs:
         for log in sorted(logs, key=lambda log: log.time_ns):
-            yield log.event_name, log.body if isinstance(log.body, dict) else {"content": log.body}
+            yield log.event_name, _body(log.body)
         return
     for event in view.span.events:
         if event.name in _EVENT_ROLES:
             yield event.name, mapping(event.attributes.get("gen_ai.event.content")) or event.attributes
+
+
+def _body(body: JSON) -> dict[str, JSON]:
+    """An event's body: a map, or that map as JSON text (events written through a logger), or the text alone."""
+    found = mapping(body)
+    return found if isinstance(body, dict) or not _MESSAGE_KEYS.isdisjoint(found) else {"content": body}
+
+
+_MESSAGE_KEYS = frozenset({"role", "content", "message", "tool_calls"})
 
 
 def _event_message(name: str, body: dict[str, JSON]) -> dict[str, JSON]:

@@ -45,7 +45,7 @@ def read_document(value: JSON) -> Document | None:
         value = _unwrapped(value)
     said = identity = score = None
     for key in _TEXTS:
-        if key in value and (said := text(value[key])) is not None:
+        if key in value and (said := _said(value[key])) is not None:
             break
     for key in _IDS:
         if key in value and (identity := word(value[key])) is not None:
@@ -58,6 +58,13 @@ def read_document(value: JSON) -> Document | None:
         identity = identity if identity is not None else first_word(metadata, *_IDS)
         score = score if score is not None else _score_of(metadata)
     return Document(said, identity, score) if said is not None or identity is not None else None
+
+
+def _said(value: JSON) -> str | None:
+    """A document's text, which may stand in parts."""
+    if isinstance(value, list):
+        value = "\n".join(said for part in value if isinstance(part, dict) and (said := text(part.get("text"))))
+    return text(value)
 
 
 def _unwrapped(value: dict[str, JSON]) -> dict[str, JSON]:

@@ -9,7 +9,7 @@ provider's own id of an answer. Read from LiteLLM 1.110.
 from dataclasses import dataclass, replace
 
 from collector.core.model import JSON
-from collector.dialects.conversations import FlatCalls, FlatMessages
+from collector.dialects.conversations import FlatCalls
 from collector.dialects.mapping import Kind, KindBy, first
 from collector.dialects.messages import read_turns
 from collector.dialects.otel import KNOWN, LLM, OPERATIONS, OTEL, by_shape
@@ -115,7 +115,6 @@ LITELLM = replace(
         raw_messages,
         FlatCalls("gen_ai.output.messages", "gen_ai.completion"),
         *OTEL.output,
-        FlatMessages("gen_ai.completion", "assistant"),
     ),
     tool_definitions=(*OTEL.tool_definitions, IndexedRecords("llm.request.functions")),
     known=(

@@ -72,6 +72,9 @@ def _wrapped(turns: list[Turn], value: dict[str, JSON], role: Role, depth: int) 
                 _read(turns, value[key], "system", depth + 1)
         _read(turns, value["messages"], role, depth + 1)
         return
+    if role == "user" and not value.keys().isdisjoint(_REQUESTS):
+        _request(turns, value, depth)
+        return
     _message(turns, value, role)
 
 
@@ -106,6 +109,21 @@ def _answered(turns: list[Turn], value: dict[str, JSON], depth: int) -> bool:
     return True
 
 
+_REQUESTS = frozenset({"contents", "prompt", "inputText", "chat_history"})
+
+
+def _request(turns: list[Turn], value: dict[str, JSON], depth: int) -> None:
+    """The body of a request that has no `messages`: Gemini's, Cohere's first, or a prompt to be completed."""
+    if depth >= _MAX_DEPTH:
+        return
+    for key in ("systemInstruction", "system_instruction", "preamble", "system", "system_prompt"):
+        if value.get(key):
+            _read(turns, value[key], "system", depth + 1)
+    for key in ("chat_history", "contents", "prompt", "inputText", "message"):
+        if value.get(key):
+            _read(turns, value[key], "user", depth + 1)
+
+
 def _message(turns: list[Turn], value: dict[str, JSON], role: Role) -> None:
     name = value.get("role")
     said = value.get("type")
@@ -119,7 +137,7 @@ def _message(turns: list[Turn], value: dict[str, JSON], role: Role) -> None:
             turn.role = "assistant"
     else:
         parts = value.get("parts")
-        _content(turn, answers, parts if parts is not None else value.get("content"))
+        read_content(turn, answers, parts if parts is not None else value.get("content"))
         if value.keys() <= _PLAIN_KEYS:  # nearly always
             turn.finish = finish_reason(value["finish_reason"]) if "finish_reason" in value else None
         else:
@@ -157,7 +175,8 @@ def _extras(turn: Turn, value: dict[str, JSON]) -> None:
     turn.finish = finish_reason(value.get("finish_reason") or value.get("finishReason") or value.get("stop_reason"))
 
 
-def _content(turn: Turn, answers: list[Turn], content: JSON) -> None:
+def read_content(turn: Turn, answers: list[Turn], content: JSON) -> None:
+    """Add what a message says to `turn`; results of tools within it become messages of their own."""
     if isinstance(content, list):
         for part in content:
             read_part(turn, answers, part)

@@ -6,9 +6,10 @@ Specification: github.com/Arize-ai/openinference, `spec/`, semantic conventions 
 
 from dataclasses import dataclass
 
-from collector.core.model import JSON
+from collector.core.model import JSON, Role
 from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy, Source, first
+from collector.dialects.messages import read_turns
 from collector.dialects.otel import COST
 from collector.dialects.sources import (
     Documents,
@@ -20,6 +21,7 @@ from collector.dialects.sources import (
     SpanName,
     within,
 )
+from collector.dialects.turns import Turn
 from collector.dialects.values import word
 from collector.dialects.view import View
 
@@ -68,9 +70,47 @@ class Unprefixed:
         return f"`{self.source}`" if isinstance(self.source, str) else str(self.source)
 
 
+_PREPARES = ".llama_index"
+_SIGNS_OF_A_CALL = ("llm.model_name", "llm.invocation_parameters", "llm.token_count.prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The request or answer as it went over the wire, for a model whose messages the library does not take apart.
+
+    Only where the span shows a call, and not for LlamaIndex, which has spans of kind LLM that only prepare one.
+    """
+
+    key: str
+    role: Role
+
+    def __call__(self, view: View) -> list[Turn]:
+        attributes = view.attributes
+        if self.key not in attributes or not any(sign in attributes for sign in _SIGNS_OF_A_CALL):
+            return []
+        if view.span.scope_name.endswith(_PREPARES):
+            return []
+        value = view.json(self.key)
+        if isinstance(value, str) and (value in ("None", "null") or (value[:1] == "<" and " object at 0x" in value)):
+            return []  # the `repr` of a Python object that nobody wrote out
+        return read_turns(value, self.role)
+
+    def __str__(self) -> str:
+        return f"`{self.key}`"
+
+
+_MESSAGE_ID = Json("output.value", ("generations", 0, 0, "message", "kwargs", "id"))
+
+
+def langchain_message_id(view: View) -> JSON:
+    """The id of LangChain's message, where it is the provider's: LangChain's own begin with `run-` or `lc_`"""
+    found = _MESSAGE_ID(view)
+    return None if isinstance(found, str) and found.startswith(("run-", "lc_")) else found
+
+
 OPENINFERENCE = Dialect(
     name="openinference",
-    scopes=("openinference.instrumentation",),
+    scopes=("openinference.instrumentation", "@arizeai/openinference-"),
     markers=("openinference.span.kind",),
     kinds=(
         KindBy(
@@ -90,7 +130,7 @@ OPENINFERENCE = Dialect(
         ),
     ),
     llm={
-        "provider": ("llm.system", "llm.provider"),
+        "provider": ("llm.system", "llm.provider", *within("metadata", "ls_provider")),
         "request_model": tuple(Unprefixed(source) for source in _REQUEST_MODEL),
         "response_model": tuple(Unprefixed(source) for source in _RESPONSE_MODEL),
         "response_id": (
@@ -98,6 +138,7 @@ OPENINFERENCE = Dialect(
                 "output.value", "id", "raw.id", "llm_output.id", _LANGCHAIN + "response_metadata.id", "response_id"
             ),
             Repr(_RAW, "id"),
+            langchain_message_id,
         ),
         "refusal": within("output.value", "choices.0.message.refusal", "refusal"),
         "finish_reason": (
@@ -129,11 +170,17 @@ OPENINFERENCE = Dialect(
         "first_token_seconds": (EventTime(("First Token Stream Event",)),),
         "cost_usd": ("llm.cost.total", *COST),
     },
-    input=(OpenInferenceMessages("llm.input_messages", "user"), Messages("llm.prompts.0.prompt.text")),
+    input=(
+        OpenInferenceMessages("llm.input_messages", "user"),
+        Messages("llm.prompts.0.prompt.text"),
+        Raw("input.value", "user"),
+        Raw("llm.invocation_parameters", "user"),
+    ),
     output=(
         OpenInferenceMessages("llm.output_messages", "assistant"),
         Messages("llm.choices.0.completion.text", role="assistant"),
         Messages("output.value", ("choices", 0, "message"), "assistant"),
+        Raw("output.value", "assistant"),
     ),
     tool_definitions=(
         Indexed("llm.tools", "tool.json_schema"),

@@ -6,7 +6,7 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
-from collector.dialects.conversations import EventMessages, ListedEvents, Messages, SpanEventMessages
+from collector.dialects.conversations import EventMessages, FlatMessages, ListedEvents, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
 from collector.dialects.sources import Documents, EventTime
 from collector.dialects.view import View
@@ -38,7 +38,7 @@ LLM: dict[str, Sources] = {
     "request_model": ("gen_ai.request.model",),
     "response_model": ("gen_ai.response.model",),
     "response_id": ("gen_ai.response.id",),
-    "finish_reason": ("gen_ai.response.finish_reasons",),
+    "finish_reason": ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"),
     "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
     "cached_input_tokens": (
@@ -86,6 +86,7 @@ KNOWN = (
     *("gen_ai.client.operation.duration", "gen_ai.client.operation.time_per_output_chunk", "gen_ai.execute_tool.*"),
     *("openai.api.type", "openai.request.service_tier", "openai.response.*", "gen_ai.openai.*"),
     *("logfire.json_schema", "logfire.msg", "logfire.level_num", "logfire.span_type", "logfire.msg_template"),
+    *("CHAT_MESSAGE_INDEX", "agent_framework.function.invocation.duration"),
 )
 
 
@@ -129,9 +130,14 @@ OTEL = Dialect(
         "opentelemetry.util.genai",
         "opentelemetry.instrumentation.google_genai",
         "opentelemetry.instrumentation.vertexai",
-        "opentelemetry.instrumentation.botocore",
     ),
-    markers=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model"),
+    markers=(
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "gen_ai.request.model",
+        "gen_ai.tool.name",
+    ),
     kinds=(not_the_merged_run, KindBy("gen_ai.operation.name", OPERATIONS), by_shape),
     llm=LLM,
     input=(
@@ -140,6 +146,7 @@ OTEL = Dialect(
         ListedEvents("events", outputs=False),
         SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
         Messages("gen_ai.prompt"),
+        FlatMessages("gen_ai.prompt", "user"),
     ),
     system=(Messages("gen_ai.system_instructions", role="system"),),
     output=(
@@ -148,6 +155,7 @@ OTEL = Dialect(
         ListedEvents("events", outputs=True),
         SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
         Messages("gen_ai.completion", role="assistant"),
+        FlatMessages("gen_ai.completion", "assistant"),
     ),
     tool_definitions=("gen_ai.tool.definitions", "gen_ai.request.tools"),
     output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.schema", "gen_ai.output.type"),

@@ -5,7 +5,7 @@ from typing import Any
 from collector.core.model import JSON
 from collector.dialects.media import read_media
 from collector.dialects.turns import Turn, first_word, requested_call, result_text
-from collector.dialects.values import mapping, text
+from collector.dialects.values import as_text, mapping, text
 
 
 def is_part(item: JSON) -> bool:
@@ -38,16 +38,19 @@ _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by th
     "function_call": "call",
     "functionCall": "call",
     "toolUse": "call",
+    "toolRequest": "call",
     "tool_call_result": "result",
     "function_response": "result",
     "functionResponse": "result",
     "toolResult": "result",
+    "toolResponse": "result",
     "inline_data": "media",
     "inlineData": "media",
     "image": "media",
     "image_url": "media",
     "file_data": "media",
     "fileData": "media",
+    "media": "media",
     "reasoning": "reasoning",
     "reasoningContent": "reasoning",
 }
@@ -77,6 +80,8 @@ def _text_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     said = part.get("content")
     if not (isinstance(said, str) and said):
         said = part.get("text")
+    if said is None and "json" in part:  # Bedrock: a tool's result
+        said = as_text(part["json"])
     if isinstance(said, str) and said:
         turn.texts.append(said)
 
@@ -117,7 +122,7 @@ def _result_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     answers.append(answer)
 
 
-_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id")
+_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id", "ref")
 
 
 def _media_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:

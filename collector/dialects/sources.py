@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.values import at, real, structured, text
+from collector.dialects.values import at, count, real, structured, text
 from collector.dialects.view import View
 
 
@@ -95,6 +95,23 @@ class Repr:
 
     def __str__(self) -> str:
         return f"{self.inside} → `{self.name}=...`"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A number in parts: what the first attribute says, and what the others say besides."""
+
+    key: str
+    others: tuple[str, ...]
+
+    def __call__(self, view: View) -> JSON:
+        known = count(view.attributes.get(self.key))
+        if known is None:
+            return None
+        return known + sum(count(view.attributes.get(key)) or 0 for key in self.others)
+
+    def __str__(self) -> str:
+        return " + ".join(f"`{key}`" for key in (self.key, *self.others))
 
 
 @dataclass(frozen=True, slots=True)

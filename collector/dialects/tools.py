@@ -1,11 +1,10 @@
 """A tool run's arguments and result, out of the wrappers that libraries put around them."""
 
-import ast
 import re
 
 from collector.core.model import JSON
 from collector.dialects.turns import call_arguments
-from collector.dialects.values import mapping, parsed, text, word
+from collector.dialects.values import mapping, parsed, text, unquoted, word
 
 
 def tool_arguments(value: JSON) -> JSON:
@@ -43,7 +42,7 @@ def tool_result(value: JSON) -> JSON:
     value = parsed(value)
     told = _PRINTED_MESSAGE.match(value) if isinstance(value, str) else None
     if told is not None:
-        value = parsed(_literal(told[1]))
+        value = parsed(unquoted(told[1]))
     for _ in range(4):  # wrappers nest: an output that holds a message that holds content
         inner = _unwrapped(value)
         if inner is None:
@@ -56,13 +55,6 @@ def tool_result(value: JSON) -> JSON:
 _PRINTED_MESSAGE = re.compile(
     r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\") (?:[a-z_]+=.*)?tool_call_id=", re.DOTALL
 )
-
-
-def _literal(quoted: str) -> str:
-    try:
-        return str(ast.literal_eval(quoted))
-    except (ValueError, SyntaxError, MemoryError):
-        return quoted[1:-1]
 
 
 def _unwrapped(value: JSON) -> JSON:
@@ -94,7 +86,17 @@ def tool_definitions(value: JSON) -> list[dict[str, JSON]]:
         value = [value]
     if not isinstance(value, list):
         return []
-    return [found for item in value if (found := _definition(item)) is not None]
+    return [found for item in value for one in _declared(item) if (found := _definition(one)) is not None]
+
+
+def _declared(value: JSON) -> list[JSON]:
+    """Gemini declares several functions in one tool."""
+    value = mapping(value)
+    for key in ("function_declarations", "functionDeclarations"):
+        if isinstance(value.get(key), list):
+            declared: list[JSON] = value[key]
+            return declared
+    return [value]
 
 
 def _definition(value: JSON) -> dict[str, JSON] | None:
