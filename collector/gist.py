@@ -71,8 +71,13 @@ def _returned(outermost: Seen | None) -> str | None:
 def _answer(answering: LLMCall | None, outermost: Seen | None) -> str | None:
     if answering is not None:
         said = answering.output_text or answering.refusal
-        returned = None if outermost is None or outermost.span.failed else _returned(outermost)
-        if said and returned and returned.strip() in said and not said.lstrip().startswith(("{", "[{")):
+        if not said or outermost is None or outermost.span.failed or said.lstrip().startswith(("{", "[{")):
+            return said
+        told = first(outermost.view, outermost.dialect.step_output, text)
+        if told is not None and said in told:
+            return said  # nearly always, and seen without reading JSON
+        returned = _returned(outermost)
+        if returned and returned.strip() in said:
             return returned  # what the application took out of what the model said
         return said
     return None if outermost is None or outermost.span.failed else _returned(outermost)

@@ -113,9 +113,15 @@ def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
 
 def _from_the_inside(seen: list[Seen]) -> list[Seen]:
     """What is enclosed before what encloses it. That starts first, unless the two tell the very same times."""
-    place = {id(one): at for at, one in enumerate(seen)}
-    in_order = all(one.above is None or place.get(id(one.above), -1) < at for at, one in enumerate(seen))
-    if in_order and len({one.span.start_ns for one in seen}) == len(seen):
+    if len(seen) < 2:
+        return seen
+    before = -1
+    for one in seen:
+        start = one.span.start_ns
+        if start <= before or (one.above is not None and one.above.span.start_ns >= start):
+            break
+        before = start
+    else:
         return seen[::-1]
     depths: dict[int, int] = {}
     for one in seen:

@@ -90,7 +90,9 @@ def _answer_in(later: LLMCall, call: LLMCall) -> Message | None:
     if len(later.input_messages) <= length:
         return None
     answer = later.input_messages[length]
-    if answer.role != "assistant" or later.input_messages[length - 1] != call.input_messages[-1]:
+    if answer.role != "assistant" or (call.tool_calls and answer.text is None):
+        return None  # or nothing that is not known
+    if later.input_messages[length - 1] != call.input_messages[-1]:
         return None
     asked = [(one.name, one.arguments) for one in call.tool_calls]
     if asked and asked != [(one.name, one.arguments) for one in answer.tool_calls]:

@@ -47,8 +47,11 @@ class FlatMessages:
     role: Role
 
     def __call__(self, view: View) -> list[Turn]:
-        found = (turn for item in view.indexed(self.prefix) for turn in read_turns(self._message(item), self.role))
-        return [spelled_out(turn) for turn in found]
+        return [
+            spelled_out(turn)
+            for item in view.indexed(self.prefix)
+            for turn in read_turns(self._message(item), self.role)
+        ]
 
     def _message(self, item: dict[str, JSON]) -> JSON:
         message = {"role": self.role, **{key: value for key, value in item.items() if "." not in key}}
@@ -110,8 +113,9 @@ class OpenInferenceMessages:
             if turn.tool_call_id and turn.role == "user":
                 turn.role = "tool"  # Anthropic's form: the user hands over what the tool returned
             answers: list[Turn] = []
-            if not turn.texts:
-                self._content(turn, answers, item.get("message.content"))
+            said = item.get("message.content")
+            if said and not turn.texts:
+                self._content(turn, answers, said)
             turn.tool_calls.extend(_calls(item))
             turns.extend(answers)
             if not answers or not turn.empty:
@@ -121,7 +125,7 @@ class OpenInferenceMessages:
     def _content(self, turn: Turn, answers: list[Turn], said: JSON) -> None:
         """Mostly text; some instrumentations write the list of parts: as it is, as JSON text, or as its `repr`."""
         if isinstance(said, str) and said[:1] != "[":
-            turn.texts.extend([said] if said else ())
+            turn.texts.append(said)
         elif turn.role == "tool":
             found = structured(said) if isinstance(said, str) and '"text"' in said.replace("'", '"') else said
             turn.texts.extend(one for one in [result_text(found)] if one)
@@ -233,8 +237,10 @@ def _message_events(view: View) -> Iterable[tuple[str, dict[str, JSON]]]:
 
 def _body(body: JSON) -> dict[str, JSON]:
     """An event's body: a map, or that map as JSON text (events written through a logger), or the text alone."""
+    if isinstance(body, dict):
+        return body
     found = mapping(body)
-    return found if isinstance(body, dict) or not _MESSAGE_KEYS.isdisjoint(found) else {"content": body}
+    return {"content": body} if _MESSAGE_KEYS.isdisjoint(found) else found
 
 
 _MESSAGE_KEYS = frozenset({"role", "content", "message", "tool_calls"})

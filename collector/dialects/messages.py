@@ -19,8 +19,8 @@ def read_turns(value: JSON, role: Role = "user") -> list[Turn]:
     >>> [(turn.role, turn.text) for turn in read_turns('[{"role": "user", "content": [{"text": "hi"}]}]')]
     [('user', 'hi')]
     """
-    found = parsed(value)
-    if role == "assistant" and is_json_answer(found):
+    found = parsed(value) if isinstance(value, str) else value
+    if role == "assistant" and isinstance(found, dict) and is_json_answer(found):
         said = as_text(value)
         return [Turn(role, [said])] if said else []
     turns: list[Turn] = []
@@ -34,7 +34,7 @@ def is_json_answer(value: JSON) -> bool:
 
 
 def _read(turns: list[Turn], value: JSON, role: Role, depth: int) -> None:
-    if isinstance(value, str):
+    if depth and isinstance(value, str):
         value = parsed(value)
     if isinstance(value, dict):
         if "role" in value or "parts" in value:
@@ -64,7 +64,7 @@ def _wrapped(turns: list[Turn], value: dict[str, JSON], role: Role, depth: int) 
         if isinstance(name, str) and name.lower() in ROLES:
             _message(turns, {**constructed, "role": name}, role)
             return
-    if depth < _MAX_DEPTH and _answered(turns, value, depth):
+    if depth < _MAX_DEPTH and not _ANSWERS.isdisjoint(value) and _answered(turns, value, depth):
         return
     if "messages" in value and depth < _MAX_DEPTH:
         for key in ("system", "instructions"):
@@ -86,6 +86,9 @@ _MESSAGE_KEYS = frozenset(
         *("generations", "choices", "candidates", "replies"),
     }
 )
+
+
+_ANSWERS = frozenset({"choices", "generations", "object", "input"})
 
 
 def _answered(turns: list[Turn], value: dict[str, JSON], depth: int) -> bool:
@@ -183,7 +186,10 @@ def read_content(turn: Turn, answers: list[Turn], content: JSON) -> None:
     elif isinstance(content, dict):
         read_part(turn, answers, content)
     elif isinstance(content, str) and content:
-        inner = parsed(content) if content[0] == "[" else content
+        if content[0] != "[":
+            turn.texts.append(content)  # nearly always
+            return
+        inner = parsed(content)
         if not (isinstance(inner, list) and inner and all(is_part(item) for item in inner)):
             turn.texts.append(content)
             return

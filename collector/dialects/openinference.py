@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from collector.core.model import JSON, Role
 from collector.dialects.conversations import Messages, OpenInferenceMessages
-from collector.dialects.mapping import Dialect, KindBy, Source, first
+from collector.dialects.mapping import Dialect, KindBy, Sources, first
 from collector.dialects.messages import read_turns
 from collector.dialects.otel import COST
 from collector.dialects.sources import (
@@ -30,13 +30,13 @@ _RAW = Json("output.value", ("raw",))  # smolagents: the `repr` of the provider'
 _REPLY = Json("output.value", ("replies", 0))  # Haystack: the `repr` of its message
 
 
-_REQUEST_MODEL: tuple[Source, ...] = (
+_REQUEST_MODEL: Sources = (
     "llm.request.model_name",
     *within("llm.invocation_parameters", "model", "model_name"),
     *within("input.value", "model"),
     "llm.model_name",
 )
-_RESPONSE_MODEL: tuple[Source, ...] = (
+_RESPONSE_MODEL: Sources = (
     "llm.response.model_name",
     *within("output.value", "model", "raw.model", _LANGCHAIN + "response_metadata.model_name"),
     Repr(_RAW, "model"),
@@ -56,10 +56,10 @@ _LITELLM_PROVIDERS = frozenset(
 class Unprefixed:
     """A model, without LiteLLM's prefix that says which provider serves it."""
 
-    source: Source
+    sources: Sources
 
     def __call__(self, view: View) -> JSON:
-        model = first(view, (self.source,), word)
+        model = first(view, self.sources, word)
         if model is None or "/" not in model:
             return model
         prefix, _, rest = model.partition("/")
@@ -67,7 +67,7 @@ class Unprefixed:
         return rest if by_litellm or prefix == first(view, ("llm.provider", "llm.system"), word) else model
 
     def __str__(self) -> str:
-        return f"`{self.source}`" if isinstance(self.source, str) else str(self.source)
+        return ", ".join(f"`{source}`" if isinstance(source, str) else str(source) for source in self.sources)
 
 
 _PREPARES = ".llama_index"
@@ -131,8 +131,8 @@ OPENINFERENCE = Dialect(
     ),
     llm={
         "provider": ("llm.system", "llm.provider", *within("metadata", "ls_provider")),
-        "request_model": tuple(Unprefixed(source) for source in _REQUEST_MODEL),
-        "response_model": tuple(Unprefixed(source) for source in _RESPONSE_MODEL),
+        "request_model": (Unprefixed(_REQUEST_MODEL),),
+        "response_model": (Unprefixed(_RESPONSE_MODEL),),
         "response_id": (
             *within(
                 "output.value", "id", "raw.id", "llm_output.id", _LANGCHAIN + "response_metadata.id", "response_id"

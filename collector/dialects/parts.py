@@ -67,11 +67,11 @@ def read_part(turn: Turn, answers: list[Turn], part: JSON) -> None:
         _text_part(turn, answers, part)
         return
     if kind is None or (kind == "call" and isinstance(part.get(said), dict)):
-        for key, meaning in _UNTYPED.items():
-            if isinstance(part.get(key), (dict, str)) and part[key]:
-                kind = meaning
+        for key, value in part.items():
+            if key in _UNTYPED and isinstance(value, (dict, str)) and value:
+                kind = _UNTYPED[key]
                 if kind != "media":  # whose key tells what it is
-                    part = part[key] if isinstance(part[key], dict) else {"text": part[key]}
+                    part = value if isinstance(value, dict) else {"text": value}
                 break
     _PART_READERS.get(kind or "text", _text_part)(turn, answers, part)
 

@@ -29,8 +29,11 @@ def spelled_out(turn: Turn) -> Turn:
     >>> spelled_out(Turn(texts=["text='Hi!' type='text'", "image_url=ImageURL(url='x') type='image_url'"])).texts
     ['Hi!']
     """
-    if not any(map(is_part, turn.texts)):
-        return turn
+    for said in turn.texts:
+        if "=" in said and is_part(said):
+            break
+    else:
+        return turn  # nearly always
     texts, turn.texts = turn.texts, []
     for said in texts:
         if not is_part(said):

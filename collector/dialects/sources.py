@@ -88,7 +88,7 @@ class Repr:
 
     def __call__(self, view: View) -> JSON:
         value = self.inside(view)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or self.name not in value:
             return None
         found = re.search(rf"\b{self.name}(?:=|': )(?:'([^']*)'|(\d+))", value)
         return (found[1] or found[2]) if found else None

@@ -91,9 +91,9 @@ def tool_definitions(value: JSON) -> list[dict[str, JSON]]:
 
 def _declared(value: JSON) -> list[JSON]:
     """Gemini declares several functions in one tool."""
-    value = mapping(value)
+    value = parsed(value) if isinstance(value, str) else value
     for key in ("function_declarations", "functionDeclarations"):
-        if isinstance(value.get(key), list):
+        if isinstance(value, dict) and key in value and isinstance(value[key], list):
             declared: list[JSON] = value[key]
             return declared
     return [value]
