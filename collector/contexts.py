@@ -33,6 +33,7 @@ _QUESTION = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _TAG = re.compile(r"<(context|documents?|sources|passages|excerpts|search_results|retrieved_documents)>", re.IGNORECASE)
+_CUE = re.compile(r"\n[ \t]*(?:answer|response|antwort|respuesta)[ \t]*:[ \t]*\Z", re.IGNORECASE)  # for the model
 _RULER = re.compile(r"^[ \t]*[-=_*]{5,}[ \t]*$", re.MULTILINE)
 _MARKED_LINE = re.compile(r"\n(?=[ \t]*\[[^\]\n]{1,80}\])")
 _LONGEST = 400_000  # characters searched; more is no prompt that a person would want scored
@@ -121,7 +122,8 @@ def _question(said: str) -> str | None:
         start = said.rfind("\n", 0, colon) + 1
         heading = _QUESTION.match(said, start)
         if heading is not None:
-            return said[heading.end() :].strip().split("\n\n", 1)[0].strip() or None
+            asked = said[heading.end() :].strip().split("\n\n", 1)[0]
+            return _CUE.sub("", asked).strip() or None
         colon = said.rfind(":", 0, start)
     return None
 

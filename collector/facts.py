@@ -18,6 +18,11 @@ _SESSION = (
     "ai.telemetry.metadata.session_id",
     "ai.telemetry.metadata.session.id",
     "mlflow.trace.session",
+    "langsmith.metadata.session_id",
+    "langsmith.metadata.thread_id",
+    "langsmith.metadata.conversation_id",
+    "genkit:sessionId",
+    "mastra.metadata.threadId",
     "session_id",
 )
 _USER = (
@@ -30,6 +35,10 @@ _USER = (
     "ai.telemetry.metadata.user_id",
     "ai.telemetry.metadata.user.id",
     "mlflow.trace.user",
+    "langsmith.metadata.user_id",
+    "gen_ai.request.user",
+    "metadata.user_api_key_end_user_id",
+    "mastra.metadata.resourceId",
     "llm.user",
     "user_id",
     "user",  # MLflow exports the parameters of a call, this one as it is sent to OpenAI

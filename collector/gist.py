@@ -9,11 +9,16 @@ from collector.dialects.messages import read_turns
 from collector.dialects.values import parsed, text
 from collector.seen import Seen, within
 
-_ASKED = ("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query")
+_ASKED = (
+    *("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query"),
+    *("user_msg", "query_str", "str_or_query_bundle"),
+)
 PROMPT_CONTEXT = "gen_ai.prompt.variable.context"
 """A variable of a prompt that is named so holds what the answer is to go by."""
 
-_ANSWERED = ("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs")
+_ANSWERED = (
+    *("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs", "raw"),
+)
 
 
 def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
@@ -65,7 +70,16 @@ def _returned(outermost: Seen | None) -> str | None:
 
 def _answer(answering: LLMCall | None, outermost: Seen | None) -> str | None:
     if answering is not None:
-        return answering.output_text or answering.refusal
+        said = answering.output_text or answering.refusal
+        if not said or outermost is None or outermost.span.failed or said.lstrip().startswith(("{", "[{")):
+            return said
+        told = first(outermost.view, outermost.dialect.step_output, text)
+        if told is not None and said in told:
+            return said  # nearly always, and seen without reading JSON
+        returned = _returned(outermost)
+        if returned and returned.strip() in said:
+            return returned  # what the application took out of what the model said
+        return said
     return None if outermost is None or outermost.span.failed else _returned(outermost)
 
 

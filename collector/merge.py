@@ -38,6 +38,7 @@ def merge(seen: Sequence[Seen]) -> None:
         _merge_side_by_side(seen)
     if kinds.count("embedding") > 1:
         _merge_wrappers(seen, "embedding")
+        _merge_embeddings_side_by_side(seen)
     for kind in _NESTING:
         if kinds.count(kind) > 1:
             _merge_nested(seen, kind)
@@ -52,6 +53,10 @@ def has_content(call: LLMCall) -> bool:
 
 def _has_usage(call: LLMCall) -> bool:
     return call.input_tokens is not None or call.output_tokens is not None
+
+
+def _usage(call: LLMCall) -> tuple[int | None, int | None]:
+    return call.input_tokens, call.output_tokens
 
 
 def _call(one: Seen) -> LLMCall:
@@ -106,10 +111,37 @@ def _alive(seen: Iterable[Seen], kind: Kind) -> list[Seen]:
     return [one for one in seen if one.kind == kind and not one.dropped]
 
 
+def _from_the_inside(seen: list[Seen]) -> list[Seen]:
+    """What is enclosed before what encloses it. That starts first, unless the two tell the very same times."""
+    if len(seen) < 2:
+        return seen
+    before = -1
+    for one in seen:
+        start = one.span.start_ns
+        if start <= before or (one.above is not None and one.above.span.start_ns >= start):
+            break
+        before = start
+    else:
+        return seen[::-1]
+    depths: dict[int, int] = {}
+    for one in seen:
+        path: list[Seen] = []
+        above: Seen | None = one
+        while above is not None and id(above) not in depths:
+            depths[id(above)] = 0  # also ends a circle
+            path.append(above)
+            above = above.above
+        depth = depths[id(above)] if above is not None else -1
+        for passed in reversed(path):
+            depth += 1
+            depths[id(passed)] = depth
+    return sorted(seen, key=lambda one: -depths[id(one)])
+
+
 def _merge_wrappers(seen: Sequence[Seen], kind: Kind) -> None:
     """A model call within a model call: the outer wraps the inner. Around several it only repeats sums."""
     inner: dict[int, list[Seen]] = {}
-    for one in reversed(_alive(seen, kind)):  # what encloses starts first, so this goes from the inside out
+    for one in _from_the_inside(_alive(seen, kind)):
         below = [found for found in inner.pop(id(one), []) if not found.dropped]
         stays = one
         if len(below) == 1:
@@ -167,9 +199,23 @@ def _merge_side_by_side(seen: Sequence[Seen]) -> None:
                 _merge_calls(one, other)
 
 
+def _merge_embeddings_side_by_side(seen: Sequence[Seen]) -> None:
+    """An embedding told by two scopes, one within the time of the other, of the same model."""
+    for one, other in pairwise(_alive(seen, "embedding")):
+        first, second = one.operation, other.operation
+        same_place = one.span.parent_id is not None and one.span.parent_id == other.span.parent_id
+        if not (same_place and isinstance(first, Embedding) and isinstance(second, Embedding)):
+            continue
+        two_accounts = one.span.scope_name != other.span.scope_name and first.model == second.model
+        if two_accounts and not one.dropped and (_encloses(one, other) or _encloses(other, one)):
+            _merge_pair(one, other)
+
+
 def _one_call(one: Seen, other: Seen) -> bool:
     first, second = _call(one), _call(other)
-    if one.span.scope_name == other.span.scope_name or has_content(first) == has_content(second):
+    if one.span.scope_name == other.span.scope_name:
+        return False
+    if has_content(first) == has_content(second) and not (_has_usage(first) and _usage(first) == _usage(second)):
         return False
     if first.response_id and second.response_id:
         return False  # and they differ, or they would be merged
@@ -193,7 +239,7 @@ def _encloses(outer: Seen, inner: Seen) -> bool:
 
 def _merge_nested(seen: Sequence[Seen], kind: Kind) -> None:
     """A tool run within a run of the same tool, a search within the same search: the outer is what the caller saw."""
-    for one in reversed(_alive(seen, kind)):
+    for one in _from_the_inside(_alive(seen, kind)):
         above = one.above
         if above is not None and above is not one and above.kind == kind and not above.dropped and _same(above, one):
             _merge_pair(above, one)

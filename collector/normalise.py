@@ -26,7 +26,7 @@ from collector.join import NO_EVENTS, events_by_span
 from collector.links import read_links
 from collector.merge import merge
 from collector.seen import Seen, link, understand
-from collector.toolruns import complete_history, complete_runs
+from collector.toolruns import complete_answers, complete_history, complete_runs
 
 
 def normalise(trace_id: str, spans: Sequence[Span], events: Sequence[LogEvent] = ()) -> Trace:
@@ -84,4 +84,5 @@ def _take_operations(trace: Trace, seen: Sequence[Seen]) -> None:
             if step.error is not None:
                 trace.error = True
     complete_history(trace.llm_calls)
+    complete_answers(trace.llm_calls)
     trace.tool_executions = complete_runs(trace.llm_calls, trace.tool_executions)

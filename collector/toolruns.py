@@ -42,18 +42,62 @@ def complete_runs(calls: Sequence[LLMCall], runs: list[ToolCall]) -> list[ToolCa
 
 
 def complete_history(calls: Sequence[LLMCall]) -> None:
-    """Give back to a model's earlier messages the text that was said with a tool call.
+    """Give back to a model's earlier messages the text that was said with a tool call, or the calls of that text.
 
-    Several libraries leave it out when the message is sent again; the call that made it still knows.
+    Several libraries leave out either when the message is sent again; the call that made it still knows.
     `calls` is in order of start.
     """
     said: dict[str, str] = {}
+    asked: dict[str, list[RequestedCall]] = {}
     for call in calls:
-        for message in call.input_messages if said else ():
-            if message.role == "assistant" and message.text is None and message.tool_calls:
-                message.text = said.get(message.tool_calls[0].id or "")
-        if call.output_text and call.tool_calls and call.tool_calls[0].id:
-            said[call.tool_calls[0].id] = call.output_text
+        if said or asked:
+            for message, after in zip(call.input_messages, [*call.input_messages[1:], None], strict=True):
+                if message.role != "assistant":
+                    continue
+                if message.text is None and message.tool_calls:
+                    message.text = said.get(message.tool_calls[0].id or "")
+                elif message.text and not message.tool_calls and after is not None and after.role == "tool":
+                    message.tool_calls = list(asked.get(message.text, ()))
+        if call.output_text and call.tool_calls:
+            asked[call.output_text] = call.tool_calls
+            if call.tool_calls[0].id:
+                said[call.tool_calls[0].id] = call.output_text
+
+
+def complete_answers(calls: Sequence[LLMCall]) -> None:
+    """Give a call the answer that its own span leaves out and a later prompt repeats.
+
+    Several libraries tell nothing of a streamed answer, or of its text where it asks for tools. A later prompt that
+    begins with the whole input of a call goes on with what that call answered. `calls` is in order of start.
+    """
+    for at, call in enumerate(calls):
+        if call.output_text or call.refusal or call.error is not None or not call.input_messages:
+            continue
+        for later in calls[at + 1 : at + 1 + _NEXT_PROMPTS]:
+            answer = _answer_in(later, call)
+            if answer is not None:
+                call.output_text = answer.text
+                call.tool_calls = call.tool_calls or list(answer.tool_calls)
+                break
+
+
+_NEXT_PROMPTS = 4  # how far to look: agents tell the whole conversation in the very next prompt
+
+
+def _answer_in(later: LLMCall, call: LLMCall) -> Message | None:
+    """What the model said to this call's input, in the prompt of a later one."""
+    length = len(call.input_messages)
+    if len(later.input_messages) <= length:
+        return None
+    answer = later.input_messages[length]
+    if answer.role != "assistant" or (call.tool_calls and answer.text is None):
+        return None  # or nothing that is not known
+    if later.input_messages[length - 1] != call.input_messages[-1]:
+        return None
+    asked = [(one.name, one.arguments) for one in call.tool_calls]
+    if asked and asked != [(one.name, one.arguments) for one in answer.tool_calls]:
+        return None
+    return answer if later.input_messages[:length] == call.input_messages else None
 
 
 def _requests(calls: Sequence[LLMCall]) -> list[_Request]:
@@ -90,6 +134,8 @@ def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Requ
         elif message.role == "tool":
             wanted = _asked_for(message, asked)
             request = _find(wanted, message, requests, by_id)
+            if wanted is None and message.tool_call_id is None:  # the message that asked was left out
+                request = next((one for one in requests if not one.told and one.run is None), None)
             if request is None and position >= last_said and wanted is not None:
                 request = _note(_Request(wanted, call.start_ns), requests, by_id)
             if request is not None and not request.told:

@@ -119,7 +119,7 @@ def unread(span: Span, events: Sequence[LogEvent] = ()) -> Iterator[tuple[str, s
     for log in events:
         where = f"log {log.event_name[:_LONGEST_KEY]}"
         yield from _of_map(dialect.name, where, log.attributes, known)
-        if log.body and log.event_name not in known.reads.events:
+        if log.body and log.event_name and log.event_name not in known.reads.events:  # without a name: a log's line
             yield dialect.name, where, "(body)", "", log.body
 
 

@@ -45,7 +45,7 @@ def read_document(value: JSON) -> Document | None:
         value = _unwrapped(value)
     said = identity = score = None
     for key in _TEXTS:
-        if key in value and (said := text(value[key])) is not None:
+        if key in value and (said := _said(value[key])) is not None:
             break
     for key in _IDS:
         if key in value and (identity := word(value[key])) is not None:
@@ -58,6 +58,13 @@ def read_document(value: JSON) -> Document | None:
         identity = identity if identity is not None else first_word(metadata, *_IDS)
         score = score if score is not None else _score_of(metadata)
     return Document(said, identity, score) if said is not None or identity is not None else None
+
+
+def _said(value: JSON) -> str | None:
+    """A document's text, which may stand in parts."""
+    if isinstance(value, list):
+        value = "\n".join(said for part in value if isinstance(part, dict) and (said := text(part.get("text"))))
+    return text(value)
 
 
 def _unwrapped(value: dict[str, JSON]) -> dict[str, JSON]:
@@ -80,7 +87,12 @@ def holds_documents(value: JSON) -> bool:
     For functions that an application decorated itself, where nothing else says that they retrieve.
     """
     value = parsed(value)
-    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list) or not value:
         return False
-    found = [read_document(item) for item in value[:50]]
+    items = [parsed(item) for item in value[:50]]  # LlamaIndex: each is JSON text
+    if not all(isinstance(item, dict) for item in items):
+        return False
+    if isinstance(value[0], str) and not all("score" in item for item in items if isinstance(item, dict)):
+        return False  # the same from a splitter of texts
+    found = [read_document(item) for item in items]
     return all(doc is not None and doc.text and (doc.id is not None or doc.score is not None) for doc in found)

@@ -68,6 +68,7 @@ class Dialect:
     history: an agent's whole conversation, for a failed call whose own span tells no input.
     known: attributes that are understood and not needed, so that they are not told as unmapped; a `*` at the end stands
       for any rest.
+    agent_system: an agent's instructions, for calls within it whose own spans leave them out.
     usage_rank: whose token counts win when several spans describe one call: 1 a provider's own, 0 as reported.
     """
 
@@ -80,6 +81,7 @@ class Dialect:
     system: TurnReaders = ()
     output: TurnReaders = ()
     history: TurnReaders = ()
+    agent_system: TurnReaders = ()
     tool_definitions: Sources = ()
     output_schema: Sources = ()
     tool: Mapping[str, Sources] = field(default_factory=dict)
@@ -199,6 +201,9 @@ def _read_llm(dialect: Dialect, view: View) -> LLMCall:
     call.dialect = dialect.name
     _fill(call, view, dialect.llm, _LLM_FIELDS)
     call.cost_source = None if call.cost_usd is None else "exported"
+    cached = call.cached_input_tokens
+    if cached is not None and call.input_tokens is not None and call.input_tokens < cached:
+        call.input_tokens += cached  # the provider counts the cached ones apart
     _read_input(call, dialect, view)
     _read_output(call, dialect, view)
     call.tool_definitions = first(view, dialect.tool_definitions, _some_definitions) or []
@@ -217,7 +222,7 @@ def _read_input(call: LLMCall, dialect: Dialect, view: View) -> None:
         said = "\n".join(turn.text for turn in instructions if turn.text)
         if said and not (turns and turns[0].role == "system" and turns[0].text == said):
             turns = [Turn("system", [said]), *turns]
-    call.input_messages = [turn.message() for turn in turns if turn.role == "tool" or not turn.empty]
+    call.input_messages = [turn.message() for turn in turns if turn.tool_call_id is not None or not turn.empty]
 
 
 def _read_output(call: LLMCall, dialect: Dialect, view: View) -> None:

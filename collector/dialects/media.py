@@ -5,10 +5,10 @@ from collector.dialects.values import text
 
 _REFERENCES = ("url", "uri", "file_uri", "fileUri", "image_url", "file_id", "fileId", "s3Location", "filename", "name")
 _CONTENTS = ("data", "content", "bytes", "file_data", "fileData", "base64", "b64_json", "image")
-_TYPES = ("mime_type", "mimeType", "media_type", "mediaType", "format")
+_TYPES = ("mime_type", "mimeType", "media_type", "mediaType", "contentType", "format")
 _INNER = (
     *("source", "image_url", "image", "input_audio", "file", "inline_data", "inlineData", "file_data", "fileData"),
-    *("document", "s3Location", "audio", "video"),
+    *("document", "s3Location", "audio", "video", "media"),
 )
 _INNER_DEPTH = 3
 _LONGEST_REFERENCE = 500

@@ -6,9 +6,9 @@ Responses API items, Anthropic content blocks, Bedrock and Gemini parts, LangCha
 """
 
 from collector.core.model import JSON, Role
-from collector.dialects.parts import is_typed, read_part
+from collector.dialects.parts import is_part, read_part
 from collector.dialects.turns import ROLES, Turn, first_word, requested_call
-from collector.dialects.values import finish_reason, parsed, text
+from collector.dialects.values import as_text, finish_reason, parsed, text
 
 _MAX_DEPTH = 8  # of messages within lists within wrappers
 
@@ -19,13 +19,22 @@ def read_turns(value: JSON, role: Role = "user") -> list[Turn]:
     >>> [(turn.role, turn.text) for turn in read_turns('[{"role": "user", "content": [{"text": "hi"}]}]')]
     [('user', 'hi')]
     """
+    found = parsed(value) if isinstance(value, str) else value
+    if role == "assistant" and isinstance(found, dict) and is_json_answer(found):
+        said = as_text(value)
+        return [Turn(role, [said])] if said else []
     turns: list[Turn] = []
-    _read(turns, value, role, 0)
+    _read(turns, found, role, 0)
     return turns
 
 
+def is_json_answer(value: JSON) -> bool:
+    """Whether a model's answer is JSON itself, rather than a message written as JSON."""
+    return isinstance(value, dict) and bool(value) and _MESSAGE_KEYS.isdisjoint(value)
+
+
 def _read(turns: list[Turn], value: JSON, role: Role, depth: int) -> None:
-    if isinstance(value, str):
+    if depth and isinstance(value, str):
         value = parsed(value)
     if isinstance(value, dict):
         if "role" in value or "parts" in value:
@@ -55,13 +64,67 @@ def _wrapped(turns: list[Turn], value: dict[str, JSON], role: Role, depth: int) 
         if isinstance(name, str) and name.lower() in ROLES:
             _message(turns, {**constructed, "role": name}, role)
             return
+    if depth < _MAX_DEPTH and not _ANSWERS.isdisjoint(value) and _answered(turns, value, depth):
+        return
     if "messages" in value and depth < _MAX_DEPTH:
         for key in ("system", "instructions"):
             if value.get(key):
                 _read(turns, value[key], "system", depth + 1)
         _read(turns, value["messages"], role, depth + 1)
         return
+    if role == "user" and not value.keys().isdisjoint(_REQUESTS):
+        _request(turns, value, depth)
+        return
     _message(turns, value, role)
+
+
+_MESSAGE_KEYS = frozenset(
+    {
+        *("role", "content", "parts", "type", "text", "message", "messages", "refusal", "image"),
+        *("tool_calls", "toolCalls", "tool_call", "toolUse", "toolCall", "function_call", "functionCall"),
+        *("kwargs", "data", "reasoning", "reasoning_content", "output", "outputs"),
+        *("generations", "choices", "candidates", "replies"),
+    }
+)
+
+
+_ANSWERS = frozenset({"choices", "generations", "object", "input"})
+
+
+def _answered(turns: list[Turn], value: dict[str, JSON], depth: int) -> bool:
+    """A provider's whole answer, or a request of the Responses API: what was said is deeper inside."""
+    choices, generations = parsed(value.get("choices")), parsed(value.get("generations"))
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        said = choices[0].get("message") or choices[0].get("text")
+    elif isinstance(generations, list) and generations:
+        first = generations[0][0] if isinstance(generations[0], list) and generations[0] else generations[0]
+        said = first.get("message") or first.get("text") if isinstance(first, dict) else None
+    elif value.get("object") == "response":
+        said = value.get("output")
+    elif "input" in value and "model" in value:
+        if value.get("instructions"):
+            _read(turns, value["instructions"], "system", depth + 1)
+        _read(turns, value["input"], "user", depth + 1)
+        return True
+    else:
+        return False
+    _read(turns, said, "assistant", depth + 1)
+    return True
+
+
+_REQUESTS = frozenset({"contents", "prompt", "inputText", "chat_history"})
+
+
+def _request(turns: list[Turn], value: dict[str, JSON], depth: int) -> None:
+    """The body of a request that has no `messages`: Gemini's, Cohere's first, or a prompt to be completed."""
+    if depth >= _MAX_DEPTH:
+        return
+    for key in ("systemInstruction", "system_instruction", "preamble", "system", "system_prompt"):
+        if value.get(key):
+            _read(turns, value[key], "system", depth + 1)
+    for key in ("chat_history", "contents", "prompt", "inputText", "message"):
+        if value.get(key):
+            _read(turns, value[key], "user", depth + 1)
 
 
 def _message(turns: list[Turn], value: dict[str, JSON], role: Role) -> None:
@@ -77,7 +140,7 @@ def _message(turns: list[Turn], value: dict[str, JSON], role: Role) -> None:
             turn.role = "assistant"
     else:
         parts = value.get("parts")
-        _content(turn, answers, parts if parts is not None else value.get("content"))
+        read_content(turn, answers, parts if parts is not None else value.get("content"))
         if value.keys() <= _PLAIN_KEYS:  # nearly always
             turn.finish = finish_reason(value["finish_reason"]) if "finish_reason" in value else None
         else:
@@ -115,15 +178,19 @@ def _extras(turn: Turn, value: dict[str, JSON]) -> None:
     turn.finish = finish_reason(value.get("finish_reason") or value.get("finishReason") or value.get("stop_reason"))
 
 
-def _content(turn: Turn, answers: list[Turn], content: JSON) -> None:
+def read_content(turn: Turn, answers: list[Turn], content: JSON) -> None:
+    """Add what a message says to `turn`; results of tools within it become messages of their own."""
     if isinstance(content, list):
         for part in content:
             read_part(turn, answers, part)
     elif isinstance(content, dict):
         read_part(turn, answers, content)
     elif isinstance(content, str) and content:
-        inner = parsed(content) if content[0] == "[" else content
-        if not (isinstance(inner, list) and inner and all(is_typed(item) for item in inner)):
+        if content[0] != "[":
+            turn.texts.append(content)  # nearly always
+            return
+        inner = parsed(content)
+        if not (isinstance(inner, list) and inner and all(is_part(item) for item in inner)):
             turn.texts.append(content)
             return
         for part in inner:  # the list of parts as JSON text

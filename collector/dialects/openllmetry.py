@@ -4,11 +4,15 @@ Read from recordings of versions 0.62 (OTel-like message JSON) and 0.40 (flat `g
 opentelemetry-semantic-conventions-ai 0.5.1.
 """
 
-from collector.dialects.conversations import FlatMessages
+from collector.dialects.conversations import FlatMessages, Messages
 from collector.dialects.documents import holds_documents
 from collector.dialects.mapping import Dialect, Kind, KindBy
+from collector.dialects.messages import read_turns
 from collector.dialects.otel import KNOWN, LLM, OPERATIONS, OTEL, TOOL, by_shape
-from collector.dialects.sources import Documents, EventDocuments, IndexedRecords, SpanName, within
+from collector.dialects.sources import Documents, IndexedRecords, SpanName, within
+from collector.dialects.turns import Turn
+from collector.dialects.values import parsed
+from collector.dialects.vector_stores import VECTOR_RESULTS
 from collector.dialects.view import View
 
 _ENTITY_OUTPUT = "traceloop.entity.output"
@@ -24,15 +28,31 @@ def decorated_retrieval(view: View) -> Kind | None:
     return "retrieval" if holds_documents(view.json(_ENTITY_OUTPUT)) else None
 
 
+_ITEM = frozenset({"role", "type"})
+
+
+def conversation(view: View) -> list[Turn]:
+    """`gen_ai.input.messages`, also where a conversation stands as JSON in the text of one message.
+
+    So does the JavaScript instrumentation for the Responses API.
+    """
+    turns = Messages("gen_ai.input.messages")(view)
+    if len(turns) == 1 and (turns[0].text or "").startswith("[{"):
+        inner = parsed(turns[0].text)
+        if isinstance(inner, list) and all(isinstance(item, dict) and not _ITEM.isdisjoint(item) for item in inner):
+            return read_turns(inner) or turns
+    return turns
+
+
 OPENLLMETRY = Dialect(
     name="openllmetry",
     scopes=(
         "traceloop.tracer",
+        "@traceloop/",
         "opentelemetry.instrumentation.openai.v",
         "opentelemetry.instrumentation.anthropic",
         "opentelemetry.instrumentation.langchain",
         "opentelemetry.instrumentation.llamaindex",
-        "opentelemetry.instrumentation.bedrock",
         "opentelemetry.instrumentation.cohere",
         "opentelemetry.instrumentation.groq",
         "opentelemetry.instrumentation.mistralai",
@@ -40,7 +60,6 @@ OPENLLMETRY = Dialect(
         "opentelemetry.instrumentation.haystack",
         "opentelemetry.instrumentation.crewai",
         "opentelemetry.instrumentation.openai_agents",
-        "opentelemetry.instrumentation.google_generativeai",
         "opentelemetry.instrumentation.together",
         "opentelemetry.instrumentation.replicate",
         "opentelemetry.instrumentation.watsonx",
@@ -49,7 +68,7 @@ OPENLLMETRY = Dialect(
     kinds=(
         decorated_retrieval,
         KindBy("gen_ai.operation.name", {**OPERATIONS, "vector_db_retrieve": "retrieval", "execute_task": "step"}),
-        KindBy("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "embedding"}),
+        KindBy("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "embedding", "rerank": "step"}),
         KindBy("traceloop.span.kind", {"tool": "tool", "agent": "agent", "workflow": "step", "task": "step"}),
         by_shape,
     ),
@@ -57,9 +76,9 @@ OPENLLMETRY = Dialect(
         **LLM,
         "finish_reason": (*LLM["finish_reason"], "gen_ai.completion.0.finish_reason", "llm.response.finish_reason"),
     },
-    input=(*OTEL.input, FlatMessages("gen_ai.prompt", "user"), FlatMessages("llm.prompts", "user")),
+    input=(conversation, *OTEL.input[1:], FlatMessages("llm.prompts", "user")),
     system=OTEL.system,
-    output=(*OTEL.output, FlatMessages("gen_ai.completion", "assistant"), FlatMessages("llm.completions", "assistant")),
+    output=(*OTEL.output, FlatMessages("llm.completions", "assistant")),
     tool_definitions=("gen_ai.tool.definitions", IndexedRecords("llm.request.functions")),
     output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.type"),
     tool={
@@ -76,7 +95,7 @@ OPENLLMETRY = Dialect(
     documents=(
         Documents(_ENTITY_OUTPUT),
         Documents("gen_ai.task.output"),
-        EventDocuments(("db.query.result", "db.search.result")),
+        VECTOR_RESULTS,
     ),
     embedding={**OTEL.embedding},
     agent_name=("gen_ai.agent.name", "traceloop.entity.name"),

@@ -6,7 +6,7 @@ semantic-conventions-genai 0.1.0 (`cache_write`). Also read for any library that
 nobody else claims.
 """
 
-from collector.dialects.conversations import EventMessages, Messages, SpanEventMessages
+from collector.dialects.conversations import EventMessages, FlatMessages, ListedEvents, Messages, SpanEventMessages
 from collector.dialects.mapping import Dialect, Kind, KindBy, Sources
 from collector.dialects.sources import Documents, EventTime
 from collector.dialects.view import View
@@ -38,7 +38,7 @@ LLM: dict[str, Sources] = {
     "request_model": ("gen_ai.request.model",),
     "response_model": ("gen_ai.response.model",),
     "response_id": ("gen_ai.response.id",),
-    "finish_reason": ("gen_ai.response.finish_reasons",),
+    "finish_reason": ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"),
     "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
     "cached_input_tokens": (
@@ -51,11 +51,13 @@ LLM: dict[str, Sources] = {
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.details.reasoning_tokens",
+        "gen_ai.usage.thinking_tokens",  # AG2
     ),
     "cache_write_input_tokens": (
         "gen_ai.usage.cache_write.input_tokens",
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",  # Strands
         "gen_ai.usage.details.cache_write_tokens",
     ),
     "first_token_seconds": FIRST_TOKEN,
@@ -84,6 +86,7 @@ KNOWN = (
     *("gen_ai.client.operation.duration", "gen_ai.client.operation.time_per_output_chunk", "gen_ai.execute_tool.*"),
     *("openai.api.type", "openai.request.service_tier", "openai.response.*", "gen_ai.openai.*"),
     *("logfire.json_schema", "logfire.msg", "logfire.level_num", "logfire.span_type", "logfire.msg_template"),
+    *("CHAT_MESSAGE_INDEX", "agent_framework.function.invocation.duration"),
 )
 
 
@@ -96,13 +99,27 @@ def not_the_merged_run(view: View) -> Kind | None:
 
 
 def by_shape(view: View) -> Kind | None:
-    """A span without an operation's name that nevertheless names a model or a tool (older libraries)."""
+    """A span without a known operation's name that nevertheless names a tool, or a model and what was said."""
     attributes = view.attributes
-    if "gen_ai.operation.name" in attributes:
-        return None
     if "gen_ai.tool.name" in attributes and "gen_ai.request.model" not in attributes:
-        return "tool"
-    return "llm" if "gen_ai.request.model" in attributes else None
+        return "tool" if "gen_ai.operation.name" not in attributes else None
+    if "gen_ai.request.model" not in attributes:
+        return None
+    if "gen_ai.operation.name" not in attributes or not _SIGNS_OF_A_CALL.isdisjoint(attributes):
+        return "llm"
+    return None
+
+
+_SIGNS_OF_A_CALL = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.response.id",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.prompt.0.content",
+        "gen_ai.completion.0.content",
+    }
+)
 
 
 OTEL = Dialect(
@@ -113,23 +130,32 @@ OTEL = Dialect(
         "opentelemetry.util.genai",
         "opentelemetry.instrumentation.google_genai",
         "opentelemetry.instrumentation.vertexai",
-        "opentelemetry.instrumentation.botocore",
     ),
-    markers=("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model"),
+    markers=(
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "gen_ai.request.model",
+        "gen_ai.tool.name",
+    ),
     kinds=(not_the_merged_run, KindBy("gen_ai.operation.name", OPERATIONS), by_shape),
     llm=LLM,
     input=(
         Messages("gen_ai.input.messages"),
         EventMessages(outputs=False),
+        ListedEvents("events", outputs=False),
         SpanEventMessages("gen_ai.content.prompt", "gen_ai.prompt", "user"),
         Messages("gen_ai.prompt"),
+        FlatMessages("gen_ai.prompt", "user"),
     ),
     system=(Messages("gen_ai.system_instructions", role="system"),),
     output=(
         Messages("gen_ai.output.messages", role="assistant"),
         EventMessages(outputs=True),
+        ListedEvents("events", outputs=True),
         SpanEventMessages("gen_ai.content.completion", "gen_ai.completion", "assistant"),
         Messages("gen_ai.completion", role="assistant"),
+        FlatMessages("gen_ai.completion", "assistant"),
     ),
     tool_definitions=("gen_ai.tool.definitions", "gen_ai.request.tools"),
     output_schema=("gen_ai.request.structured_output_schema", "gen_ai.output.schema", "gen_ai.output.type"),

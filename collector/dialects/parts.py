@@ -5,11 +5,17 @@ from typing import Any
 from collector.core.model import JSON
 from collector.dialects.media import read_media
 from collector.dialects.turns import Turn, first_word, requested_call, result_text
-from collector.dialects.values import mapping, text
+from collector.dialects.values import as_text, mapping, text
 
 
-def is_typed(item: JSON) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("type"), str) and item["type"] in _KINDS
+def is_part(item: JSON) -> bool:
+    """Whether a value is a part of a message: it says its type, or its only key does (Bedrock, Gemini)."""
+    if not isinstance(item, dict):
+        return False
+    said = item.get("type")
+    if isinstance(said, str):
+        return said in _KINDS
+    return len(item) == 1 and (next(iter(item)) in _UNTYPED or isinstance(item.get("text"), str))
 
 
 _KINDS: dict[str, str] = {
@@ -32,16 +38,19 @@ _UNTYPED: dict[str, str] = {  # Haystack, Gemini and Bedrock name the kind by th
     "function_call": "call",
     "functionCall": "call",
     "toolUse": "call",
+    "toolRequest": "call",
     "tool_call_result": "result",
     "function_response": "result",
     "functionResponse": "result",
     "toolResult": "result",
+    "toolResponse": "result",
     "inline_data": "media",
     "inlineData": "media",
     "image": "media",
     "image_url": "media",
     "file_data": "media",
     "fileData": "media",
+    "media": "media",
     "reasoning": "reasoning",
     "reasoningContent": "reasoning",
 }
@@ -58,11 +67,11 @@ def read_part(turn: Turn, answers: list[Turn], part: JSON) -> None:
         _text_part(turn, answers, part)
         return
     if kind is None or (kind == "call" and isinstance(part.get(said), dict)):
-        for key, meaning in _UNTYPED.items():
-            if isinstance(part.get(key), (dict, str)) and part[key]:
-                kind = meaning
+        for key, value in part.items():
+            if key in _UNTYPED and isinstance(value, (dict, str)) and value:
+                kind = _UNTYPED[key]
                 if kind != "media":  # whose key tells what it is
-                    part = part[key] if isinstance(part[key], dict) else {"text": part[key]}
+                    part = value if isinstance(value, dict) else {"text": value}
                 break
     _PART_READERS.get(kind or "text", _text_part)(turn, answers, part)
 
@@ -71,6 +80,8 @@ def _text_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     said = part.get("content")
     if not (isinstance(said, str) and said):
         said = part.get("text")
+    if said is None and "json" in part:  # Bedrock: a tool's result
+        said = as_text(part["json"])
     if isinstance(said, str) and said:
         turn.texts.append(said)
 
@@ -111,7 +122,7 @@ def _result_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:
     answers.append(answer)
 
 
-_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id")
+_RESULT_IDS = ("id", "tool_call_id", "tool_use_id", "toolCallId", "toolUseId", "call_id", "ref")
 
 
 def _media_part(turn: Turn, answers: list[Turn], part: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from collector.core.model import JSON, Document
 from collector.dialects.documents import read_document, read_documents
-from collector.dialects.values import at, real, text
+from collector.dialects.values import at, count, real, structured, text
 from collector.dialects.view import View
 
 
@@ -45,21 +45,73 @@ def within(key: str, *paths: str) -> tuple[Json, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Literal:
+    """A value within an attribute that holds the `repr` of a Python dictionary or list, or JSON."""
+
+    key: str
+    path: tuple[str | int, ...]
+
+    def __call__(self, view: View) -> JSON:
+        return at(structured(view.attributes.get(self.key)), *self.path)
+
+    def __str__(self) -> str:
+        return cell(self.key, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """An attribute of the last span event of a name."""
+
+    event: str
+    key: str
+
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    def __call__(self, view: View) -> JSON:
+        for event in reversed(view.span.events):
+            if event.name == self.event and self.key in event.attributes:
+                return event.attributes[self.key]
+        return None
+
+    def __str__(self) -> str:
+        return f"span event `{self.event}` → `{self.key}`"
+
+
+@dataclass(frozen=True, slots=True)
 class Repr:
-    """A field in the `repr` of a Python object, which some libraries export instead of JSON."""
+    """A field in the `repr` of a Python object or dictionary, which some libraries export instead of JSON."""
 
     inside: Json
     name: str
 
     def __call__(self, view: View) -> JSON:
         value = self.inside(view)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or self.name not in value:
             return None
-        found = re.search(rf"\b{self.name}=(?:'([^']*)'|(\d+))", value)
+        found = re.search(rf"\b{self.name}(?:=|': )(?:'([^']*)'|(\d+))", value)
         return (found[1] or found[2]) if found else None
 
     def __str__(self) -> str:
         return f"{self.inside} → `{self.name}=...`"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A number in parts: what the first attribute says, and what the others say besides."""
+
+    key: str
+    others: tuple[str, ...]
+
+    def __call__(self, view: View) -> JSON:
+        known = count(view.attributes.get(self.key))
+        if known is None:
+            return None
+        return known + sum(count(view.attributes.get(key)) or 0 for key in self.others)
+
+    def __str__(self) -> str:
+        return " + ".join(f"`{key}`" for key in (self.key, *self.others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +169,23 @@ class Documents:
 
     def __str__(self) -> str:
         return cell(self.key, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatedTexts:
+    """Texts of documents, joined to one by a separator. A text may contain it too: nothing tells the two apart."""
+
+    key: str
+    separator: str
+
+    def __call__(self, view: View) -> list[Document] | None:
+        value = view.attributes.get(self.key)
+        if not isinstance(value, str):
+            return None
+        return [Document(part) for part in value.split(self.separator) if part] or None
+
+    def __str__(self) -> str:
+        return f"`{self.key}`, split at `{self.separator}`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ _FIELDS = (
     ("tool definitions", "tool_definitions"),
     ("output schema", "output_schema"),
     ("conversation of an agent", "history"),
+    ("instructions of an agent", "agent_system"),
     ("retrieval: query", "query"),
     ("retrieval: documents", "documents"),
     ("agent: name", "agent_name"),

@@ -1,8 +1,10 @@
 """A tool run's arguments and result, out of the wrappers that libraries put around them."""
 
+import re
+
 from collector.core.model import JSON
 from collector.dialects.turns import call_arguments
-from collector.dialects.values import mapping, parsed, text, word
+from collector.dialects.values import mapping, parsed, text, unquoted, word
 
 
 def tool_arguments(value: JSON) -> JSON:
@@ -38,6 +40,9 @@ def tool_result(value: JSON) -> JSON:
     '4 degrees'
     """
     value = parsed(value)
+    told = _PRINTED_MESSAGE.match(value) if isinstance(value, str) else None
+    if told is not None:
+        value = parsed(unquoted(told[1]))
     for _ in range(4):  # wrappers nest: an output that holds a message that holds content
         inner = _unwrapped(value)
         if inner is None:
@@ -46,11 +51,21 @@ def tool_result(value: JSON) -> JSON:
     return value
 
 
+# LangChain's message with a result, as Python prints it: content='4 degrees' name='weather' tool_call_id='c1'
+_PRINTED_MESSAGE = re.compile(
+    r"content=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\") (?:[a-z_]+=.*)?tool_call_id=", re.DOTALL
+)
+
+
 def _unwrapped(value: JSON) -> JSON:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and len(value[0]) == 1:
+        return value[0].get("text", value[0].get("json"))  # Bedrock's and Strands' list of one part
     if not isinstance(value, dict):
         return None
     if value.get("type") == "constructor" or (value.get("type") == "tool" and isinstance(value.get("data"), dict)):
         return mapping(value.get("kwargs") or value.get("data")).get("content")
+    if value.get("type") == "tool" and "tool_call_id" in value and "content" in value:
+        return value["content"]  # LangChain's message with a result
     if set(value) <= {"output", "kwargs"} and "output" in value:
         return value["output"]
     if value.get("type") in ("json", "text") and "value" in value:
@@ -71,7 +86,17 @@ def tool_definitions(value: JSON) -> list[dict[str, JSON]]:
         value = [value]
     if not isinstance(value, list):
         return []
-    return [found for item in value if (found := _definition(item)) is not None]
+    return [found for item in value for one in _declared(item) if (found := _definition(one)) is not None]
+
+
+def _declared(value: JSON) -> list[JSON]:
+    """Gemini declares several functions in one tool."""
+    value = parsed(value) if isinstance(value, str) else value
+    for key in ("function_declarations", "functionDeclarations"):
+        if isinstance(value, dict) and key in value and isinstance(value[key], list):
+            declared: list[JSON] = value[key]
+            return declared
+    return [value]
 
 
 def _definition(value: JSON) -> dict[str, JSON] | None:

@@ -18,6 +18,7 @@ ROLES: dict[str, Role] = {
     "aimessage": "assistant",
     "aimessagechunk": "assistant",
     "model": "assistant",
+    "chatbot": "assistant",
     "bot": "assistant",
     "tool-call": "assistant",
     "tool": "tool",
@@ -70,7 +71,9 @@ def requested_call(value: JSON) -> RequestedCall | None:
     if not name:
         return None
     arguments = next((inner[key] for key in ("arguments", "args", "input", "parameters") if key in inner), None)
-    return RequestedCall(name, call_arguments(arguments), first_word(value, "call_id", "toolCallId", "toolUseId", "id"))
+    return RequestedCall(
+        name, call_arguments(arguments), first_word(value, "call_id", "toolCallId", "toolUseId", "id", "ref")
+    )
 
 
 def call_arguments(value: JSON) -> JSON:
@@ -86,8 +89,10 @@ def result_text(value: JSON) -> str | None:
     if isinstance(value, dict) and value.get("type") in ("text", "error-text", "json", "error-json", "content"):
         inner = value.get("value", value.get("text", value.get("content")))  # Vercel AI SDK wraps outputs so
         return result_text(inner) if inner is not value else None
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "text" in item for item in value):
-        return "\n".join(str(item["text"]) for item in value)
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        said = [item["text"] if "text" in item else as_text(item.get("json")) for item in value]
+        if None not in said:
+            return "\n".join(str(one) for one in said)
     return as_text(value)
 
 

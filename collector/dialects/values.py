@@ -119,6 +119,18 @@ def count(value: JSON) -> int | None:
     return int(number)
 
 
+def unquoted(quoted: str) -> str:
+    """The text that a Python literal stands for, with its quotes.
+
+    >>> unquoted(r"'four\\ndegrees'")
+    'four\\ndegrees'
+    """
+    try:
+        return str(ast.literal_eval(quoted))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return quoted[1:-1]
+
+
 def real(value: JSON) -> float | None:
     """A finite number, also from text.
 
@@ -180,23 +192,40 @@ _FINISH: dict[str, FinishReason] = {
     "complete": "stop",
     "stop_sequence": "stop",
     "eos": "stop",
+    "eos_token": "stop",
+    "finish": "stop",
+    "endoftext": "stop",
+    "user_cancel": "stop",
     "length": "length",
     "max_tokens": "length",
     "incomplete": "length",
     "max_output_tokens": "length",
     "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "error_limit": "length",
+    "token_limit": "length",
     "tool_calls": "tool_calls",
     "tool_call": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
+    "function_calls": "tool_calls",
     "content_filter": "content_filter",
     "content_filtered": "content_filter",
     "refusal": "content_filter",
     "safety": "content_filter",
     "recitation": "content_filter",
     "guardrail_intervened": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
+    "error_toxic": "content_filter",
     "error": "error",
     "failed": "error",
+    "malformed_function_call": "error",
+    "malformed_model_output": "error",
+    "malformed_tool_use": "error",
+    "timeout": "error",
 }
 
 

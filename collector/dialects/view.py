@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collector.core.model import JSON, LogEvent, Span
 from collector.dialects.values import parsed
 
+_DETAILS = "gen_ai.client.inference.operation.details"  # a log record by the conventions; Strands' is a span event
 _UNREAD: JSON = object()
 _MAX_INDEX_DIGITS = 6
 
@@ -15,7 +16,7 @@ class View:
     An attribute that only an event has (content that is exported in events alone) reads like one of the span.
     """
 
-    __slots__ = ("_groups", "_parsed", "attributes", "events", "span")
+    __slots__ = ("_groups", "_names", "_parsed", "attributes", "events", "span")
 
     def __init__(self, span: Span, events: Sequence[LogEvent] = ()) -> None:
         self.span = span
@@ -23,9 +24,11 @@ class View:
         self.attributes: Mapping[str, JSON] = span.attributes
         self._parsed: dict[str, JSON] = {}
         self._groups: dict[str, list[dict[str, JSON]]] = {}
-        if events:
+        self._names: str | None = None  # of all attributes, to see at once that none begins with a prefix
+        told = [event for event in span.events if event.name == _DETAILS] if span.events else ()
+        if events or told:
             merged: dict[str, JSON] = {}
-            for event in events:
+            for event in (*told, *events):
                 merged.update(event.attributes)
             merged.update(span.attributes)
             self.attributes = merged
@@ -46,7 +49,10 @@ class View:
         """
         found = self._groups.get(prefix)
         if found is None:
-            found = self._groups[prefix] = grouped(self.attributes.items(), prefix + ".")
+            if self._names is None:
+                self._names = "\n" + "\n".join(self.attributes)
+            there = f"\n{prefix}." in self._names
+            found = self._groups[prefix] = grouped(self.attributes.items(), prefix + ".") if there else []
         return found
 
 

@@ -244,3 +244,27 @@ def test_two_dialects_in_one_trace_are_each_read_in_their_own() -> None:
     assert trace.dialects == ["openinference", "otel-genai", "vercel-ai"]
     assert [call.request_model for call in trace.llm_calls] == ["m1"]
     assert [run.name for run in trace.tool_executions] == ["f"]
+
+
+def test_a_call_under_an_operation_that_nobody_knows_is_read_by_its_shape() -> None:
+    said = '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
+    told = span("a", gen_ai__operation__name="achat", gen_ai__request__model="m", gen_ai__input__messages=said)
+    wrapper = span("b", gen_ai__operation__name="cycle", gen_ai__request__model="m")
+    (call,) = normalise("t", [told, wrapper]).llm_calls
+    assert [message.text for message in call.input_messages] == ["hi"]
+
+
+@pytest.mark.parametrize(("outer", "inner"), [("a", "b"), ("b", "a")])
+def test_a_wrapper_with_the_very_times_of_what_it_wraps_is_still_its_wrapper(outer: str, inner: str) -> None:
+    spans = [
+        span(outer, None, gen_ai__operation__name="chat", gen_ai__request__model="m", gen_ai__usage__input_tokens=5),
+        span(inner, outer, gen_ai__operation__name="chat", gen_ai__request__model="m", gen_ai__completion="yes"),
+    ]
+    (call,) = normalise("t", spans).llm_calls
+    assert (call.span_id, call.output_text, call.input_tokens) == (inner, "yes", 5)
+
+
+def test_an_answer_that_is_json_is_told_as_it_was_said() -> None:
+    answer = '{"vendor": "Harbour",  "total": 4}'
+    (call,) = normalise("t", [span("a", gen_ai__operation__name="chat", gen_ai__completion=answer)]).llm_calls
+    assert call.output_text == answer

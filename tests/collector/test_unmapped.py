@@ -40,8 +40,8 @@ def test_an_attribute_that_no_mapping_reads_is_told_with_type_and_size() -> None
 
 
 def test_numbers_in_a_key_are_one_key_and_count_once_a_span() -> None:
-    attributes = {**CHAT, **{f"gen_ai.prompt.{n}.content": "hi" for n in range(20)}}
-    assert told(span(attributes)) == {("otel-genai", "gen_ai.prompt.N.content"): 1}
+    attributes = {**CHAT, **{f"gen_ai.turns.{n}.content": "hi" for n in range(20)}}
+    assert told(span(attributes)) == {("otel-genai", "gen_ai.turns.N.content"): 1}
 
 
 def test_the_same_keys_are_read_where_the_dialect_has_a_flat_list_of_them() -> None:
@@ -102,6 +102,11 @@ def test_readers_that_are_functions_are_asked_too() -> None:
     assert "gen_ai.completion." in by_name["openllmetry"].prefixes
     assert "db.query.result" in by_name["openllmetry"].events
     assert "langfuse.observation.level" in by_name["langfuse"].keys
+    assert {"gen_ai.tool.message", "gen_ai.choice"} <= by_name["strands"].events
+    assert "gen_ai.content.prompt" in by_name["openlit"].events
+    assert "db.query.result" in by_name["vector-stores"].events
+    assert "gen_ai.usage.cache_read.input_tokens" in by_name["otel-botocore"].keys
+    assert {"mastra.model_step.output", "mastra.model_generation.output"} <= by_name["mastra"].keys
 
 
 KEYS = st.text(max_size=200) | st.from_regex(r"(gen_ai|llm|ai)(\.[a-z0-9]{1,4}){1,5}", fullmatch=True)

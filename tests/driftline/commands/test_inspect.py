@@ -108,7 +108,7 @@ STRANGE = {
                             "name": "x",
                             "attributes": [
                                 {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
-                                {"key": "gen_ai.prompt.0.text", "value": {"stringValue": "a secret \u001b[2J"}},
+                                {"key": "gen_ai.turns.0.text", "value": {"stringValue": "a secret \u001b[2J"}},
                             ],
                         }
                     ],
@@ -123,14 +123,14 @@ def test_what_is_not_understood_is_shown_without_content_unless_it_is_asked_for(
     strange = tmp_path / "strange.json"
     strange.write_text(json.dumps(STRANGE))
     plain, full = run("--unmapped", strange).stdout, run("--unmapped", "--full", strange).stdout
-    assert "gen_ai.prompt.N.text" in plain
+    assert "gen_ai.turns.N.text" in plain
     assert "characters" in plain
     assert "secret" not in plain
     assert "secret" in full
     assert "\u001b" not in full
     (line,) = map(json.loads, run("--unmapped", "--json", strange).stdout.splitlines())
     assert line == {
-        "dialect": "otel-genai", "where": "span", "key": "gen_ai.prompt.N.text", "note": None, "scopes": ["new.lib"],
+        "dialect": "otel-genai", "where": "span", "key": "gen_ai.turns.N.text", "note": None, "scopes": ["new.lib"],
         "spans": 1, "types": ["string"], "smallest": 13, "largest": 13,
     }  # fmt: skip
 
