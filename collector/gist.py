@@ -7,7 +7,7 @@ from collector.core.model import JSON, LLMCall, Message, Retrieval, Trace
 from collector.dialects.mapping import first
 from collector.dialects.messages import read_turns
 from collector.dialects.values import parsed, text
-from collector.seen import Seen, within
+from collector.seen import Seen, enclosed
 
 _ASKED = ("question", "query", "input", "prompt", "user_input", "message", "text", "task", "user_message", "user_query")
 _ANSWERED = ("answer", "output", "response", "result", "text", "content", "final_output", "completion", "outputs")
@@ -27,11 +27,9 @@ def summarise(trace: Trace, seen: Sequence[Seen]) -> None:
 
 def _main(seen: Sequence[Seen]) -> list[LLMCall]:
     """The model calls of the application's own line, not those that a tool makes for itself."""
-    return [
-        call
-        for one in seen
-        if isinstance(call := one.operation, LLMCall) and not one.dropped and not within(one, "tool")
-    ]
+    calls = [one for one in seen if isinstance(one.operation, LLMCall) and not one.dropped]
+    of_tools = enclosed(calls, "tool")
+    return [call for one in calls if isinstance(call := one.operation, LLMCall) and one not in of_tools]
 
 
 def _answering(calls: Sequence[LLMCall], outermost: Seen | None) -> LLMCall | None:

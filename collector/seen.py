@@ -72,13 +72,23 @@ def _nearest(
     return found
 
 
-def within(one: Seen, kind: Kind) -> bool:
-    """Whether a span of this kind encloses it."""
-    visited: set[int] = set()
-    above = one.above
-    while above is not None and id(above) not in visited:
-        if above.kind == kind:
-            return True
-        visited.add(id(above))
-        above = above.above
-    return False
+def enclosed(seen: Iterable[Seen], kind: Kind) -> set[Seen]:
+    """Those that a span of this kind encloses, however far above; each step up is taken once for all of them."""
+    known: dict[Seen, bool] = {}
+    for one in seen:
+        path: list[Seen] = []
+        here: Seen | None = one
+        found = False
+        while here is not None:
+            if here in known:
+                found = known[here]
+                break
+            known[here] = False  # also ends a circle
+            path.append(here)
+            if here.above is not None and here.above.kind == kind:
+                found = True
+                break
+            here = here.above
+        for passed in path:
+            known[passed] = found
+    return {one for one, is_enclosed in known.items() if is_enclosed}

@@ -1,0 +1,84 @@
+"""A request on its whole way through: received, split, assembled, understood, scored, written down; and the counts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from collector.assemble import AssembleConfig, Assembler
+from collector.core.clock import FakeClock
+from collector.core.engine import TRACES_KIND
+from collector.core.telemetry import Telemetry
+from collector.receivers.accept import Acceptor, Encoding, Prepared
+from collector.sample import SampleConfig, Sampler
+from collector.slices import DEFAULT_SLICES, SliceReader
+from collector.wire.split import split_logs, split_traces
+from driftline.config import DEFAULT_SCORERS
+from driftline.evaluate import Evaluator
+from driftline.records import Sheet, read_sheet
+from driftline.score_route import ScoreRoute
+from scorers.runner import Runner, ScorerConfig, load_scorers
+
+_SCORERS = load_scorers([ScorerConfig(use=name) for name in DEFAULT_SCORERS])
+_MAX_BODY_BYTES = 16 * 2**20
+
+
+@dataclass
+class Outcome:
+    """What came of some requests: sheets in order, and how often each thing was counted."""
+
+    sheets: list[Sheet] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Path:
+    """The parts of a service that a request goes through, without a store between them."""
+
+    def __init__(self, **assemble: object) -> None:
+        self._telemetry = telemetry = Telemetry()
+        self.acceptor = Acceptor("fuzz", telemetry, _MAX_BODY_BYTES)
+        self._assembler = Assembler(AssembleConfig.model_validate(assemble), telemetry)
+        runner = Runner(_SCORERS, telemetry, FakeClock())
+        route = ScoreRoute([], lambda: 1)
+        self._evaluator = Evaluator(Sampler(SampleConfig()), SliceReader(DEFAULT_SLICES), runner, route, telemetry)
+        self.taken = 0
+        self._sheets: list[Sheet] = []
+
+    def receive(self, kind: str, body: bytes, encoding: Encoding = "protobuf") -> Prepared:
+        """Raises Rejected, and nothing else."""
+        prepared = self.acceptor.prepare(kind, body, encoding)
+        self.acceptor.stored(prepared)
+        if not prepared.is_empty:
+            if kind == TRACES_KIND:
+                slices = split_traces(prepared.body).slices
+                self._assembler.add_spans(self.taken, slices)
+                assert len(slices) == prepared.accepted
+            else:
+                records = split_logs(prepared.body).slices
+                self._assembler.add_events(self.taken, records)
+                assert len(records) == prepared.accepted
+            self.taken += 1
+            self._evaluate(list(self._assembler.ready()))
+        return prepared
+
+    def finish(self) -> Outcome:
+        self._evaluate(list(self._assembler.finish()))
+        return Outcome(self._sheets, self._counts())
+
+    def _evaluate(self, ready: Sequence[object]) -> None:
+        batch = self._evaluator.batch()
+        decisions = self._evaluator.evaluate([(item, ()) for item in ready], batch)  # type: ignore[misc]
+        self._evaluator.record(batch)
+        assert len(decisions) == len(batch.sheets) == len(ready)
+        self._sheets += [read_sheet(record.value) for record in batch.sheets]
+
+    def _counts(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for name in ("duplicate_spans", "excess_spans", "normalise_failures"):
+            found[name] = round(sum(self._telemetry.counter(f"driftline_{name}", "").values().values()))
+        for name, label in (("late_spans", "outcome"), ("undecodable_spans", "reason")):
+            for labels, count in self._telemetry.counter(f"driftline_{name}", "", [label]).values().items():
+                found[":".join((name, *labels))] = round(count)
+        return found
+
+
+SCORER_NAMES = frozenset(one.name for one in _SCORERS)
