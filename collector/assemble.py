@@ -7,6 +7,7 @@ gives the same traces at the same places, and a restart can rebuild what was ope
 - A ready trace stays for `revision_window`: a span that comes later makes it ready again, as its next revision.
 - Memory is bounded by `max_open`: past it, the traces that were evaluated longest ago are let go first, then the
   oldest open ones are given up as they are, marked incomplete.
+- Waiting is measured on the event clock; for times that are far from it see `collector.plausible`.
 """
 
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from collector.core.event_clock import EventClock
 from collector.core.model import LogSlice, SpanSlice
 from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
+from collector.plausible import Plausible
 from collector.waiting import Held, Memory, Moved, Ready
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
@@ -62,6 +64,7 @@ class Assembler:
         self._bytes = 0
         self._next_offset = 0
         self._restored = self.clock.to_json()
+        self._plausible = Plausible(self.clock, telemetry)
         self._duplicates = telemetry.counter("driftline_duplicate_spans", "Spans that came twice.")
         self._excess = telemetry.counter("driftline_excess_spans", "Spans left out because their trace has too many.")
         self._late = telemetry.counter(
@@ -93,7 +96,10 @@ class Assembler:
     def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
         self._next_offset = offset + 1
         for item in slices:
-            held = self._hold(item.trace_id, offset, item.start_ns)
+            arrived_ns = self.clock.now_ns
+            self._advance(item.end_ns)
+            start_ns, end_ns = self._plausible.waiting(item.start_ns, item.end_ns)
+            held = self._hold(item.trace_id, offset, start_ns, arrived_ns)
             if held is None:
                 continue
             if item.span_id in held.spans:
@@ -103,16 +109,17 @@ class Assembler:
                 self._excess.add()
                 continue
             held.spans[item.span_id] = item
-            held.first_start_ns = min(held.first_start_ns, item.start_ns)
-            held.last_end_ns = max(held.last_end_ns, item.end_ns)
+            held.first_start_ns = min(held.first_start_ns, start_ns)
+            held.last_end_ns = max(held.last_end_ns, end_ns)
+            held.event_ns = max(held.event_ns, self._plausible.told(item.end_ns))
             held.has_root = held.has_root or not item.parent_id
             self._grown(held, offset, len(item.raw))
-            self.clock.advance(item.end_ns)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
         self._next_offset = offset + 1
         for item in slices:
-            held = self._hold(item.trace_id, offset, item.time_ns)
+            start_ns, _ = self._plausible.waiting(item.time_ns, item.time_ns)
+            held = self._hold(item.trace_id, offset, start_ns, self.clock.now_ns)
             if held is None:
                 continue
             if item.raw in held.events:
@@ -180,19 +187,28 @@ class Assembler:
         self._changed.clear()
         return changed
 
-    def restore(self, memories: dict[bytes, Memory], clock: object) -> None:
-        """Begin again, with what `take_memories` and `clock.to_json` gave.
+    @property
+    def recall_clock_ns(self) -> int:
+        """Event time before the record at `low_watermark`: reading on from there, all is believed as it was."""
+        first = next(iter(self._held.values()), None)
+        return self.clock.now_ns if first is None else first.arrived_ns
+
+    def restore(self, memories: dict[bytes, Memory], clock: object, recall_clock_ns: int | None = None) -> None:
+        """Begin again, with what `take_memories`, `clock.to_json` and `recall_clock_ns` gave.
 
         Then add the records up to the last processed one, without asking for what is ready, and call `recalled`.
         """
         self._memories = dict(memories)
         self.clock.load_json(clock)
         self._restored = self.clock.to_json()
+        if recall_clock_ns is not None:
+            self.clock.load_json([recall_clock_ns, 0, 0, 0])
         self._forgotten = sorted((m.last_offset, trace_id) for trace_id, m in memories.items() if m.forgotten)
 
     def recalled(self) -> None:
         """All processed records were read again: time is what it was, evaluated traces are in their order again."""
         self.clock.load_json(self._restored)
+        self._turn_back()
         for trace_id, memory in list(self._memories.items()):
             if trace_id not in self._held and not memory.forgotten:  # its records are gone: nothing can revise it
                 self._put_memory(trace_id, replace(memory, forgotten=True))
@@ -247,7 +263,23 @@ class Assembler:
 
     # --- inside ---
 
-    def _hold(self, trace_id: bytes, offset: int, start_ns: int) -> Held | None:
+    def _advance(self, end_ns: int) -> None:
+        before_ns = self.clock.now_ns
+        self.clock.advance(end_ns)
+        if self.clock.now_ns < before_ns:
+            self._turn_back()
+
+    def _turn_back(self) -> None:
+        """The clock had run ahead of the world, and so did everything that was measured on it."""
+        now_ns = self.clock.now_ns
+        for held in self._held.values():
+            held.last_end_ns, held.first_start_ns = min(held.last_end_ns, now_ns), min(held.first_start_ns, now_ns)
+            held.closed_at_ns = min(held.closed_at_ns, now_ns)
+            if held.fresh:
+                self._schedule(held, self._due_ns(held))
+        self._closed = OrderedDict((trace_id, min(at_ns, now_ns)) for trace_id, at_ns in self._closed.items())
+
+    def _hold(self, trace_id: bytes, offset: int, start_ns: int, arrived_ns: int) -> Held | None:
         """The trace to add to; None if it can no longer be revised."""
         held = self._held.get(trace_id)
         if held is None:
@@ -256,7 +288,7 @@ class Assembler:
                 self._late.add(1, "too_late")
                 self._put_memory(trace_id, replace(memory, last_offset=max(offset, memory.last_offset)))
                 return None
-            held = self._held[trace_id] = Held(trace_id, offset, offset, start_ns)
+            held = self._held[trace_id] = Held(trace_id, offset, offset, start_ns, arrived_ns)
             self._bytes += held.size_bytes
             if memory is not None:
                 held.revision, held.closed_at_ns = memory.revision, memory.closed_at_ns
@@ -303,7 +335,7 @@ class Assembler:
             list(held.spans.values()),
             list(held.events.values()),
             incomplete,
-            held.last_end_ns,
+            held.event_ns or max(0, held.first_start_ns),
             held.scored,
         )
 

@@ -80,6 +80,7 @@ class Worker:
         self._newest_when_touched_ns = 0
         self._ticked = False
         self._clock: object = None  # of the last commit, while its records are read again
+        self._recall_clock_ns: int | None = None  # and where that began
         self._guests = False  # whether traces are held that may live elsewhere
         self._bits: dict[str, int] = {}  # a bit for each mark that was ever made here
         self._allowances = evaluator.allowances()
@@ -90,7 +91,8 @@ class Worker:
             self._partitions = position.get("partitions", 1)
             self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
             self._clock = position["clock"]
-            assembler.restore(_memories(state.items()), self._clock)
+            self._recall_clock_ns = position.get("recall_clock")
+            assembler.restore(_memories(state.items()), self._clock, self._recall_clock_ns)
             if not self._recalling:
                 assembler.recalled()
         self._allowances.load(state)
@@ -163,6 +165,7 @@ class Worker:
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
+            "recall_clock": self._recall_clock_ns if self._recalling else self.assembler.recall_clock_ns,
             "scorers": list(self._bits),
             "partitions": self._partitions,
         }
