@@ -41,6 +41,9 @@ class AssembleConfig(Settings):
     )
     session_idle: Duration = Field(1800.0, description="a session is over after this long without a trace")
     max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
+    max_value: Size = Field(
+        2**20, ge=2**14, description="longer texts of a span are cut; a span may have four times as much in all"
+    )
     max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
 
 
@@ -53,6 +56,7 @@ class Assembler:
         self._lateness_ns = round(config.lateness * 1e9)
         self._window_ns = round(config.revision_window * 1e9)
         self.max_bytes = config.max_open  # whoever has several assemblers shares it out among them
+        self.max_span_bytes = 4 * config.max_value
         self._max_spans = config.max_spans
         self.clock = EventClock()
         self._held: OrderedDict[bytes, Held] = OrderedDict()  # in order of first offset
@@ -337,6 +341,7 @@ class Assembler:
             incomplete,
             held.event_ns or max(0, held.first_start_ns),
             held.scored,
+            held.size_bytes,
         )
 
     def _remember(self, held: Held, forgotten: bool) -> None:

@@ -40,6 +40,7 @@ class Ready:
     incomplete: bool
     event_ns: int  # the end of its last span, if that can be
     scored: int  # what `Assembler.scored` was told of earlier revisions
+    size_bytes: int  # of memory that its slices take
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from collector.engines.sqlite import SqliteEngine
 from collector.engines.sqlite_damage import remove
 from collector.sample import Sampler
 from collector.slices import SliceReader
+from collector.wire.decode import DecodeLimits
 from drift.base import Metric
 from drift.monitor import Watcher
 from driftline.config import Config
@@ -70,7 +71,8 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     reader = f".{view.identity}" if config.cluster is not None else ""
     engine = open_engine(config, clock, telemetry)
     route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events)
+    limits = DecodeLimits(value_bytes=config.assemble.max_value)
+    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, telemetry, events, limits)
     tidy = Retention(view, config.store.retention, clock)
     stages: dict[Role, list[Stage]] = {
         "score": [

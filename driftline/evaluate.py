@@ -15,7 +15,7 @@ from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
 from collector.waiting import Ready
-from collector.wire.decode import decode_log, decode_span
+from collector.wire.decode import DEFAULT, Budget, DecodeLimits, decode_log, decode_span
 from drift.base import Point
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
@@ -55,7 +55,9 @@ class Evaluator:
         route: ScoreRoute,
         telemetry: Telemetry,
         events: EventExporter | None = None,
+        limits: DecodeLimits = DEFAULT,
     ) -> None:
+        self._limits = limits
         self._sampler = sampler
         self._slices = slices
         self._runner = runner
@@ -63,6 +65,9 @@ class Evaluator:
         self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
+        )
+        self._truncated = telemetry.counter(
+            "driftline_truncated_traces", "Traces evaluated without what was over a limit, here or at the sender."
         )
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
@@ -176,19 +181,22 @@ class Evaluator:
             self._failures.add()
             trace = Trace(trace_id, span_count=len(spans))
         trace.incomplete = ready.incomplete
+        if trace.truncated:
+            self._truncated.add()
         return trace
 
     def _decode(self, ready: Ready) -> "_Decoded":
         spans: list[Span] = []
         events: list[LogEvent] = []
+        budget = Budget()
         for span in ready.spans:
             try:
-                spans.append(decode_span(span))
+                spans.append(decode_span(span, self._limits, budget))
             except Rejected as error:
                 self._rejected.add(1, error.reason)
         for event in ready.events:
             try:
-                events.append(decode_log(event))
+                events.append(decode_log(event, self._limits, budget))
             except Rejected as error:
                 self._rejected.add(1, error.reason)
         return spans, events

@@ -30,14 +30,19 @@ def salvage(kind: Any, raw: bytes) -> Any | None:
     return _salvaged(kind, raw, 0)
 
 
+def twin(kind: Any) -> Any:
+    """The class of the same message with bytes in the place of text and of inner messages."""
+    return _twin(kind.DESCRIPTOR.full_name)
+
+
 def _salvaged(kind: Any, raw: bytes, depth: int) -> Any | None:
-    twin = _twin(kind.DESCRIPTOR.full_name)()
+    bare = twin(kind)()
     try:
-        twin.ParseFromString(raw)
+        bare.ParseFromString(raw)
     except DecodeError:
         return None
     message = kind()
-    for field, value in twin.ListFields():
+    for field, value in bare.ListFields():
         try:
             _copy(message, kind.DESCRIPTOR.fields_by_number[field.number], value, depth)
         except (ValueError, TypeError, AttributeError):

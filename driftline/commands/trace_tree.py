@@ -40,6 +40,7 @@ class _Drawing:
 
     def trace(self, trace: Trace) -> Tree:
         failed = "  [bold red]failed[/bold red]" if trace.error else ""
+        failed += "  [yellow]truncated[/yellow]" if trace.truncated else ""
         tree = Tree(f"[bold]{escape(trace.name or 'trace')}[/bold]  [dim]{trace.trace_id}[/dim]{failed}")
         tree.add(escape(self._headline(trace)))
         for title, said in (("question", trace.question), ("answer", trace.answer)):

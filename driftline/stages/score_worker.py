@@ -5,7 +5,7 @@ on to its home, and when there are more partitions than before, so is what is he
 travel through the log, in the transaction that also lets go of them here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
@@ -46,6 +46,7 @@ _POSITION = "position"
 _MEMORY = "trace:"
 _LONGEST_TICK = 19  # digits of a time that fits 64 bits
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
+_BYTES_AT_ONCE = 8 * 2**20  # where traces are huge, fewer: decoded they take several times as much
 
 _Slice = TypeVar("_Slice", SpanSlice, LogSlice)
 
@@ -208,9 +209,15 @@ class Worker:
         """Raises Rejected."""
         kind = entry.kind or TRACES_KIND  # the Collector's Kafka exporter writes traces, and gives them no kind
         if kind == TRACES_KIND:
-            self._add_spans(entry.offset, self._ours(kind, entry.value, split_traces(entry.value).slices))
+            self._add_spans(
+                entry.offset,
+                self._ours(kind, entry.value, split_traces(entry.value, self.assembler.max_span_bytes).slices),
+            )
         elif kind == EVENTS_KIND:
-            self._add_events(entry.offset, self._ours(kind, entry.value, split_logs(entry.value).slices))
+            self._add_events(
+                entry.offset,
+                self._ours(kind, entry.value, split_logs(entry.value, self.assembler.max_span_bytes).slices),
+            )
         elif kind == MOVED_KIND:
             self._add_moved(entry)
         elif kind != TICK_KIND:
@@ -237,8 +244,8 @@ class Worker:
         for moved, names in arrived.known:
             if not self._sampler.never(moved.trace_id):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
-        self._add_spans(entry.offset, split_traces(arrived.traces).slices)
-        self._add_events(entry.offset, split_logs(arrived.logs).slices)
+        self._add_spans(entry.offset, split_traces(arrived.traces, self.assembler.max_span_bytes).slices)
+        self._add_events(entry.offset, split_logs(arrived.logs, self.assembler.max_span_bytes).slices)
         self._guests = True
 
     def _lives_here(self, trace_id: bytes) -> bool:
@@ -260,8 +267,7 @@ class Worker:
     def _evaluate(self, ready: Iterable[Ready]) -> None:
         items = [(item, self._names(item.scored)) for item in ready]
         self._allowances.now_ns = self.assembler.clock.now_ns
-        for first in range(0, len(items), _TRACES_AT_ONCE):
-            some = items[first : first + _TRACES_AT_ONCE]
+        for some in _groups(items):
             found = self._evaluator.evaluate(some, self.batch, self._allowances)
             for (item, _), marks in zip(some, found, strict=True):
                 self.assembler.scored(item, item.scored | self._bits_of(marks))
@@ -275,6 +281,18 @@ class Worker:
         for name in names:
             bits |= self._bits.setdefault(name, 1 << len(self._bits))
         return bits
+
+
+def _groups(items: Sequence[tuple[Ready, Sequence[str]]]) -> Iterator[Sequence[tuple[Ready, Sequence[str]]]]:
+    """What is evaluated together."""
+    first = size = 0
+    for at, (ready, _) in enumerate(items):
+        size += ready.size_bytes
+        if at > first and (at - first == _TRACES_AT_ONCE or size > _BYTES_AT_ONCE):
+            yield items[first:at]
+            first, size = at, ready.size_bytes
+    if first < len(items):
+        yield items[first:]
 
 
 def memory_to_bytes(memory: Memory) -> bytes:

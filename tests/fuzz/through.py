@@ -11,6 +11,7 @@ from collector.core.telemetry import Telemetry
 from collector.receivers.accept import Acceptor, Encoding, Prepared
 from collector.sample import SampleConfig, Sampler
 from collector.slices import DEFAULT_SLICES, SliceReader
+from collector.waiting import Ready
 from collector.wire.split import split_logs, split_traces
 from driftline.config import DEFAULT_SCORERS
 from driftline.evaluate import Evaluator
@@ -40,6 +41,7 @@ class Path:
         runner = Runner(_SCORERS, telemetry, FakeClock())
         route = ScoreRoute([], lambda: 1)
         self._evaluator = Evaluator(Sampler(SampleConfig()), SliceReader(DEFAULT_SLICES), runner, route, telemetry)
+        self._allowances = self._evaluator.allowances()
         self.taken = 0
         self._sheets: list[Sheet] = []
 
@@ -64,9 +66,9 @@ class Path:
         self._evaluate(list(self._assembler.finish()))
         return Outcome(self._sheets, self._counts())
 
-    def _evaluate(self, ready: Sequence[object]) -> None:
+    def _evaluate(self, ready: Sequence[Ready]) -> None:
         batch = self._evaluator.batch()
-        decisions = self._evaluator.evaluate([(item, ()) for item in ready], batch)  # type: ignore[misc]
+        decisions = self._evaluator.evaluate([(item, ()) for item in ready], batch, self._allowances)
         self._evaluator.record(batch)
         assert len(decisions) == len(batch.sheets) == len(ready)
         self._sheets += [read_sheet(record.value) for record in batch.sheets]
