@@ -62,6 +62,10 @@ class Path:
             self._evaluate(list(self._assembler.ready()))
         return prepared
 
+    @property
+    def held_bytes(self) -> int:
+        return self._assembler.held_bytes
+
     def finish(self) -> Outcome:
         self._evaluate(list(self._assembler.finish()))
         return Outcome(self._sheets, self._counts())

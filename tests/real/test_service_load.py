@@ -83,7 +83,12 @@ def test_at_three_times_what_it_can_do_all_is_scored_or_counted_and_it_comes_bac
     bodies = record_app(TRACES, 71, START_NS, Settings(spacing_ns=30_000_000_000, content="span"))
     shares = [bodies[number::3] for number in range(3)]
     topic = kafka.create_topic(unique_name("load"))
-    settings = {"brokers": [kafka.address], "traces": topic, "logs": None, "group": unique_name("load")}
+    settings: dict[str, object] = {
+        "brokers": [kafka.address],
+        "traces": topic,
+        "logs": None,
+        "group": unique_name("load"),
+    }
     settings["options"] = {"max_poll_records": 3}
     document = {"kafka": settings, **overloaded(tmp_path), "store": {"max_backlog": "16KiB"}}
     with (
