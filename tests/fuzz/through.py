@@ -20,7 +20,6 @@ from driftline.score_route import ScoreRoute
 from scorers.runner import Runner, ScorerConfig, load_scorers
 
 _SCORERS = load_scorers([ScorerConfig(use=name) for name in DEFAULT_SCORERS])
-_MAX_BODY_BYTES = 16 * 2**20
 
 
 @dataclass
@@ -34,9 +33,9 @@ class Outcome:
 class Path:
     """The parts of a service that a request goes through, without a store between them."""
 
-    def __init__(self, **assemble: object) -> None:
+    def __init__(self, max_body_bytes: int = 16 * 2**20, **assemble: object) -> None:
         self._telemetry = telemetry = Telemetry()
-        self.acceptor = Acceptor("fuzz", telemetry, _MAX_BODY_BYTES)
+        self.acceptor = Acceptor("fuzz", telemetry, max_body_bytes)
         self._assembler = Assembler(AssembleConfig.model_validate(assemble), telemetry)
         runner = Runner(_SCORERS, telemetry, FakeClock())
         route = ScoreRoute([], lambda: 1)
@@ -79,7 +78,7 @@ class Path:
 
     def _counts(self) -> Counter[str]:
         found: Counter[str] = Counter()
-        for name in ("duplicate_spans", "excess_spans", "normalise_failures"):
+        for name in ("duplicate_spans", "excess_spans", "normalise_failures", "truncated_traces"):
             found[name] = round(sum(self._telemetry.counter(f"driftline_{name}", "").values().values()))
         for name, label in (("late_spans", "outcome"), ("undecodable_spans", "reason")):
             for labels, count in self._telemetry.counter(f"driftline_{name}", "", [label]).values().items():
