@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check lint type format bench soak collector lock clean
+.PHONY: help run test quick check lint type format bench soak fuzz collector lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ bench: $(VENV)/.dev ## spans per CPU second through the whole service
 
 soak: $(VENV)/.dev ## an hour of load while things fail (ARGS='--minutes 10 --engine kafka')
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: $(VENV)/.dev ## hostile requests, each time others (ARGS='--minutes 60'; ten by default)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 collector: $(VENV)/.dev ## build the OpenTelemetry Collector that tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.collector

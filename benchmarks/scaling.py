@@ -17,7 +17,8 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.service import bodies
-from collector.assemble import AssembleConfig, Assembler
+from collector.assemble import Assembler
+from collector.assemble_config import AssembleConfig
 from collector.core.engine import DECISIONS, SCORES, SPANS, TICK_KIND, TRACES_KIND, Record
 from collector.core.model import Origin, SpanSlice
 from collector.core.telemetry import Telemetry

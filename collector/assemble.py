@@ -10,6 +10,7 @@ gives the same traces at the same places, and a restart can rebuild what was ope
 - Of two spans with one id the one that says more is kept, whichever came first.
 - Memory is bounded by `max_open`: past it, the traces that were evaluated longest ago are let go first, then the
   oldest open ones are given up as they are, marked incomplete.
+- Waiting is measured on the event clock; for times that are far from it see `collector.plausible`.
 """
 
 from collections import OrderedDict
@@ -17,53 +18,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from pydantic import Field
-
+from collector.assemble_config import AssembleConfig
 from collector.core.event_clock import EventClock
 from collector.core.model import LogSlice, SpanSlice
-from collector.core.settings import Duration, Settings, Size
 from collector.core.telemetry import Telemetry
 from collector.let_go import LetGo
+from collector.plausible import Plausible
 from collector.waiting import Held, Memory, Moved, Ready, says_more, unfinished
+from collector.waits import Waits
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
-_MOST_DOUBLINGS = 32  # of the wait before a revision; more makes no difference to any `max_age`
 _SLACK = 1.1  # over the limit, while records are read again, before it is looked what can go
-
-
-class AssembleConfig(Settings):
-    """When a trace is complete, and how much may wait for that."""
-
-    quiet: Duration = Field(5.0, description="a trace is ready when its root has ended and nothing came for this long")
-    max_age: Duration = Field(
-        600.0, gt=0, description="a trace is given up waiting for its root this long after it began"
-    )
-    lateness: Duration = Field(0.5, description="how far event time trails the newest span seen")
-    revision_window: Duration = Field(
-        3600.0, description="how long after evaluation a late span still corrects a trace"
-    )
-    session_idle: Duration = Field(1800.0, gt=0, description="a session is over after this long without a trace")
-    session_max_age: Duration = Field(
-        86400.0, gt=0, description="a session that goes on this long is scored as it is, incomplete; another begins"
-    )
-    session_max_turns: int = Field(100, ge=2, le=200, description="the same for a session of so many traces")
-    max_sessions: Size = Field(64 * 2**20, gt=0, description="memory for the turns of sessions that wait")
-    max_open: Size = Field(512 * 2**20, gt=0, description="memory for spans that wait")
-    max_spans: int = Field(20_000, ge=1, description="spans kept of one trace; more are counted and left out")
-    max_let_go: int = Field(
-        262_144, ge=8, description="traces of a partition whose id is known when they can no longer be revised"
-    )
 
 
 class Assembler:
     """Assembles the traces of one partition. Feed records in order, then take what is ready."""
 
     def __init__(self, config: AssembleConfig, telemetry: Telemetry) -> None:
-        self._quiet_ns = round(config.quiet * 1e9)
-        self._max_age_ns = round(config.max_age * 1e9)
-        self._lateness_ns = round(config.lateness * 1e9)
+        self._waits = Waits(config.quiet, config.max_age, config.lateness)
         self.revision_window_ns = round(config.revision_window * 1e9)
         self.max_bytes = config.max_open  # whoever has several assemblers shares it out among them
+        self.max_span_bytes = 4 * config.max_value
         self._max_spans = config.max_spans
         self.clock = EventClock()
         self._held: OrderedDict[bytes, Held] = OrderedDict()  # in order of first offset
@@ -76,6 +51,7 @@ class Assembler:
         self._bytes = 0
         self._next_offset = 0
         self._restored = self.clock.to_json()
+        self._plausible = Plausible(self.clock, telemetry)
         self._duplicates = telemetry.counter(
             "driftline_duplicate_spans",
             "Spans and log records that came twice: the same, or another one with its id, which was left_out or "
@@ -103,7 +79,7 @@ class Assembler:
     @property
     def watermark_ns(self) -> int:
         """Event time: everything up to here is taken to have arrived."""
-        return self.clock.now_ns - self._lateness_ns
+        return self.clock.now_ns - self._waits.lateness_ns
 
     def reading(self, offset: int) -> None:
         """The record at `offset` comes next; everything before it was read, or need not be."""
@@ -112,7 +88,10 @@ class Assembler:
     def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
         self._next_offset = offset + 1
         for item in slices:
-            held = self._hold(item.trace_id, offset, item.start_ns)
+            arrived_ns = self.clock.now_ns
+            self._advance(item.end_ns)
+            start_ns, end_ns = self._plausible.waiting(item.start_ns, item.end_ns)
+            held = self._hold(item.trace_id, offset, start_ns, arrived_ns)
             if held is None:
                 continue
             known = held.spans.get(item.span_id)
@@ -122,18 +101,19 @@ class Assembler:
                 self._excess.add()
                 continue
             held.spans[item.span_id] = item
-            held.first_start_ns = min(held.first_start_ns, item.start_ns)
-            held.last_end_ns = max(held.last_end_ns, item.end_ns)
+            held.first_start_ns = min(held.first_start_ns, start_ns)
+            held.last_end_ns = max(held.last_end_ns, end_ns)
+            held.event_ns = max(held.event_ns, self._plausible.told(item.end_ns))
             held.has_root = held.has_root or (not item.parent_id and not unfinished(item))
             self._grown(
                 held, offset, len(item.raw) + _SLICE_OVERHEAD_BYTES if known is None else len(item.raw) - len(known.raw)
             )
-            self.clock.advance(item.end_ns)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
         self._next_offset = offset + 1
         for item in slices:
-            held = self._hold(item.trace_id, offset, item.time_ns)
+            start_ns, _ = self._plausible.waiting(item.time_ns, item.time_ns)
+            held = self._hold(item.trace_id, offset, start_ns, self.clock.now_ns)
             if held is None:
                 continue
             if item.raw in held.events:
@@ -161,7 +141,7 @@ class Assembler:
             if held is None or held.scheduled_ns != due:
                 continue
             held.scheduled_ns = None
-            now_due = self._due_ns(held)
+            now_due = self._waits.due_ns(held)
             if now_due > due:  # in its turn then, also if that is now: a restart may find it with another entry
                 self._schedule(held, now_due)
             elif held.fresh:
@@ -180,7 +160,7 @@ class Assembler:
 
     def finish(self) -> Iterator[Ready]:
         """Everything that is still open, in order of event time: the input has ended."""
-        for held in sorted(self._held.values(), key=lambda held: (self._due_ns(held), held.trace_id)):
+        for held in sorted(self._held.values(), key=lambda held: (self._waits.due_ns(held), held.trace_id)):
             if held.fresh:
                 yield self._close(held, incomplete=not held.has_root)
 
@@ -194,7 +174,7 @@ class Assembler:
 
     def next_due_ns(self) -> int | None:
         """The event time at which `ready` will next have something, as the clock must reach it."""
-        return self._due[0][0] + self._lateness_ns if self._due else None
+        return self._due[0][0] + self._waits.lateness_ns if self._due else None
 
     # --- progress and restart ---
 
@@ -209,19 +189,28 @@ class Assembler:
         self._changed.clear()
         return changed
 
-    def restore(self, memories: dict[bytes, Memory], clock: object) -> None:
-        """Begin again, with what `take_memories` and `clock.to_json` gave.
+    @property
+    def recall_clock_ns(self) -> int:
+        """Event time before the record at `low_watermark`: reading on from there, all is believed as it was."""
+        first = next(iter(self._held.values()), None)
+        return self.clock.now_ns if first is None else first.arrived_ns
+
+    def restore(self, memories: dict[bytes, Memory], clock: object, recall_clock_ns: int | None = None) -> None:
+        """Begin again, with what `take_memories`, `clock.to_json` and `recall_clock_ns` gave.
 
         Then add the records up to the last processed one, without asking for what is ready, and call `recalled`.
         """
         self._memories = dict(memories)
         self.clock.load_json(clock)
         self._restored = self.clock.to_json()
+        if recall_clock_ns is not None:
+            self.clock.load_json([recall_clock_ns, 0, 0, 0])
         self._forgotten = sorted((m.last_offset, trace_id) for trace_id, m in memories.items() if m.forgotten)
 
     def recalled(self) -> None:
         """All processed records were read again: time is what it was, evaluated traces are in their order again."""
         self.clock.load_json(self._restored)
+        self._turn_back()
         for trace_id, memory in list(self._memories.items()):
             if trace_id not in self._held and not memory.forgotten:  # its records are gone: nothing can revise it
                 self._put_memory(trace_id, replace(memory, forgotten=True))
@@ -288,7 +277,23 @@ class Assembler:
 
     # --- inside ---
 
-    def _hold(self, trace_id: bytes, offset: int, start_ns: int) -> Held | None:
+    def _advance(self, end_ns: int) -> None:
+        before_ns = self.clock.now_ns
+        self.clock.advance(end_ns)
+        if self.clock.now_ns < before_ns:
+            self._turn_back()
+
+    def _turn_back(self) -> None:
+        """The clock had run ahead of the world, and so did everything that was measured on it."""
+        now_ns = self.clock.now_ns
+        for held in self._held.values():
+            held.last_end_ns, held.first_start_ns = min(held.last_end_ns, now_ns), min(held.first_start_ns, now_ns)
+            held.closed_at_ns = min(held.closed_at_ns, now_ns)
+            if held.fresh:
+                self._schedule(held, self._waits.due_ns(held))
+        self._closed = OrderedDict((trace_id, min(at_ns, now_ns)) for trace_id, at_ns in self._closed.items())
+
+    def _hold(self, trace_id: bytes, offset: int, start_ns: int, arrived_ns: int) -> Held | None:
         """The trace to add to; None if it can no longer be revised."""
         held = self._held.get(trace_id)
         if held is None:
@@ -300,7 +305,7 @@ class Assembler:
                 self._late.add(1, "too_late")
                 self._put_memory(trace_id, replace(memory, last_offset=max(offset, memory.last_offset)))
                 return None
-            held = self._held[trace_id] = Held(trace_id, offset, offset, start_ns)
+            held = self._held[trace_id] = Held(trace_id, offset, offset, start_ns, arrived_ns)
             self._bytes += held.size_bytes
             if memory is not None:
                 held.revision, held.closed_at_ns = memory.revision, memory.closed_at_ns
@@ -328,18 +333,7 @@ class Assembler:
         if held.revision >= 0:
             self._late.add(1, "revised")
             self._closed.pop(held.trace_id, None)
-        self._schedule(held, self._due_ns(held))
-
-    def _due_ns(self, held: Held) -> int:
-        """When a trace should be evaluated: a function of what it holds alone, so that a restart finds the same."""
-        quiet = held.last_end_ns + self._quiet_ns
-        if held.revision >= 0:
-            # Two at once, then less and less often: a run of hours, or one without a root, has thousands of late spans.
-            wait = min(self._quiet_ns * (2 ** min(max(0, held.revision - 1), _MOST_DOUBLINGS) - 1), self._max_age_ns)
-            since = held.closed_at_ns - self._lateness_ns  # the watermark then
-            return max(quiet, since + (wait if held.has_root else self._max_age_ns))
-        oldest = held.first_start_ns + self._max_age_ns
-        return min(quiet, oldest) if held.has_root else oldest
+        self._schedule(held, self._waits.due_ns(held))
 
     def _schedule(self, held: Held, due_ns: int) -> None:
         if held.scheduled_ns is None or due_ns < held.scheduled_ns:
@@ -352,15 +346,9 @@ class Assembler:
         held.closed_at_ns = self.clock.now_ns
         self._closed[held.trace_id] = held.closed_at_ns
         self._remember(held, forgotten=False)
-        return Ready(
-            held.trace_id,
-            held.revision,
-            list(held.spans.values()),
-            list(held.events.values()),
-            incomplete,
-            held.last_end_ns,
-            held.scored,
-        )
+        spans, events = list(held.spans.values()), list(held.events.values())
+        at_ns, size = held.event_ns or max(0, held.first_start_ns), held.size_bytes
+        return Ready(held.trace_id, held.revision, spans, events, incomplete, at_ns, held.scored, size)
 
     def _remember(self, held: Held, forgotten: bool) -> None:
         memory = Memory(held.revision, held.last_offset, held.closed_at_ns, forgotten, held.scored)

@@ -41,6 +41,7 @@ def normalise(trace_id: str, spans: Sequence[Span], events: Sequence[LogEvent] =
     trace = _frame(trace_id, ordered)
     _take_operations(trace, seen)
     trace.error = trace.error or STATUS_ERROR in [span.status_code for span in ordered]
+    trace.truncated = True in [span.truncated for span in ordered] or True in [event.truncated for event in events]
     trace.dialects = sorted({one.dialect.name for one in seen})
     trace.links = read_links(trace_id, ordered) if any(span.links for span in ordered) else []
     read_facts(trace, (*ordered, *events))

@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 
 import orjson
 
-from collector.assemble import AssembleConfig
+from collector.assemble_config import AssembleConfig
 from collector.core.event_clock import EventClock
 from collector.core.model import Session
 from collector.core.telemetry import Telemetry

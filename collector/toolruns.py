@@ -4,6 +4,7 @@ Many applications run tools without a span. Then the model's answer asks for a c
 holds the result: that is a run, without a span of its own. Where there is a span, the request adds what it leaves out.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,25 @@ class _Request:
     answered_ns: int | None = None
     told: bool = False  # a result for it stands in a prompt
     run: ToolCall | None = None
+
+
+class _Asked:
+    """What the message before asked for, by id, and in order for results that do not say whose they are."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, RequestedCall] = {}
+        self._in_order: deque[RequestedCall] = deque()
+
+    def add(self, calls: Sequence[RequestedCall]) -> None:
+        self._in_order.extend(calls)
+        for call in calls:
+            if call.id is not None:
+                self._by_id.setdefault(call.id, call)
+
+    def answered_by(self, message: Message) -> RequestedCall | None:
+        if message.tool_call_id is not None:
+            return self._by_id.get(message.tool_call_id)
+        return self._in_order.popleft() if self._in_order else None
 
 
 def complete_runs(calls: Sequence[LLMCall], runs: list[ToolCall]) -> list[ToolCall]:
@@ -127,12 +147,14 @@ def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Requ
     if "tool" not in [message.role for message in messages]:
         return
     last_said = _end_of_last_answer(messages)
-    asked: list[RequestedCall] = []  # by the message before, in order, for results that do not say whose they are
+    asked = _Asked()
     for position, message in enumerate(messages):
         if message.role == "assistant" and message.tool_calls:
-            asked = asked + message.tool_calls if messages[position - 1].role == "assistant" else [*message.tool_calls]
+            if messages[position - 1].role != "assistant":
+                asked = _Asked()
+            asked.add(message.tool_calls)
         elif message.role == "tool":
-            wanted = _asked_for(message, asked)
+            wanted = asked.answered_by(message)
             request = _find(wanted, message, requests, by_id)
             if wanted is None and message.tool_call_id is None:  # the message that asked was left out
                 request = next((one for one in requests if not one.told and one.run is None), None)
@@ -144,15 +166,6 @@ def _read_prompt(call: LLMCall, requests: list[_Request], by_id: dict[str, _Requ
 
 def _end_of_last_answer(messages: Sequence[Message]) -> int:
     return max((at for at, message in enumerate(messages) if message.role == "assistant"), default=-1) + 1
-
-
-def _asked_for(message: Message, asked: list[RequestedCall]) -> RequestedCall | None:
-    for call in asked:
-        if call.id is not None and call.id == message.tool_call_id:
-            return call
-    if message.tool_call_id is None and asked:
-        return asked.pop(0)
-    return None
 
 
 def _find(

@@ -32,8 +32,10 @@ class Held:
     trace_id: bytes
     first_offset: int
     last_offset: int
-    first_start_ns: int
-    last_end_ns: int = 0
+    first_start_ns: int  # as far as it is believed; see `Assembler`
+    arrived_ns: int  # event time before its first record
+    last_end_ns: int = 0  # as far as it is believed
+    event_ns: int = 0  # the end of its last span, for all who look at it later
     has_root: bool = False
     size_bytes: int = _TRACE_OVERHEAD_BYTES
     spans: dict[bytes, SpanSlice] = field(default_factory=dict)
@@ -54,8 +56,9 @@ class Ready:
     spans: list[SpanSlice]
     events: list[LogSlice]
     incomplete: bool
-    event_ns: int  # the end of its last span
+    event_ns: int  # the end of its last span, if that can be
     scored: int  # what `Assembler.scored` was told of earlier revisions
+    size_bytes: int  # of memory that its slices take
 
 
 @dataclass(slots=True)

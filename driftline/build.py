@@ -33,6 +33,7 @@ from collector.redaction.requests import RequestRedactor
 from collector.sample import Sampler
 from collector.sessions import Sessions
 from collector.slices import SliceReader
+from collector.wire.decode import DecodeLimits
 from drift.base import Metric
 from drift.monitor import Watcher
 from driftline.config import Config
@@ -88,7 +89,8 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     lists = attribute_lists(config.redact)
     outputs = Outputs(redactor, lists, config.slices)
     on_arrival = RequestRedactor(redactor, lists, telemetry) if config.redact.at == "receive" else None
-    evaluator = Evaluator(sampler, SliceReader(config.slices), runner, route, outputs, telemetry, events, prices)
+    slices, limits = SliceReader(config.slices), DecodeLimits(value_bytes=config.assemble.max_value)
+    evaluator = Evaluator(sampler, slices, runner, route, outputs, telemetry, events, prices, limits)
     of_sessions = SessionEvaluator(sampler, runner, route, outputs, telemetry, events)
     sessions = partial(Sessions, config.assemble, telemetry)
     tidy = Retention(view, config.store.retention, clock)

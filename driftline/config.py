@@ -19,7 +19,7 @@ from pydantic import (
 
 from alerts.config import AlertsConfig
 from alerts.events import EventsConfig
-from collector.assemble import AssembleConfig
+from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
 from collector.core.settings import Settings
 from collector.engines.kafka_config import KafkaEngineConfig

@@ -22,7 +22,7 @@ from collector.turns import encode_turn, told_by
 from collector.unmapped_counter import UnmappedCounter
 from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
-from collector.wire.decode import decode_log, decode_span
+from collector.wire.decode import DEFAULT, Budget, DecodeLimits, decode_log, decode_span
 from drift.base import Point
 from driftline.outputs import Outputs
 from driftline.records import sheet
@@ -69,7 +69,9 @@ class Evaluator:
         telemetry: Telemetry,
         events: EventExporter | None = None,
         prices: Prices | None = None,
+        limits: DecodeLimits = DEFAULT,
     ) -> None:
+        self._limits = limits
         self._sampler = sampler
         self._slices = slices
         self._runner = runner
@@ -78,6 +80,9 @@ class Evaluator:
         self._events = events
         self._rejected = telemetry.counter(
             "driftline_undecodable_spans", "Spans and log records whose bytes could not be decoded.", ["reason"]
+        )
+        self._truncated = telemetry.counter(
+            "driftline_truncated_traces", "Traces evaluated without what was over a limit, here or at the sender."
         )
         self._failures = telemetry.counter(
             "driftline_normalise_failures", "Traces that could not be understood at all."
@@ -232,19 +237,22 @@ class Evaluator:
             trace = Trace(trace_id, span_count=len(spans))
         trace.incomplete = ready.incomplete
         trace.tenant = tenant_of(ready.trace_id)
+        if trace.truncated:
+            self._truncated.add()
         return trace
 
     def _decode(self, ready: Ready) -> "_Decoded":
         spans: list[Span] = []
         events: list[LogEvent] = []
+        budget = Budget()
         for span in ready.spans:
             try:
-                spans.append(decode_span(span))
+                spans.append(decode_span(span, self._limits, budget))
             except Rejected as error:
                 self._rejected.add(1, error.reason)
         for event in ready.events:
             try:
-                events.append(decode_log(event))
+                events.append(decode_log(event, self._limits, budget))
             except Rejected as error:
                 self._rejected.add(1, error.reason)
         return spans, events

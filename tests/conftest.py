@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:  # a run of the quick tests alone need not load clients it never uses
     from tests.real.parts.alertmanager import Alertmanager
@@ -17,6 +18,11 @@ if TYPE_CHECKING:  # a run of the quick tests alone need not load clients it nev
 
 _KAFKA = "kafka"  # in the name of a module: its tests are clients of a broker
 _REAL_FIXTURES = {"kafka", "prometheus_factory", "alertmanager_factory"}
+
+
+# A machine that has other things to do is no fault of what is tested.
+settings.register_profile("driftline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("driftline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

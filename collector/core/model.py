@@ -81,7 +81,7 @@ class Span:
     scope_name: str
     scope_version: str
     resource: dict[str, JSON]
-    truncated: bool = False  # a value was longer than the limit and was cut
+    truncated: bool = False  # something was over a limit, here or at the sender, and was cut or left out
 
     @property
     def failed(self) -> bool:
@@ -100,6 +100,7 @@ class LogEvent:
     attributes: dict[str, JSON]
     scope_name: str
     resource: dict[str, JSON]
+    truncated: bool = False  # as of a span
 
 
 # --- as it is understood -----------------------------------------------------------------------------------------
@@ -295,6 +296,7 @@ class Trace:
     incomplete: bool = False  # given up at a limit before its root ended
     root_span_id: str | None = None
     tenant: str = ""  # whose it is; empty where there are no tenants
+    truncated: bool = False  # something of it was over a limit, here or at the sender, and was cut or left out
 
     @property
     def seconds(self) -> float:

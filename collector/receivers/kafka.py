@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.5  # also how long `stop` may have to wait for
 _CHECK_SECONDS = 15.0  # between two looks at the end of the topics
 _ANSWER_SECONDS = 5.0  # for a broker to answer a question or a commit
 _BACKOFF_SECONDS = (0.5, 30.0)
-_MAX_PAUSE_SECONDS = 60.0
+_ROOM_SECONDS = 1.0  # between two looks whether the inbox has room again
 _OUR_DEFAULTS = {
     "auto_offset_reset": "earliest",
     "bootstrap_timeout_ms": 5_000,
@@ -45,6 +45,9 @@ _OUR_DEFAULTS = {
     "max_partition_fetch_bytes": 4 * 2**20,  # 20 requests of a usual size in one go
     "metrics_enabled": False,
 }
+
+_NOT_CONNECTED = "not connected yet"
+_WAITING = "waiting for the inbox"
 
 _log = logging.getLogger(__name__)
 
@@ -73,14 +76,18 @@ class KafkaReceiver:
         self._lag = telemetry.gauge(
             "driftline_kafka_lag_messages", "Messages in our partitions not yet read.", ["topic"], unit="messages"
         )
+        self._paused = telemetry.gauge(
+            "driftline_kafka_paused", "1 while reading waits until the inbox takes what was read."
+        )
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._problem = "not connected yet"
+        self._problem = _NOT_CONNECTED
+        self._check_at = 0.0
         self._next: dict[Any, int] = {}  # per partition, the offset after the last one that is safe
 
     @property
     def healthy(self) -> bool:
-        """Whether brokers answer and the inbox takes what they send."""
+        """Whether brokers answer and the store works. That the inbox has no room just now is no trouble."""
         return not self._problem
 
     @property
@@ -123,14 +130,13 @@ class KafkaReceiver:
         consumer = self._connect(self._config)
         self._next.clear()
         try:
-            check_at = 0.0
+            self._check_at = 0.0
             while not self._stopping.is_set():
                 polled = consumer.poll(timeout_ms=round(_POLL_SECONDS * 1000))
                 if polled:
+                    self._connected()
                     self._deliver(consumer, _Batch(self, polled))
-                if time.monotonic() >= check_at and consumer.assignment():
-                    self._check(consumer)
-                    check_at = time.monotonic() + _CHECK_SECONDS
+                self._check_at_times(consumer)
         finally:
             consumer.close(autocommit=False, timeout_ms=round(_ANSWER_SECONDS * 1000))
 
@@ -141,16 +147,22 @@ class KafkaReceiver:
             try:
                 batch.deliver(self._inbox, self._dead_letter)
                 break
-            except (Overloaded, StoreError) as error:
-                asked = error.retry_after_seconds if isinstance(error, Overloaded) else 0.0
-                self._acceptor.refused(error.reason if isinstance(error, Overloaded) else "store")
-                self._trouble(f"waiting for the inbox: {error}")
-                if not self._pause(consumer, min(max(asked, delay), _MAX_PAUSE_SECONDS), batch):
-                    return  # stopped: what was not stored is not committed either
-                delay = min(delay * 2, longest)
+            except Overloaded as error:
+                # No trouble: others are told 429. How long to wait is said to senders far away; to ask here costs
+                # nothing, and what was paused for longer than needed would leave the stages without work.
+                self._acceptor.refused(error.reason)
+                pause = min(error.retry_after_seconds, _ROOM_SECONDS)
+            except StoreError as error:
+                self._acceptor.refused("store")
+                self._trouble(f"{_WAITING}: {error}")
+                pause, delay = delay, min(delay * 2, longest)
+            self._paused.set(1)
+            if not self._pause(consumer, pause, batch):
+                return  # stopped: what was not stored is not committed either
         consumer.resume(*consumer.paused())
+        self._paused.set(0)
         self._commit(consumer, batch.offsets)
-        if self._problem.startswith("waiting for the inbox"):
+        if self._problem.startswith(_WAITING):
             self._well()
 
     def _pause(self, consumer: Any, seconds: float, batch: "_Batch") -> bool:
@@ -160,6 +172,7 @@ class KafkaReceiver:
             consumer.pause(*consumer.assignment())
             # Only a partition that is newly ours can bring anything.
             batch.add(consumer.poll(timeout_ms=0))
+            self._check_at_times(consumer)  # how far behind one is, one wants to know just now
             if self._stopping.wait(min(left, _POLL_SECONDS)):
                 return False
         return True
@@ -177,6 +190,11 @@ class KafkaReceiver:
         except KafkaError as error:
             # The spans are safe; whoever owns the partition next reads them once more.
             _log.warning("offsets could not be committed, a few messages may be read twice: %s", error)
+
+    def _check_at_times(self, consumer: Any) -> None:
+        if time.monotonic() >= self._check_at and consumer.assignment():
+            self._check(consumer)
+            self._check_at = time.monotonic() + _CHECK_SECONDS
 
     def _check(self, consumer: Any) -> None:
         """Ask the brokers where the topics end: that gives the lag, and shows whether they answer."""
@@ -196,7 +214,8 @@ class KafkaReceiver:
         for topic, lag in lags.items():
             self._lag.set(lag, topic)
         self._next = {partition: offset for partition, offset in self._next.items() if partition in partitions}
-        self._well()
+        if not self._problem.startswith(_WAITING):
+            self._well()
 
     def prepare(self, record: Any) -> tuple[Prepared, str]:
         """A message as a request, with its tenant.
@@ -215,12 +234,17 @@ class KafkaReceiver:
 
     def _trouble(self, problem: str) -> None:
         """Said once, when it begins."""
-        if not self._problem or self._problem == "not connected yet":
+        if not self._problem or self._problem == _NOT_CONNECTED:
             _log.warning("%s; trying again until it works", problem)
         self._problem = problem
 
+    def _connected(self) -> None:
+        """Brokers answer; where the topics end is found later, which a first batch that must wait would put off."""
+        if self._problem == _NOT_CONNECTED:
+            self._problem = ""
+
     def _well(self) -> None:
-        if self._problem and self._problem != "not connected yet":
+        if self._problem and self._problem != _NOT_CONNECTED:
             _log.warning("reading from Kafka again")
         self._problem = ""
 

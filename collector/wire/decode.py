@@ -21,6 +21,7 @@ from collector.core.model import JSON, LogEvent, LogSlice, Span, SpanEvent, Span
 from collector.tenancy import trace_id_of
 from collector.wire.salvage import salvage
 
+_VALUES = 1_000_000
 _SHARED_BYTES = 64 * 1024  # resources up to this size are kept decoded by the thousand, larger ones only a few
 
 
@@ -32,27 +33,41 @@ class DecodeLimits:
     attributes: entries read of each attribute list, list value or map value.
     depth: levels of nested lists and maps; deeper ones become None.
     events: span events read, and links.
+    key_chars: attributes with a longer key are left out.
     """
 
     value_bytes: int = 1 << 20
     attributes: int = 10_000
     depth: int = 32
     events: int = 10_000
+    key_chars: int = 16_384
+
+
+class Budget:
+    """What all spans of one trace together may cost: a value takes a hundred times the memory that it takes bytes."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: int = _VALUES) -> None:
+        self.values = values
 
 
 DEFAULT = DecodeLimits()
 
 
-def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT) -> Span:
-    """The span in a slice.
+def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT, budget: Budget | None = None) -> Span:
+    """The span in a slice. It is marked as truncated if anything of it was left out, here or by its sender.
+
+    Args:
+        budget: of its trace, to be shared by all spans; past it, attributes are left out.
 
     Raises:
         Rejected: `bad_span`, the bytes are no span at all.
     """
     message = parsed(SpanMessage, part.raw, "bad_span")
-    reader = _Reader(limits)
+    reader = _Reader(limits, len(part.raw), budget)
     scope_name, scope_version = _scope(part.origin.scope)
-    return Span(  # by position: sixteen names would cost as much as two attributes
+    span = Span(  # by position: sixteen names would cost as much as two attributes
         trace_id_of(part.trace_id).hex(),
         part.span_id.hex(),
         part.parent_id.hex() or None,
@@ -68,11 +83,16 @@ def decode_span(part: SpanSlice, limits: DecodeLimits = DEFAULT) -> Span:
         scope_name,
         scope_version,
         _resource(part.origin.resource, limits),
-        reader.truncated,
+        reader.truncated or message.dropped_attributes_count > 0 or message.dropped_events_count > 0,
     )
+    if budget is not None:
+        budget.values = reader.left
+    return span
 
 
 def _events(events: Any, reader: "_Reader", limits: DecodeLimits) -> list[SpanEvent]:
+    if len(events) > limits.events:
+        reader.truncated = True
     return [
         SpanEvent(event.name, event.time_unix_nano, reader.attributes(event.attributes))
         for event in events[: limits.events]
@@ -83,25 +103,32 @@ def _links(links: Any, limits: DecodeLimits) -> list[tuple[str, str]]:
     return [(link.trace_id.hex(), link.span_id.hex()) for link in links[: limits.events]]
 
 
-def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT) -> LogEvent:
+def decode_log(part: LogSlice, limits: DecodeLimits = DEFAULT, budget: Budget | None = None) -> LogEvent:
     """The log record in a slice. Old senders put the event's name into the attribute `event.name`.
+
+    Args:
+        budget: as for `decode_span`.
 
     Raises:
         Rejected: `bad_log`, the bytes are no log record at all.
     """
     message = parsed(LogRecord, part.raw, "bad_log")
-    reader = _Reader(limits)
+    reader = _Reader(limits, len(part.raw), budget)
     attributes = reader.attributes(message.attributes)
     name = message.event_name or attributes.get("event.name")
+    body = reader.value(message.body, 0)
+    if budget is not None:
+        budget.values = reader.left
     return LogEvent(
         trace_id=trace_id_of(part.trace_id).hex(),
         span_id=part.span_id.hex() or None,
         event_name=name if isinstance(name, str) else "",
         time_ns=part.time_ns,
-        body=reader.value(message.body, 0),
+        body=body,
         attributes=attributes,
         scope_name=_scope(part.origin.scope)[0],
         resource=_resource(part.origin.resource, limits),
+        truncated=reader.truncated or message.dropped_attributes_count > 0,
     )
 
 
@@ -124,27 +151,40 @@ def parsed(kind: Any, raw: bytes, reason: str) -> Any:
 class _Reader:
     """Reads AnyValue messages, and remembers whether anything was cut."""
 
-    __slots__ = ("_limits", "_sure_chars", "truncated")
+    __slots__ = ("_limits", "_may_have_long_keys", "_sure_chars", "left", "truncated")
 
-    def __init__(self, limits: DecodeLimits) -> None:
+    def __init__(self, limits: DecodeLimits, size_bytes: int, budget: Budget | None = None) -> None:
         self._limits = limits
+        self._may_have_long_keys = size_bytes > limits.key_chars
+        self.left = _VALUES if budget is None else budget.values
         self._sure_chars = limits.value_bytes // 4  # no text this short can be over the limit in UTF-8
         self.truncated = False
 
     def attributes(self, pairs: Any, depth: int = 0) -> dict[str, JSON]:
         sure_chars = self._sure_chars
-        if len(pairs) > self._limits.attributes:
-            self.truncated = True
-        pairs = pairs[: self._limits.attributes]  # a list, also of all: quicker to go through than protobuf's own
         found: dict[str, JSON] = {}
-        for pair in pairs:
+        for pair in self._affordable(pairs):
             value = pair.value
             text = value.string_value  # nearly every value; asking WhichOneof first costs a quarter more
             if text and len(text) <= sure_chars:
                 found[pair.key] = text
             else:
                 found[pair.key] = self.value(value, depth)
+        if self._may_have_long_keys and max(map(len, found), default=0) > self._limits.key_chars:
+            self.truncated = True
+            return {key: value for key, value in found.items() if len(key) <= self._limits.key_chars}
         return found
+
+    def _affordable(self, values: Any) -> list[Any]:
+        """As many as the limits allow; a list is quicker to go through than protobuf's own, also where it is all."""
+        kept: list[Any] = values[: self._limits.attributes + 1]
+        count = len(kept)
+        if count > self._limits.attributes or count > self.left:
+            self.truncated = True
+            kept = kept[: max(0, min(self._limits.attributes, self.left))]
+            count = len(kept)
+        self.left -= count
+        return kept
 
     def value(self, value: Any, depth: int) -> JSON:
         kind = value.WhichOneof("value")
@@ -164,9 +204,7 @@ class _Reader:
         if depth > self._limits.depth:
             self.truncated = True
             return None
-        if len(values) > self._limits.attributes:
-            self.truncated = True
-        return [self.value(value, depth) for value in values[: self._limits.attributes]]
+        return [self.value(value, depth) for value in self._affordable(values)]
 
     def _map(self, pairs: Any, depth: int) -> JSON:
         if depth > self._limits.depth:
@@ -200,7 +238,7 @@ def _decoded_resource(raw: bytes, limits: DecodeLimits) -> dict[str, JSON]:
         message = parsed(Resource, raw, "bad_resource")
     except Rejected:
         return {}  # the spans are still worth reading
-    return _Reader(limits).attributes(message.attributes)
+    return _Reader(limits, len(raw)).attributes(message.attributes)
 
 
 _small_resource = lru_cache(maxsize=1024)(_decoded_resource)

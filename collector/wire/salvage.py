@@ -16,6 +16,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 _DEEPEST = 80  # messages within messages, as deep as the library itself goes; a list takes two; below is left out
+_MOST = 10_001  # parts of one list: one more than is read, so that it is seen that there are more
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _MODULES = (common_pb2, resource_pb2, trace_pb2, logs_pb2)
 
@@ -30,14 +31,19 @@ def salvage(kind: Any, raw: bytes) -> Any | None:
     return _salvaged(kind, raw, 0)
 
 
+def twin(kind: Any) -> Any:
+    """The class of the same message with bytes in the place of text and of inner messages."""
+    return _twin(kind.DESCRIPTOR.full_name)
+
+
 def _salvaged(kind: Any, raw: bytes, depth: int) -> Any | None:
-    twin = _twin(kind.DESCRIPTOR.full_name)()
+    bare = twin(kind)()
     try:
-        twin.ParseFromString(raw)
+        bare.ParseFromString(raw)
     except DecodeError:
         return None
     message = kind()
-    for field, value in twin.ListFields():
+    for field, value in bare.ListFields():
         try:
             _copy(message, kind.DESCRIPTOR.fields_by_number[field.number], value, depth)
         except (ValueError, TypeError, AttributeError):
@@ -63,7 +69,7 @@ def _copy_messages(message: Any, field: Any, value: Any, depth: int) -> None:
         if inner is not None:
             getattr(message, field.name).CopyFrom(inner)
         return
-    for raw in value:
+    for raw in value[:_MOST]:
         inner = _salvaged(inner_kind, raw, depth + 1)
         if inner is not None:
             getattr(message, field.name).append(inner)

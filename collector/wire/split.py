@@ -14,9 +14,10 @@ from google.protobuf.message import DecodeError
 from collector.core.errors import Rejected
 from collector.core.model import LogSlice, Origin, SpanSlice
 from collector.wire.schema import Group, LogHead, LogHeads, Request, SpanHead, SpanHeads
+from collector.wire.shorten import shorten_record, shorten_span
 
 MAX_ITEM_BYTES = 4 * 2**20
-"""The longest single span or log record that is taken."""
+"""How long a single span or log record may be; longer ones are shortened."""
 
 MAX_ITEMS = 200_000
 """Resources, scopes, spans and records in one request: a few bytes each on the wire, but hundreds in memory."""
@@ -56,7 +57,8 @@ class Tally:
 def split_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> SplitSpans:
     """The spans of an ExportTraceServiceRequest, in their order.
 
-    A span that ends before it starts is taken to end when it starts; a parent id of zeros is no parent.
+    A span that ends before it starts is taken to end when it starts; a parent id of zeros is no parent; one that is
+    longer than `max_span_bytes` is shortened to that.
 
     Raises:
         Rejected: `malformed`: not OTLP protobuf; `too_large`: more than `MAX_ITEMS` parts.
@@ -67,9 +69,11 @@ def split_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> SplitSpan
         for raw, head in zip(raws, heads(scope, raws, SpanHeads, SpanHead), strict=True):
             trace_id, span_id, parent_id = head.trace_id, head.span_id, head.parent_id
             start_ns, end_ns = head.start_ns, head.end_ns
-            if not _is_span(trace_id, span_id, parent_id, start_ns, end_ns) or len(raw) > max_span_bytes:
-                faults.add(_span_fault(head, len(raw), max_span_bytes))
+            if not _is_span(trace_id, span_id, parent_id, start_ns, end_ns):
+                faults.add(_span_fault(head))
                 continue
+            if len(raw) > max_span_bytes:
+                raw = shorten_span(raw, max_span_bytes)
             state = head.trace_state
             slices.append(
                 SpanSlice(
@@ -99,7 +103,7 @@ def split_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> SplitLogs
     faults = _Faults(result.rejected, "log record")
     for origin, raws, scope in scopes(body):
         for raw, head in zip(raws, heads(scope, raws, LogHeads, LogHead), strict=True):
-            fault = _log_fault(head, len(raw), max_record_bytes)
+            fault = _log_fault(head)
             if fault == "no_trace":
                 result.without_trace += 1
             elif fault is not None:
@@ -107,11 +111,13 @@ def split_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> SplitLogs
             else:
                 span_id = b"" if head.span_id == _NO_SPAN else head.span_id
                 time_ns = head.time_ns or head.observed_ns
+                if len(raw) > max_record_bytes:
+                    raw = shorten_record(raw, max_record_bytes)
                 result.slices.append(LogSlice(head.trace_id, span_id, time_ns, raw, origin))
     return result
 
 
-def tally_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> Tally:
+def tally_traces(body: bytes) -> Tally:
     """What `split_traces` would make of the same bytes, in half the time: for those who only pass them on.
 
     Raises:
@@ -121,23 +127,20 @@ def tally_traces(body: bytes, max_span_bytes: int = MAX_ITEM_BYTES) -> Tally:
     faults = _Faults(tally.rejected, "span")
     for _, raws, scope in scopes(body):
         before = len(tally.rejected)
-        small = len(scope) <= max_span_bytes
-        for number, head in enumerate(heads(scope, raws, SpanHeads, SpanHead)):
-            size = 0 if small else len(raws[number])
-            fine = _is_span(head.trace_id, head.span_id, head.parent_id, head.start_ns, head.end_ns)
-            if not fine or size > max_span_bytes:
-                faults.add(_span_fault(head, size, max_span_bytes))
+        for head in heads(scope, raws, SpanHeads, SpanHead):
+            if not _is_span(head.trace_id, head.span_id, head.parent_id, head.start_ns, head.end_ns):
+                faults.add(_span_fault(head))
         tally.accepted += len(raws) - (len(tally.rejected) - before)
     return tally
 
 
-def tally_logs(body: bytes, max_record_bytes: int = MAX_ITEM_BYTES) -> Tally:
+def tally_logs(body: bytes) -> Tally:
     """What `split_logs` would make of the same bytes.
 
     Raises:
         Rejected: as `split_logs`.
     """
-    split = split_logs(body, max_record_bytes)
+    split = split_logs(body)
     return Tally(len(split.slices), split.rejected, split.without_trace)
 
 
@@ -223,7 +226,7 @@ def _is_span(trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, e
     )
 
 
-def _span_fault(head: Any, size: int, max_bytes: int) -> str:
+def _span_fault(head: Any) -> str:
     """Why a span cannot be used; call only when it cannot."""
     if head is _BROKEN[SpanHead]:
         return "bad_span"
@@ -231,10 +234,10 @@ def _span_fault(head: Any, size: int, max_bytes: int) -> str:
         return "bad_trace_id"
     if len(head.span_id) != 8 or head.span_id == _NO_SPAN or len(head.parent_id) not in (0, 8):
         return "bad_span_id"
-    return "too_large" if size > max_bytes else "bad_time"
+    return "bad_time"
 
 
-def _log_fault(head: Any, size: int, max_bytes: int) -> str | None:
+def _log_fault(head: Any) -> str | None:
     if head is _BROKEN[LogHead]:
         return "bad_record"
     trace_id = head.trace_id
@@ -244,8 +247,6 @@ def _log_fault(head: Any, size: int, max_bytes: int) -> str | None:
         return "bad_trace_id"
     if len(head.span_id) not in (0, 8):
         return "bad_span_id"
-    if size > max_bytes:
-        return "too_large"
     return "bad_time" if max(head.time_ns, head.observed_ns) > _MAX_NS else None
 
 
@@ -255,7 +256,6 @@ _WORDS = {
     "bad_trace_id": "has a trace id that is not 16 bytes, or all zero",
     "bad_span_id": "has a span id or parent id that is not 8 bytes, or a span id that is all zero",
     "bad_time": "has a time after the year 2262",
-    "too_large": "is longer than is taken",
 }
 
 

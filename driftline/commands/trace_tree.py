@@ -66,6 +66,8 @@ class _Drawing:
         head = Text.assemble((printable(trace.name or "trace"), "bold"), ("  " + printable(trace.trace_id), "dim"))
         if trace.error:
             head.append("  failed", "bold red")
+        if trace.truncated:
+            head.append("  truncated", "yellow")
         tree = Tree(head)
         for line in _headlines(trace):
             tree.add(Text(printable(line)))

@@ -5,7 +5,7 @@ on to its home, and when there are more partitions than before, so is what is he
 travel through the log, in the transaction that also lets go of them here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
@@ -46,6 +46,7 @@ are about a trace, not part of it, and would revise it for ever."""
 _POSITION = "position"
 _MEMORY = "trace:"
 _TRACES_AT_ONCE = 32  # a few hundred kB of them: what a scorer's next trace needs is then still in the cache
+_BYTES_AT_ONCE = 8 * 2**20  # where traces are huge, fewer: decoded they take several times as much
 
 _Slice = TypeVar("_Slice", SpanSlice, LogSlice)
 
@@ -79,6 +80,7 @@ class Worker:
         self._recalling = False
         self.ticks = Ticks(partition.number, assembler.clock, assembler.next_due_ns)
         self._clock: object = None  # of the last commit, while its records are read again
+        self._recall_clock_ns: int | None = None  # and where that began
         self._guests = False  # whether traces are held that may live elsewhere
         self._bits: dict[str, int] = {}  # a bit for each mark that was ever made here
         self._allowances = evaluator.allowances()
@@ -89,7 +91,8 @@ class Worker:
             self._partitions = position.get("partitions", 1)
             self._bits = {name: 1 << at for at, name in enumerate(position["scorers"])}
             self._clock = position["clock"]
-            assembler.restore(_memories(state.items()), self._clock)
+            self._recall_clock_ns = position.get("recall_clock")
+            assembler.restore(_memories(state.items()), self._clock, self._recall_clock_ns)
             assembler.let_go.restore(state.items())
             if not self._recalling:
                 assembler.recalled()
@@ -169,6 +172,7 @@ class Worker:
         position = {
             "processed": self._processed,
             "clock": self._clock if self._recalling else self.assembler.clock.to_json(),
+            "recall_clock": self._recall_clock_ns if self._recalling else self.assembler.recall_clock_ns,
             "scorers": list(self._bits),
             "partitions": self._partitions,
         }
@@ -187,11 +191,11 @@ class Worker:
         kind = entry.kind or TRACES_KIND  # the Collector's Kafka exporter writes traces, and gives them no kind
         tenant = tenant_of_record(entry.kind, entry.key)
         if kind == TRACES_KIND:
-            spans = self._ours(kind, entry.value, split_traces(entry.value).slices, tenant)
-            self._add_spans(entry.offset, spans, tenant)
+            slices = split_traces(entry.value, self.assembler.max_span_bytes).slices
+            self._add_spans(entry.offset, self._ours(kind, entry.value, slices, tenant), tenant)
         elif kind == EVENTS_KIND:
-            events = self._ours(kind, entry.value, split_logs(entry.value).slices, tenant)
-            self._add_events(entry.offset, events, tenant)
+            events = split_logs(entry.value, self.assembler.max_span_bytes).slices
+            self._add_events(entry.offset, self._ours(kind, entry.value, events, tenant), tenant)
         elif kind == MOVED_KIND:
             self._add_moved(entry)
         elif kind != TICK_KIND:
@@ -219,8 +223,9 @@ class Worker:
         for moved, names in arrived.known:
             if not self._never(trace_id_of(moved.trace_id)):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
-        self._add_spans(entry.offset, split_traces(arrived.traces).slices, entry.key)
-        self._add_events(entry.offset, split_logs(arrived.logs).slices, entry.key)
+        most = self.assembler.max_span_bytes
+        self._add_spans(entry.offset, split_traces(arrived.traces, most).slices, entry.key)
+        self._add_events(entry.offset, split_logs(arrived.logs, most).slices, entry.key)
         self._guests = True
 
     def _never(self, trace_id: bytes) -> bool:
@@ -268,8 +273,7 @@ class Worker:
         answers.now_ns = self.assembler.clock.now_ns
         items = [(item, self._names(item.scored)) for item in ready]
         self._allowances.now_ns = self.assembler.clock.now_ns
-        for first in range(0, len(items), _TRACES_AT_ONCE):
-            some = items[first : first + _TRACES_AT_ONCE]
+        for some in _groups(items):
             found = self._evaluator.evaluate(some, self.batch, self._allowances, answers)
             for (item, _), marks in zip(some, found, strict=True):
                 self.assembler.scored(item, item.scored | self._bits_of(marks))
@@ -283,6 +287,18 @@ class Worker:
         for name in names:
             bits |= self._bits.setdefault(name, 1 << len(self._bits))
         return bits
+
+
+def _groups(items: Sequence[tuple[Ready, Sequence[str]]]) -> Iterator[Sequence[tuple[Ready, Sequence[str]]]]:
+    """What is evaluated together."""
+    first = size = 0
+    for at, (ready, _) in enumerate(items):
+        size += ready.size_bytes
+        if at > first and (at - first == _TRACES_AT_ONCE or size > _BYTES_AT_ONCE):
+            yield items[first:at]
+            first, size = at, ready.size_bytes
+    if first < len(items):
+        yield items[first:]
 
 
 def memory_to_bytes(memory: Memory) -> bytes:

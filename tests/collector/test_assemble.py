@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from collector.assemble import AssembleConfig, Assembler
+from collector.assemble import Assembler
+from collector.assemble_config import AssembleConfig
 from collector.core.model import LogSlice, Origin, SpanSlice
 from collector.core.telemetry import Telemetry
 from collector.waiting import Ready
@@ -292,14 +293,20 @@ def _traffic(seed: int) -> list[list[SpanSlice]]:
     return [items[at : at + 3] for at in range(0, len(items), 3)]
 
 
-def _summary(ready: Ready) -> tuple[bytes, int, frozenset[bytes], bool]:
-    return ready.trace_id, ready.revision, frozenset(item.span_id for item in ready.spans), ready.incomplete
+def _summary(ready: Ready) -> tuple[bytes, int, frozenset[bytes], bool, int]:
+    spans = frozenset(item.span_id for item in ready.spans)
+    return ready.trace_id, ready.revision, spans, ready.incomplete, ready.event_ns
 
 
 @given(seed=st.integers(0, 10_000), stop_at=st.integers(0, 40), window=st.sampled_from(["20s", "2m", "1h"]))
 @settings(max_examples=200, deadline=None)
+@example(seed=669, stop_at=3, window="20s")
+@example(seed=5816, stop_at=9, window="20s")
 def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_at: int, window: str) -> None:
-    records = _traffic(seed)
+    _assert_a_restart_changes_nothing(_traffic(seed), stop_at, window)
+
+
+def _assert_a_restart_changes_nothing(records: list[list[SpanSlice]], stop_at: int, window: str) -> None:
     undisturbed = assembler(revision_window=window)
     expected = []
     for offset, record in enumerate(records):
@@ -309,11 +316,11 @@ def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_
     first, found, kept = assembler(revision_window=window), [], {}
     let_go: dict[str, bytes | None] = {}
     stop_at = min(stop_at, len(records))
-    low, clock = 0, first.clock.to_json()
+    low, clock, began = 0, first.clock.to_json(), first.recall_clock_ns
     for offset, record in enumerate(records[:stop_at]):
         first.add_spans(offset, record)
         found += [_summary(item) for item in first.ready()]
-        low, clock = first.low_watermark(), first.clock.to_json()
+        low, clock, began = first.low_watermark(), first.clock.to_json(), first.recall_clock_ns
         for trace, memory in first.take_memories().items():
             if memory is None:
                 kept.pop(trace, None)
@@ -321,7 +328,7 @@ def test_a_restart_anywhere_gives_what_an_undisturbed_run_gives(seed: int, stop_
                 kept[trace] = memory
         let_go |= first.let_go.take_state()
     second = assembler(revision_window=window)
-    second.restore(kept, clock)
+    second.restore(kept, clock, began)
     second.let_go.restore((key, value) for key, value in let_go.items() if value is not None)
     for offset in range(low, stop_at):
         second.add_spans(offset, records[offset])
@@ -361,12 +368,96 @@ def test_memory_of_let_go_traces_is_deleted_once_no_record_of_them_is_read_again
 def test_one_clock_far_ahead_does_not_close_the_traces_of_others() -> None:
     under = assembler()
     under.add_spans(0, [span(1, 1, 0, 1, root=True)])
-    under.add_spans(1, [span(9, 1, 10**9, 10**9, root=True)])
+    under.add_spans(1, [span(9, 1, 10**9, 10**9 + 1, root=True)])
     assert list(under.ready()) == []
     under.add_spans(2, [span(1, 2, 0, 2)])
     under.add_tick(3, T0 + 7 * SECOND)
-    (ready,) = under.ready()
-    assert (ready.trace_id, len(ready.spans)) == (trace_id(1), 2)
+    assert {(ready.trace_id, len(ready.spans)) for ready in under.ready()} == {(trace_id(1), 2), (trace_id(9), 1)}
+
+
+FAR = [-T0 / SECOND, -86_400 * 30, -7200, 7200, 86_400 * 30, 2.3e9]  # seconds from now: 1970 to 2096
+YEAR_2100 = 2.4e9
+
+
+def far_off(telemetry: Telemetry) -> float:
+    return telemetry.counter("driftline_far_off_spans", "", ["direction"]).total()
+
+
+@pytest.mark.parametrize("seconds", FAR)
+def test_a_trace_of_another_time_is_evaluated_like_any_other_and_moves_no_clock(seconds: float) -> None:
+    telemetry = Telemetry()
+    under = Assembler(AssembleConfig(lateness=0), telemetry)
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.add_spans(1, [span(2, 1, seconds, seconds + 1, root=True), span(2, 2, seconds, seconds)])
+    assert list(under.ready()) == [], "it waits as long as any other"
+    assert far_off(telemetry) == 2
+    under.add_tick(2, T0 + 6 * SECOND)
+    assert [(one.trace_id, len(one.spans)) for one in under.ready()] == [(trace_id(1), 1), (trace_id(2), 2)]
+    assert under.clock.now_ns == T0 + 6 * SECOND
+    under.add_tick(3, T0 + 4000 * SECOND)
+    list(under.ready())
+    assert under.low_watermark() == 4, "and is let go like any other"
+
+
+def test_a_time_that_cannot_be_is_not_told_on_but_one_of_some_days_is() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.add_spans(1, [span(2, 1, YEAR_2100, YEAR_2100, root=True), span(3, 1, 86_400, 86_400, root=True)])
+    told = {one.trace_id: (one.event_ns - T0) // SECOND for one in under.finish()}
+    assert told == {trace_id(1): 1, trace_id(2): 1, trace_id(3): 86_400}
+
+
+def test_a_child_on_a_host_whose_clock_is_hours_off_does_not_hurry_its_trace() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 2, -10_800, -10_799), span(1, 3, 10_800, 10_801)])
+    under.add_spans(1, [span(9, 1, 0, 1, root=True)])
+    under.add_spans(2, [span(1, 1, 0, 3, root=True)])
+    assert list(under.ready()) == []
+    under.add_tick(3, T0 + 8 * SECOND)
+    assert [len(one.spans) for one in under.ready() if one.trace_id == trace_id(1)] == [3]
+
+
+def test_a_span_without_a_start_does_not_make_its_trace_old() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, -T0 / SECOND, 1, root=True)])
+    assert list(under.ready()) == []
+
+
+def test_a_log_record_without_a_time_does_not_make_its_trace_old_and_alone_it_has_a_time() -> None:
+    under = assembler()
+    under.add_spans(0, [span(9, 1, 0, 1, root=True)])
+    under.add_events(1, [event(1, -T0 / SECOND)])
+    assert list(under.ready()) == []
+    under.add_tick(2, T0 + 61 * SECOND)
+    assert {one.trace_id: one.event_ns for one in under.ready()} == {
+        trace_id(9): T0 + SECOND,
+        trace_id(1): T0 + SECOND,
+    }
+
+
+def test_a_first_span_from_the_future_holds_nothing_up_once_the_clock_is_put_right() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, YEAR_2100, YEAR_2100 + 1, root=True)])
+    found = []
+    for number in range(600):
+        under.add_spans(number + 1, [span(2 + number, 1, number, number + 1, root=True)])
+        found += [one.trace_id for one in under.ready()]
+    assert found == [trace_id(number) for number in range(1, len(found) + 1)]
+    assert len(found) > 590
+    assert under.open_traces < 10
+
+
+@given(seed=st.integers(0, 10_000), stop_at=st.integers(0, 40), far=st.lists(st.sampled_from(FAR), max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_a_restart_among_times_that_are_far_off_gives_what_an_undisturbed_run_gives(
+    seed: int, stop_at: int, far: list[float]
+) -> None:
+    rng = random.Random(seed)
+    records = _traffic(seed)
+    for number, seconds in enumerate(far):
+        odd = span(rng.choice([3, 5, 100 + number]), 50 + number, seconds, seconds + 1, root=rng.random() < 0.5)
+        records[rng.randrange(len(records))].append(odd)
+    _assert_a_restart_changes_nothing(records, stop_at, "2m")
 
 
 @pytest.mark.parametrize("quiet", ["5", "-1s", "soon"])

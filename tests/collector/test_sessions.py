@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from collector.assemble import AssembleConfig
+from collector.assemble_config import AssembleConfig
 from collector.core.model import ToolCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.sessions import ReadySession, Sessions

@@ -190,7 +190,7 @@ def test_nothing_is_committed_while_the_inbox_refuses_and_all_of_it_once_it_take
 def test_a_batch_that_the_inbox_never_took_is_not_committed_when_stopped(
     reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build
 ) -> None:
-    sink.inbox_errors = [Overloaded("queue", "full", 60)] * 1000
+    sink.inbox_errors = [StoreError("disk full")] * 1000
     consumer.put(SPANS, 5, traces_body())
     receiver = reading()
     _eventually(lambda: consumer.was_paused != set())
@@ -202,6 +202,38 @@ def test_a_batch_that_the_inbox_never_took_is_not_committed_when_stopped(
     assert consumer.commits.empty()
     assert consumer.closed is not None
     assert consumer.closed["autocommit"] is False
+
+
+def test_an_inbox_without_room_is_asked_again_soon_and_is_no_trouble_even_before_anything_was_read(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    pause = KafkaReceiver._pause
+    monkeypatch.setattr(
+        KafkaReceiver,
+        "_pause",
+        lambda self, consumer, seconds, batch: pauses.append(seconds) or pause(self, consumer, 0, batch),
+    )
+    sink.inbox_errors = [Overloaded("backlog", "much waits", 5.0)] * 50
+    consumer.put(SPANS, 5, traces_body())
+    receiver = reading()
+    assert consumer.committed() == {SPANS: 6}
+    assert pauses == [kafka_module._ROOM_SECONDS] * 50, "however often it was refused"
+    assert receiver.healthy
+
+
+def test_while_the_inbox_has_no_room_the_service_is_ready_and_says_that_it_waits(
+    reading: Any, consumer: FakeConsumer, sink: Sink, telemetry: Telemetry, traces_body: Build
+) -> None:
+    sink.inbox_errors = [Overloaded("backlog", "much waits", 0.001)] * 10**6
+    consumer.put(SPANS, 5, traces_body())
+    receiver = reading()
+    paused = telemetry.gauge("driftline_kafka_paused", "")
+    _eventually(lambda: paused.values() == {(): 1})
+    assert receiver.healthy
+    sink.inbox_errors = []
+    assert consumer.committed() == {SPANS: 6}
+    _eventually(lambda: paused.values() == {(): 0})
 
 
 def test_a_partition_that_becomes_ours_while_the_inbox_refuses_is_not_lost(
@@ -392,6 +424,17 @@ def test_the_lag_is_what_is_not_safe_yet(
     consumer.put(SPANS, 39, traces_body())
     _eventually(lambda: count("driftline_kafka_lag_messages", "otlp_spans") == 60)
     assert count("driftline_kafka_lag_messages", "otlp_logs") == 6
+
+
+def test_the_lag_is_told_while_the_inbox_has_no_room(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, count: Count
+) -> None:
+    sink.inbox_errors = [Overloaded("backlog", "much waits", 0.001)] * 10**6
+    consumer.put(SPANS, 5, traces_body())
+    reading()
+    _eventually(lambda: consumer.was_paused != set())
+    consumer.ends = {SPANS: 1000, LOGS: 10}
+    _eventually(lambda: count("driftline_kafka_lag_messages", "otlp_spans") > 900)
 
 
 def test_a_missing_checksum_extension_is_warned_of(

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from collector.core.errors import Rejected
 from collector.core.model import JSON, LogSlice, Origin, Span, SpanSlice
-from collector.wire.decode import DecodeLimits, decode_log, decode_span
+from collector.wire.decode import Budget, DecodeLimits, decode_log, decode_span
 
 ORIGIN = Origin(
     Resource(attributes=[KeyValue(key="service.name", value=AnyValue(string_value="shop"))]).SerializeToString(),
@@ -106,6 +106,30 @@ def test_attributes_over_the_limit_are_left_out_and_marked() -> None:
     span = decoded({str(number): number for number in range(20)}, DecodeLimits(attributes=5))
     assert list(span.attributes) == ["0", "1", "2", "3", "4"]
     assert span.truncated
+
+
+def test_an_attribute_with_a_key_of_a_megabyte_is_left_out_and_marked() -> None:
+    span = decoded({"k" * 2**20: 1, "model": "m"})
+    assert span.attributes == {"model": "m"}
+    assert span.truncated
+
+
+def test_what_a_sender_dropped_marks_its_span_and_so_do_events_over_the_limit() -> None:
+    assert decode_span(slice_of(SpanMessage(dropped_attributes_count=1).SerializeToString())).truncated
+    many = SpanMessage()
+    for _ in range(3):
+        many.events.add(name="e")
+    span = decode_span(slice_of(many.SerializeToString()), DecodeLimits(events=2))
+    assert (len(span.events), span.truncated) == (2, True)
+
+
+def test_the_spans_of_a_trace_share_a_budget_of_values_nested_ones_too() -> None:
+    message = SpanMessage(attributes=[KeyValue(key=str(n), value=any_value([1, 2, 3])) for n in range(4)])
+    part, budget = slice_of(message.SerializeToString()), Budget(25)
+    first, second, third = (decode_span(part, budget=budget) for _ in range(3))
+    assert (first.attributes, first.truncated) == ({str(n): [1, 2, 3] for n in range(4)}, False)
+    assert (second.attributes, second.truncated) == ({"0": [1, 2, 3], "1": [1, 2], "2": [], "3": []}, True)
+    assert (third.attributes, third.truncated) == ({}, True)
 
 
 def test_deep_values_end_in_none_and_are_marked() -> None:
