@@ -36,7 +36,7 @@ STRANDS = replace(
     OTEL,
     name="strands",
     scopes=("strands.telemetry",),
-    markers=("event_loop.cycle_id",),
+    markers=("event_loop.cycle_id", "gen_ai.event.start_time"),
     kinds=(
         KindBy(
             "gen_ai.operation.name",

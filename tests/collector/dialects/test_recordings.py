@@ -5,6 +5,7 @@ Each `NAME.expected.json` was written from the provider's and the application's 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from collector.core.model import LLMCall, Message, RequestedCall, Retrieval, ToolCall, Trace
 from collector.dialects.values import finish_reason
+from collector.normalise import normalise
 from driftline.commands.inspect import Recording
 
 FOLDER = Path(__file__).parents[2] / "data" / "traces"
@@ -177,6 +179,33 @@ def test_question_answer_and_passages_of_a_retrieval_are_found_in_every_dialect(
 def test_a_structured_answer_is_known_to_be_one(scenario: Path) -> None:
     _, (trace,) = read(scenario)
     assert trace.llm_calls[-1].output_schema is not None
+
+
+NAMED_BY_SCOPE = {
+    *("logfire-agents/agents_chatcompletions", "logfire-agents/agents_support"),  # attributes `input`, `name`, `output`
+    *("openlit-v1.34/error_429", "openllmetry-mistralai/chat"),  # a span without attributes; a span that repeats usage
+    "openllmetry-google-genai/image",  # the parts of one message as messages of their own
+}
+
+
+@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if name_of(one) not in NAMED_BY_SCOPE], ids=name_of)
+def test_under_a_scope_that_nobody_knows_no_call_loses_its_prompt_or_answer(scenario: Path) -> None:
+    expected = json.loads(scenario.read_text())
+    recording = Recording()
+    for name in expected["files"]:
+        recording.add((scenario.parent / name).read_bytes(), name)
+    for trace_id in recording.spans:
+        spans, events = recording.decoded(trace_id)
+        renamed = [replace(span, scope_name="wrapped", scope_version="") for span in spans]
+        known, unknown = normalise(trace_id, spans, events), normalise(trace_id, renamed, events)
+        assert [told(call) for call in unknown.llm_calls] == [told(call) for call in known.llm_calls]
+        assert len(unknown.tool_executions) == len(known.tool_executions)
+        assert len(unknown.retrievals) == len(known.retrievals)
+
+
+def told(call: LLMCall) -> tuple[Any, ...]:
+    said = bool(call.output_text or call.tool_calls or call.refusal)
+    return call.request_model, call.input_tokens, [message.role for message in call.input_messages], said
 
 
 JSON_ANSWERS = [path for path in SCENARIOS if '"output_text": "{' in path.read_text()]
