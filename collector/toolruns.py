@@ -7,6 +7,7 @@ holds the result: that is a run, without a span of its own. Where there is a spa
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from collector.core.model import JSON, LLMCall, Message, RequestedCall, ToolCall
 from collector.dialects.tools import tool_result
@@ -71,7 +72,7 @@ def complete_history(calls: Sequence[LLMCall]) -> None:
     asked: dict[str, list[RequestedCall]] = {}
     for call in calls:
         if said or asked:
-            for message, after in zip(call.input_messages, [*call.input_messages[1:], None], strict=True):
+            for message, after in zip_longest(call.input_messages, call.input_messages[1:]):
                 if message.role != "assistant":
                     continue
                 if message.text is None and message.tool_calls:

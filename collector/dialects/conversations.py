@@ -117,10 +117,17 @@ class OpenInferenceMessages:
             if said and not turn.texts:
                 self._content(turn, answers, said)
             turn.tool_calls.extend(_calls(item))
+            if "thought" in item:  # AutoGen
+                self._thought(turn, text(item["thought"]))
             turns.extend(answers)
             if not answers or not turn.empty:
                 turns.append(turn)
         return turns
+
+    def _thought(self, turn: Turn, said: str | None) -> None:
+        """What the model said with its tool calls, or thought before it answered in words."""
+        if said:
+            (turn.texts if turn.tool_calls and not turn.texts else turn.reasoning).append(said)
 
     def _content(self, turn: Turn, answers: list[Turn], said: JSON) -> None:
         """Mostly text; some instrumentations write the list of parts: as it is, as JSON text, or as its `repr`."""

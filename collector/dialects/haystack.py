@@ -55,7 +55,10 @@ def _meta(path: str) -> tuple[Json, ...]:
 HAYSTACK = Dialect(
     name="haystack",
     scopes=("haystack",),
-    markers=("haystack.component.type", "haystack.agent.step"),
+    markers=(
+        *("haystack.component.type", "haystack.agent.step", "haystack.agent.input"),
+        *("haystack.agent.step.llm.input", "haystack.tool.name", "haystack.pipeline.input_data"),
+    ),
     kinds=(by_component,),
     llm={
         "provider": _meta("provider"),

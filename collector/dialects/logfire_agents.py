@@ -42,6 +42,10 @@ LOGFIRE_AGENTS = replace(
             *LOGFIRE.llm["cached_input_tokens"],
             *within("usage", "input_tokens_details.cached_tokens"),
         ),
+        "cache_write_input_tokens": (
+            *LOGFIRE.llm["cache_write_input_tokens"],
+            *within("usage", "input_tokens_details.cache_write_tokens"),
+        ),
         "reasoning_tokens": (
             *LOGFIRE.llm["reasoning_tokens"],
             *within("usage", "output_tokens_details.reasoning_tokens"),

@@ -11,6 +11,7 @@ from collector.dialects.conversations import Messages, OpenInferenceMessages
 from collector.dialects.mapping import Dialect, KindBy, Sources, first
 from collector.dialects.messages import read_turns
 from collector.dialects.otel import COST
+from collector.dialects.reprs import complete_from_repr
 from collector.dialects.sources import (
     Documents,
     EventTime,
@@ -22,7 +23,7 @@ from collector.dialects.sources import (
     within,
 )
 from collector.dialects.turns import Turn
-from collector.dialects.values import word
+from collector.dialects.values import at, text, word
 from collector.dialects.view import View
 
 _LANGCHAIN = "generations.0.0.message.kwargs."
@@ -108,6 +109,37 @@ def langchain_message_id(view: View) -> JSON:
     return None if isinstance(found, str) and found.startswith(("run-", "lc_")) else found
 
 
+_PROMPT = OpenInferenceMessages("llm.input_messages", "user")
+_ANSWER = OpenInferenceMessages("llm.output_messages", "assistant")
+
+
+def prompt(view: View) -> list[Turn]:
+    """`llm.input_messages.N.message.*`; Haystack's tool calls and results in it from their `repr` in `input.value`"""
+    turns = _PROMPT(view)
+    if any(turn.role == "tool" and turn.tool_call_id is None for turn in turns):
+        written = at(view.json("input.value"), "messages")
+        if isinstance(written, list) and len(written) == len(turns):
+            for turn, said in zip(turns, written, strict=True):
+                if isinstance(said, str):
+                    complete_from_repr(turn, said)
+    return turns
+
+
+def answer(view: View) -> list[Turn]:
+    """`llm.output_messages.N.message.*`; with AutoGen's tool calls, what was said in `output.value` → `thought`"""
+    turns = _ANSWER(view)
+    if len(turns) == 1 and turns[0].tool_calls and not turns[0].texts:
+        said = text(at(view.json("output.value"), "thought"))
+        turns[0].texts.extend([said] if said else ())
+    return turns
+
+
+def thought(view: View) -> JSON:
+    """`output.value` → `thought`, AutoGen's, beside an answer in words"""
+    told = view.json("output.value")
+    return told.get("thought") if isinstance(told, dict) and isinstance(told.get("content"), str) else None
+
+
 OPENINFERENCE = Dialect(
     name="openinference",
     scopes=("openinference.instrumentation", "@arizeai/openinference-"),
@@ -140,6 +172,7 @@ OPENINFERENCE = Dialect(
             Repr(_RAW, "id"),
             langchain_message_id,
         ),
+        "reasoning": (thought,),
         "refusal": within("output.value", "choices.0.message.refusal", "refusal"),
         "finish_reason": (
             "llm.finish_reason",
@@ -171,13 +204,13 @@ OPENINFERENCE = Dialect(
         "cost_usd": ("llm.cost.total", *COST),
     },
     input=(
-        OpenInferenceMessages("llm.input_messages", "user"),
+        prompt,
         Messages("llm.prompts.0.prompt.text"),
         Raw("input.value", "user"),
         Raw("llm.invocation_parameters", "user"),
     ),
     output=(
-        OpenInferenceMessages("llm.output_messages", "assistant"),
+        answer,
         Messages("llm.choices.0.completion.text", role="assistant"),
         Messages("output.value", ("choices", 0, "message"), "assistant"),
         Raw("output.value", "assistant"),

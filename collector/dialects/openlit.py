@@ -10,8 +10,8 @@ from collector.core.model import JSON
 from collector.dialects.conversations import Messages, SpokenLines
 from collector.dialects.mapping import Kind
 from collector.dialects.otel import KNOWN, LLM, OPERATIONS, OTEL, by_shape
-from collector.dialects.sources import Documents, SeparatedTexts
-from collector.dialects.values import count, word
+from collector.dialects.sources import SeparatedTexts
+from collector.dialects.values import count, real, word
 from collector.dialects.view import View
 
 _STEPS = ("workflow", "framework", "vectordb", "task", "agent", "graph", "create", "configure")
@@ -44,6 +44,18 @@ def all_input_tokens(view: View) -> JSON:
     return told + sum(count(view.attributes.get(part)) or 0 for part in parts)
 
 
+def first_token(view: View) -> JSON:
+    """`gen_ai.server.time_to_first_token` of a streamed call; of others it tells the whole time"""
+    attributes = view.attributes
+    streamed = attributes.get("gen_ai.request.stream", attributes.get("gen_ai.request.is_stream"))
+    return None if streamed is False else attributes.get("gen_ai.server.time_to_first_token")
+
+
+def told_cost(view: View) -> JSON:
+    """`gen_ai.usage.cost` unless 0, which it tells of every model without a known price"""
+    return real(view.attributes.get("gen_ai.usage.cost")) or None
+
+
 OPENLIT = replace(
     OTEL,
     name="openlit",
@@ -64,6 +76,8 @@ OPENLIT = replace(
             "gen_ai.usage.completion_tokens_details.reasoning_tokens",
             "gen_ai.usage.completion_tokens_details.reasoning",
         ),
+        "first_token_seconds": (first_token,),
+        "cost_usd": (told_cost,),
     },
     input=(
         Messages("gen_ai.input.messages"),
@@ -71,9 +85,9 @@ OPENLIT = replace(
         SpokenLines("gen_ai.prompt", event="gen_ai.content.prompt"),
         *OTEL.input,
     ),
+    embedding={**OTEL.embedding, "cost_usd": (told_cost,)},
     documents=(
         *OTEL.documents,
-        Documents("gen_ai.retrieval.documents"),
         SeparatedTexts("gen_ai.retrieval.documents", "; "),
     ),
     step_input=(*OTEL.step_input, "gen_ai.workflow.input"),

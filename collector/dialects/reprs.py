@@ -5,16 +5,21 @@ message, or `media_resolution=None ... text='What is this?'` for one of google-g
 """
 
 import re
+from collections.abc import Iterable
 
-from collector.core.model import Media
+from collector.core.model import Media, RequestedCall
 from collector.dialects.media import read_media
 from collector.dialects.turns import Turn
-from collector.dialects.values import unquoted
+from collector.dialects.values import structured, unquoted
 
 _FIELDS = re.compile(r"^\w+=(?:None|'|\"|[A-Z]\w*\().*\b(?:type|function_call|thought)=", re.DOTALL)
-_TEXT = re.compile(r"\btext=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+_QUOTED = r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+_TEXT = re.compile(rf"\btext={_QUOTED}")
 _MEDIA = re.compile(r"\b(?:inline_data=Blob|file_data=FileData|image_url=ImageURL)\(|\bimage_url='")
 _WHERE_AND_WHAT = re.compile(r"\b(url|image_url|file_uri|mime_type)='([^']*)'")
+_RESULT = "ToolCallResult(result="
+_RESULT_OF = re.compile(rf"{_QUOTED}, origin=ToolCall\(.*?\}}, id='([^']*)'", re.DOTALL)
+_CALL, _ARGUMENTS = "ToolCall(tool_name='", "', arguments="
 _LONGEST = 200_000
 
 
@@ -45,6 +50,36 @@ def spelled_out(turn: Turn) -> Turn:
         if found:
             turn.texts.append(unquoted(found[1]))
     return turn
+
+
+def complete_from_repr(turn: Turn, said: str) -> None:
+    """Add the tool's result, or the calls, that a message does not tell and its `repr` in Haystack does.
+
+    >>> turn = Turn("tool")
+    >>> origin = "ToolCall(tool_name='t', arguments={}, id='c1', extra=None)"
+    >>> result = f"ToolCallResult(result='4 degrees', origin={origin}, error=False)"
+    >>> complete_from_repr(turn, f"ChatMessage(_role=<ChatRole.TOOL: 'tool'>, _content=[{result}], _name=None)")
+    >>> turn.texts, turn.tool_call_id
+    (['4 degrees'], 'c1')
+    """
+    if not said.startswith("ChatMessage(") or len(said) > _LONGEST:
+        return
+    if turn.role == "tool" and turn.empty and _RESULT in said:
+        found = _RESULT_OF.match(said, said.index(_RESULT) + len(_RESULT))
+        if found is not None:
+            turn.texts.append(unquoted(found[1]))
+            turn.tool_call_id = found[2]
+    elif turn.role == "assistant" and not turn.tool_calls:
+        turn.tool_calls.extend(_calls(said))
+
+
+def _calls(said: str) -> Iterable[RequestedCall]:
+    for call in said.split(_CALL)[1:]:
+        name, named, rest = call.partition(_ARGUMENTS)
+        arguments, closed, rest = rest.partition("}, id=")
+        if named and closed:
+            call_id = rest[1:].partition("'")[0] if rest.startswith("'") else None
+            yield RequestedCall(name, structured(arguments + "}"), call_id)
 
 
 def _media(said: str) -> Media:

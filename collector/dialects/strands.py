@@ -11,7 +11,7 @@ from collector.core.model import JSON
 from collector.dialects.conversations import Messages
 from collector.dialects.mapping import KindBy
 from collector.dialects.otel import KNOWN, LLM, OPERATIONS, OTEL, TOOL
-from collector.dialects.sources import EventField
+from collector.dialects.sources import EventField, Milliseconds
 from collector.dialects.values import word
 from collector.dialects.view import View
 
@@ -36,14 +36,18 @@ STRANDS = replace(
     OTEL,
     name="strands",
     scopes=("strands.telemetry",),
-    markers=("event_loop.cycle_id",),
+    markers=("event_loop.cycle_id", "gen_ai.event.start_time"),
     kinds=(
         KindBy(
             "gen_ai.operation.name",
             {**OPERATIONS, "execute_event_loop_cycle": "step", "invoke_swarm": "step", "invoke_graph": "step"},
         ),
     ),
-    llm={**LLM, "provider": (provider,)},
+    llm={
+        **LLM,
+        "provider": (provider,),
+        "first_token_seconds": (Milliseconds("gen_ai.server.time_to_first_token"),),  # by the conventions, seconds
+    },
     agent_system=(Messages("system_prompt", role="system"),),
     tool={
         **TOOL,

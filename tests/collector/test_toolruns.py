@@ -76,3 +76,9 @@ def test_text_that_a_library_leaves_out_of_the_history_is_given_back() -> None:
     later = asks(5, prompt=[said(wanted), answer("1", "c1")])
     complete_history([asks(1, wanted, text="I will look."), later])
     assert later.input_messages[0].text == "I will look."
+
+
+def test_a_call_without_a_prompt_after_one_that_asked_for_tools_is_left_as_it_is() -> None:
+    first, later = asks(1, request("weather", "c1"), text="I will look."), asks(5, text="Four degrees.")
+    complete_history([first, later])
+    assert later.input_messages == []

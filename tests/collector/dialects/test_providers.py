@@ -1,5 +1,6 @@
 """What providers' instrumentations write, in forms that no recording has."""
 
+import json
 from typing import Any
 
 import pytest
@@ -193,3 +194,73 @@ def test_flat_messages_are_read_under_any_scope() -> None:
 @pytest.mark.parametrize("said", ["a=b type=c", "x = 1", "text", "kind='note'", "", "url=http://x type=page"])
 def test_what_a_person_wrote_is_no_repr_of_a_part(said: str) -> None:
     assert not is_part(said)
+
+
+def autogen(**told: Any) -> Span:
+    return span("openinference.instrumentation.autogen_agentchat", **{"openinference.span.kind": "LLM", **told})
+
+
+ASKED = "message.tool_calls.0.tool_call."
+
+
+def test_what_autogens_model_says_with_its_tool_calls_is_its_thought() -> None:
+    told = {
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "Dover?",
+        "llm.input_messages.1.message.role": "assistant",
+        f"llm.input_messages.1.{ASKED}id": "a",
+        f"llm.input_messages.1.{ASKED}function.name": "tide",
+        "llm.input_messages.1.thought": "The tables know.",
+        f"llm.output_messages.0.{ASKED}id": "b",
+        f"llm.output_messages.0.{ASKED}function.name": "tide",
+        "output.value": '{"finish_reason": "function_calls", "content": [{"id": "b"}], "thought": "Once more."}',
+    }
+    (call,) = normalise("t", [autogen(**told)]).llm_calls
+    assert call.input_messages[1] == Message("assistant", "The tables know.", [RequestedCall("tide", None, "a")])
+    assert (call.output_text, [one.id for one in call.tool_calls], call.reasoning) == ("Once more.", ["b"], None)
+
+
+def test_what_autogens_model_thinks_before_it_answers_is_no_answer() -> None:
+    told = {
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": "At 11:42.",
+        "output.value": '{"finish_reason": "stop", "content": "At 11:42.", "thought": "Dover in England."}',
+    }
+    (call,) = normalise("t", [autogen(**told)]).llm_calls
+    assert (call.output_text, call.reasoning) == ("At 11:42.", "Dover in England.")
+
+
+HAYSTACK_ASKED = "ToolCall(tool_name='tide', arguments={'port': \"Land's End\"}, id='a', extra=None)"
+HAYSTACK_RESULT = f'ToolCallResult(result=\'{{"high": "it\\\'s 11:42"}}\', origin={HAYSTACK_ASKED}, error=False)'
+HAYSTACK_HISTORY = [
+    "ChatMessage(_role=<ChatRole.USER: 'user'>, _content=[TextContent(text='When?')], _name=None, _meta={})",
+    f"ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>, _content=[{HAYSTACK_ASKED}], _name=None, _meta={{}})",
+    f"ChatMessage(_role=<ChatRole.TOOL: 'tool'>, _content=[{HAYSTACK_RESULT}], _name=None, _meta={{}})",
+]
+
+
+def haystack(history: list[str]) -> Span:
+    told: dict[str, Any] = {f"llm.input_messages.{at}.message.role": role for at, role in enumerate(ROLES)}
+    told["llm.input_messages.0.message.content"] = "When?"
+    told["input.value"] = json.dumps({"messages": history})
+    return span("openinference.instrumentation.haystack", **{"openinference.span.kind": "LLM", **told})
+
+
+ROLES = ("user", "assistant", "tool")
+
+
+def test_haystacks_calls_and_results_are_read_from_the_repr_of_its_messages() -> None:
+    (call,) = normalise("t", [haystack(HAYSTACK_HISTORY)]).llm_calls
+    assert call.input_messages == [
+        Message("user", "When?"),
+        Message("assistant", None, [RequestedCall("tide", {"port": "Land's End"}, "a")]),
+        Message("tool", '{"high": "it\'s 11:42"}', tool_call_id="a"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [0, 13, 60, 90, 120, 150])
+def test_a_repr_that_was_cut_takes_no_other_message_with_it(cut: int) -> None:
+    (call,) = normalise(
+        "t", [haystack([HAYSTACK_HISTORY[0], *(said[:cut] for said in HAYSTACK_HISTORY[1:])])]
+    ).llm_calls
+    assert call.input_messages[0] == Message("user", "When?")

@@ -27,6 +27,14 @@ def read(scope: str, attributes: dict[str, JSON], events: list[SpanEvent] | None
     ("scope", "attributes", "events"),
     [
         ("", {**CHAT, "gen_ai.response.time_to_first_chunk": 0.25}, []),
+        ("strands.telemetry.tracer", {**CHAT, "gen_ai.server.time_to_first_token": 250}, []),
+        (
+            "openlit.instrumentation.openai",
+            {**CHAT, "gen_ai.request.stream": True, "gen_ai.server.time_to_first_token": 0.25},
+            [],
+        ),
+        ("livekit-agents", {**CHAT, "lk.response.ttft": 0.25}, []),
+        ("@mastra/otel", {**CHAT, "mastra.completion_start_time": "2026-11-23T09:10:17.250Z"}, []),
         ("pydantic-ai", {**CHAT, "gen_ai.client.operation.time_to_first_chunk": 0.25}, []),
         ("opentelemetry.instrumentation.openai.v1", CHAT, CHUNKS),
         ("openinference.instrumentation.openai", {"openinference.span.kind": "LLM"}, [FIRST]),
@@ -105,3 +113,14 @@ def test_recorded_streams_tell_their_first_chunk() -> None:
         for call in calls:
             assert call.first_token_seconds is None or 0 < call.first_token_seconds <= call.seconds, path
     assert sum(map(bool, told.values())) >= 2, told
+
+
+@pytest.mark.parametrize("stream", ["gen_ai.request.stream", "gen_ai.request.is_stream"])
+def test_openlit_tells_the_whole_time_of_a_call_that_is_not_streamed_as_its_first_token(stream: str) -> None:
+    told = {**CHAT, stream: False, "gen_ai.server.time_to_first_token": 0.25}
+    assert read("openlit.instrumentation.openai", told).first_token_seconds is None
+
+
+@pytest.mark.parametrize(("told", "cost_usd"), [(0, None), (0.0, None), (0.25, 0.25), ("no", None)])
+def test_openlit_tells_no_price_as_a_cost_of_zero(told: JSON, cost_usd: float | None) -> None:
+    assert read("openlit.instrumentation.openai", {**CHAT, "gen_ai.usage.cost": told}).cost_usd == cost_usd
