@@ -25,6 +25,7 @@ BUILT_INS = (
     "relevance:context_relevance",
     "relevance:answer_relevance",
     "correctness:answer_correctness",
+    "citations:citations",
     "retrieval:unused_contexts",
     "retrieval:context_precision",
     "retrieval:context_recall",
