@@ -14,6 +14,8 @@ _MOST_ALTERNATIVES = 100
 _MOST_REFERENCE_WORDS = 200
 _MOST_SPELLINGS = 100  # words of the references that are looked for in other spellings
 
+_MOST_CANDIDATES = 500  # words of the answer, with the same first letter, that one is held against
+
 _PART = 0.9  # of the words of a reference, against 1 for all of them in a row
 _GLUED = 0.93  # all of it with spaces elsewhere: "New York12", "data base"
 _SHORT = 0.75  # an answer whose every new word is in the reference: less than was wanted, none of it wrong
@@ -129,7 +131,7 @@ class _Said:
         if word[0].isdigit():
             numbers = [other for digit in "123456789" for other in self._by_letter.get(digit, ())]
             return max((_same_number(word, other) for other in numbers), default=0.0)
-        return _most_like(word, self._by_letter.get(word[0], ()))
+        return _most_like(word, self._by_letter.get(word[0], [])[:_MOST_CANDIDATES])
 
 
 def _same_number(wanted: str, said: str) -> float:
