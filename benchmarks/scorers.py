@@ -22,6 +22,13 @@ TRACES = 200  # more texts than are cached, so that a second round reads them al
 ROUNDS = 7  # the quickest is taken: what else the machine does only adds
 BUILT_INS = (
     "groundedness:groundedness",
+    "relevance:context_relevance",
+    "relevance:answer_relevance",
+    "correctness:answer_correctness",
+    "citations:citations",
+    "retrieval:unused_contexts",
+    "retrieval:context_precision",
+    "retrieval:context_recall",
     "refusal:refusal",
     "structure:schema_conformance",
     "tools:tool_call_validity",
@@ -40,6 +47,9 @@ SETS = (
     ("groundedness:groundedness", "groundedness/begin_wow.jsonl"),
     ("groundedness:groundedness", "groundedness/summedits.jsonl"),
     ("groundedness:groundedness", "groundedness/halueval_qa.jsonl"),
+    ("relevance:answer_relevance", "answer_relevance/swapped_answers.jsonl"),
+    ("relevance:answer_relevance", "answer_relevance/haluquestqa.jsonl"),
+    ("correctness:answer_correctness", "qa_correctness/evouna.jsonl"),
     ("refusal:refusal", "refusal/xstest.jsonl"),
     ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl"),
     ("structure:schema_conformance", "json_schema/test_suite.jsonl"),

@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -49,12 +50,13 @@ _COUNTED = STOP_WORDS | _SPEAKER_WORDS
 
 
 @scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="1")
-def groundedness(trace: Trace) -> Score | None:
+def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
     """How far the contexts support the answer: 1 everything in it is found there, near 0 hardly anything is.
 
     Each answer sentence is held against the two context sentences that cover it best (words weighed by inverse sentence
     frequency), with numbers, names and negation checked on their own. Wrong on free paraphrase (supported, scored
-    low) and on known words in a false relation (unsupported, scored high). Unsupported sentences are the evidence.
+    low) and on known words in a false relation (unsupported, scored high). Unsupported sentences are the evidence; with
+    the option `support` every sentence is, with the place of the context sentence that covers it best.
     """
     answer = read(trace.answer or "")
     contexts = _read_contexts(trace.contexts)
@@ -72,7 +74,7 @@ def groundedness(trace: Trace) -> Score | None:
     return Score(
         round(1 / (1 + burden / half), 4),
         explanation=_explain(findings) + clipped_note(answer, *contexts),
-        evidence=tuple(Evidence(f.start, f.end, f.fault) for f in findings if f.fault),
+        evidence=_evidence(findings, known if support else None),
     )
 
 
@@ -83,6 +85,7 @@ class _Finding:
     terms: int
     burden: float
     fault: str  # empty: supported
+    best: int | None  # the number of the context sentence that covers it best
 
 
 _Held: TypeAlias = tuple[int, Mapping[str, Sequence[int]], Set[str]]
@@ -102,6 +105,12 @@ class _Known:
             self.sentences += text.sentences
         self.says_anything = any(text.vocabulary for _, text in self.contexts)
         self._by_frequency = _weights(len(self.sentences))
+
+    def place(self, number: int) -> str:
+        """Where a sentence is, in words without content: the context counted from 0, and its characters."""
+        context = bisect_right(self.contexts, number, key=lambda one: one[0]) - 1
+        sentence = self.sentences[number]
+        return f"contexts[{context}] {sentence.start}-{sentence.end}"
 
     def lacks(self, words: Set[str]) -> Set[str]:
         """The words that no context has."""
@@ -124,7 +133,7 @@ class _Known:
         others = terms - self.sentences[best].terms - missing
         if others:
             covered += self._heaviest([(first, where, shared & others) for first, where, shared in held], weights)[0]
-        return _Support(covered / sum(weights.values()), missing, self.sentences[best])
+        return _Support(covered / sum(weights.values()), missing, best)
 
     def _heaviest(self, held: Sequence[_Held], weights: Mapping[str, int]) -> tuple[int, int | None]:
         """The greatest mass of one sentence's terms, and the first sentence that has it."""
@@ -161,7 +170,7 @@ _weights = lru_cache(maxsize=64)(_Weights)  # traces have few different numbers 
 class _Support:
     share: float  # of the idf mass, that the best pair of sentences holds (greedily chosen)
     missing: frozenset[str]  # terms that are nowhere
-    best: Sentence | None
+    best: int | None  # the number of the sentence that holds most
 
 
 def _read_contexts(contexts: Sequence[str]) -> list[Text]:
@@ -179,7 +188,11 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
     found = known.support(sentence.terms)
     numbers = len(sentence.numbers & found.missing)
     names = _missing_names(answer[sentence.start : sentence.end], found.missing)
-    negated = found.best is not None and found.share > _SUPPORTED and _negated(sentence) != _negated(found.best)
+    negated = (
+        found.best is not None
+        and found.share > _SUPPORTED
+        and _negated(sentence) != _negated(known.sentences[found.best])
+    )
     strange = known.lacks(_COUNTED.intersection(sentence.words))
     burden = (
         len(found.missing)
@@ -190,7 +203,17 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
         + _SPEAKER * len(strange & _SPEAKER_WORDS)
     )
     fault = _fault(numbers, names, negated, found.share)
-    return _Finding(sentence.start, sentence.end, len(sentence.terms), burden, fault)
+    return _Finding(sentence.start, sentence.end, len(sentence.terms), burden, fault, found.best)
+
+
+def _evidence(findings: Sequence[_Finding], known: _Known | None) -> tuple[Evidence, ...]:
+    """The sentences without support; with the contexts given, all of them, each with what comes nearest to it."""
+    if known is None:
+        return tuple(Evidence(f.start, f.end, f.fault) for f in findings if f.fault)
+    return tuple(
+        Evidence(f.start, f.end, f.fault or "supported", known.place(f.best) if f.best is not None else "")
+        for f in findings
+    )
 
 
 def _fault(numbers: int, names: int, negated: bool, support: float) -> str:

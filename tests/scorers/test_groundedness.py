@@ -40,6 +40,21 @@ def test_support_may_come_from_two_sentences() -> None:
     assert value("The Hoover Dam, built between 1931 and 1936, stands on the Colorado River.") == 1.0
 
 
+def test_with_support_every_sentence_says_which_context_covers_it_best() -> None:
+    answer = "The power station produces four billion kilowatt-hours. It was built between 1931 and 1940. Zebras grin."
+    found = groundedness(Trace("t", answer=answer, contexts=CONTEXTS), support=True)
+    plain = groundedness(Trace("t", answer=answer, contexts=CONTEXTS))
+    assert isinstance(found, Score)
+    assert isinstance(plain, Score)
+    assert found.value == plain.value
+    assert [(item.type, item.text) for item in found.evidence] == [
+        ("supported", "contexts[1] 0-68"),
+        ("number", "contexts[0] 45-103"),
+        ("unsupported", ""),
+    ]
+    assert CONTEXTS[0][45:103] == "It was built between 1931 and 1936 and is 221 metres high."
+
+
 INVENTED = (
     "Napoleon commissioned giant marble elephants for Parisian boulevards after conquering Moscow, Vienna and Cairo."
 )
