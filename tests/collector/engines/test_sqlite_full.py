@@ -31,7 +31,7 @@ for number in range(400):
     transaction = partition.transaction()
     transaction.append(SCORES, [Record(b"%d" % number)])
     transaction.put("last", b"%d" % number)
-    transaction.offset(number)
+    transaction.offset(number // 2)  # what is consumed is let go of
     for what in ("spans", "scores"):
         try:
             append(under, b"%d " % number + bytes(5000)) if what == "spans" else transaction.commit()
@@ -57,7 +57,8 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing_that_was_acknowledged(tmp
     safe = {log: [int(n) for word, what, n, _ in told if (word, what) == ("safe", log)] for log in (SPANS, SCORES)}
     with opened(tmp_path) as under:
         ((state, position),) = rows(under.path, "SELECT value, next_offset FROM state, stages")
-        assert int(state) == position == safe[SCORES][-1] == 399
+        assert int(state) == safe[SCORES][-1] == 399
+        assert position == 199
         subscription, _, _ = subscribe(under, "again")
         subscription.close()
         for log in (SPANS, SCORES):
