@@ -36,3 +36,30 @@ def error(trace: Trace) -> Score:
     if not trace.error and not failed:
         return Score(0.0)
     return Score(1.0, explanation=f"failed: {', '.join(sorted(set(failed)))}" if failed else None)
+
+
+@scorer(name="cost", needs=("llm_calls",), range=(0, inf), better="lower", unit="dollars", version="1")
+def cost(trace: Trace) -> Score | None:
+    """Dollars of all model calls and embeddings of the trace whose cost is known: exported, or by the list of prices.
+
+    None where none is known. Calls without a known cost count as none, so a total can be too low; the explanation says
+    how many are known.
+    """
+    if trace.cost_usd is None:
+        return None
+    known = sum(call.cost_usd is not None for call in trace.llm_calls)
+    told = f"the cost of {known} of {len(trace.llm_calls)} model calls is known"
+    return Score(max(0.0, trace.cost_usd), explanation=told)
+
+
+@scorer(name="first_token", needs=("llm_calls",), range=(0, inf), passing="<= 5", better="lower", unit="seconds")
+def first_token(trace: Trace) -> Score | None:
+    """Seconds until the slowest streamed call of the trace told its first chunk.
+
+    None where no call tells that. What a library measures differs: the first chunk may be one without text.
+    """
+    waits = {call.span_id: call.first_token_seconds for call in trace.llm_calls if call.first_token_seconds is not None}
+    if not waits:
+        return None
+    slowest = max(waits, key=lambda span_id: waits[span_id])
+    return Score(max(0.0, waits[slowest]), explanation=f"{len(waits)} of {len(trace.llm_calls)} model calls tell it")
