@@ -40,6 +40,10 @@ BUILT_INS = (
     "operations:latency",
     "operations:tokens",
     "operations:error",
+    "form:truncation",
+    "form:repetition",
+    "leaks:prompt_leak",
+    "leaks:exfiltration",
 )
 SETS = (
     ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl"),

@@ -4,6 +4,7 @@ import gc
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +17,7 @@ from driftline.logs import redact_logs
 from driftline.service import Service
 
 _WATCH_SECONDS = 0.5
+_COLLECT_SECONDS = 30.0
 
 
 @click.command()
@@ -40,7 +42,8 @@ def command(path: Path | None, role: Role) -> None:
     service.start()
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")
-    # What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often.
+    # What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
+    # for old garbage by the clock (`wait`). Clients leave some with every error, with all that the error held.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     click.echo("ready")
@@ -50,12 +53,16 @@ def command(path: Path | None, role: Role) -> None:
         service.stop()
 
 
-def wait(service: Service, ended: threading.Event) -> None:
-    """Return when `ended` is set.
+def wait(service: Service, ended: threading.Event, collect_seconds: float = _COLLECT_SECONDS) -> None:
+    """Return when `ended` is set. Old garbage is collected meanwhile, every so many seconds.
 
     Raises:
         DriftlineError: a stage of the service has failed, so that going on would be a pretence.
     """
+    next_collection = time.monotonic() + collect_seconds
     while not ended.wait(_WATCH_SECONDS):
+        if time.monotonic() >= next_collection:
+            gc.collect()  # tens of milliseconds
+            next_collection = time.monotonic() + collect_seconds
         if problems := service.failures():
             raise DriftlineError("; ".join(problems))

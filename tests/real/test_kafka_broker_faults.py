@@ -36,7 +36,7 @@ REPLICATED = {
     **dict.fromkeys(("offsets.topic.replication.factor", "transaction.state.log.replication.factor"), 3),
     "transaction.state.log.min.isr": 2,
 }
-STATES = ("state.score", "state.watch", "state.notify")
+STATES = ("state.score", "state.session", "state.watch", "state.notify")
 LEADERLESS = 'driftline_leaderless_partitions{topic="alone.spans"}'
 PATIENT = {"transaction_timeout": "10s"}  # with three brokers on a small machine, commits may take more than one
 FULL_BYTES = 2**16  # of any file of a broker whose disk is full
@@ -148,7 +148,7 @@ def test_a_partition_that_nobody_leads_waits_alone_until_it_is_back(
 def place_topics(broker: KafkaBroker, name: str, far: KafkaBroker) -> None:
     """Topics with one copy of each partition: the second of the inbox, and its state, are at another broker."""
     with broker.admin() as admin:
-        for log in ("spans", "decisions", "scores", "changes", "dead_letters", *STATES):
+        for log in ("spans", "turns", "decisions", "scores", "changes", "dead_letters", *STATES):
             second = far.node if log in ("spans", "state.score") else broker.node
             places = {0: [broker.node], 1: [second]}
             if log in ("changes", "dead_letters", "state.notify"):
