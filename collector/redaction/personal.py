@@ -72,9 +72,11 @@ def _may_hold_any(text: str) -> bool:
     """A cheap necessary condition: most answers hold nothing of the kind, and a few small numbers."""
     if "@" in text or "://" in text:
         return True
+    if (":" in text and _COLONS.search(text)) or text.count("-") >= 5:  # hexadecimal, perhaps without a digit below ten
+        return True
     if _DIGIT.search(text) is None:
         return False
-    if (":" in text and _COLONS.search(text)) or text.count("-") >= 5 or may_tell_birth(text):
+    if may_tell_birth(text):
         return True
     return _NUMBER_PART.search(text) is not None or _CHECK_DIGITS.search(text) is not None
 

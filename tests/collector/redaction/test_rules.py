@@ -75,6 +75,18 @@ def test_an_internet_address_is_found_unless_it_is_everybodys(
         assert found.get(str(address)) == "IP_ADDRESS"
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("at fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffa now", "IP_ADDRESS"),
+        ("at aa:bb:cc:dd:ee:ff now", "MAC_ADDRESS"),
+        ("at aa-bb-cc-dd-ee-ff now", "MAC_ADDRESS"),
+    ],
+)
+def test_an_address_in_letters_alone_is_found(text: str, kind: str) -> None:
+    assert kinds(text) == {text.split()[1]: kind}
+
+
 @pytest.mark.parametrize("text", ["203.0.113.7:8080", "ip=203.0.113.7", "[203.0.113.7]", "203.0.113.7,10.1.2.3"])
 def test_an_internet_address_beside_what_usually_stands_there(text: str) -> None:
     assert kinds(text)["203.0.113.7"] == "IP_ADDRESS"
