@@ -42,6 +42,8 @@ BUILT_INS = (
     "operations:error",
     "form:truncation",
     "form:repetition",
+    "language:language",
+    "language:language_match",
     "leaks:prompt_leak",
     "leaks:exfiltration",
 )
