@@ -42,6 +42,10 @@ BUILT_INS = (
     "operations:error",
     "form:truncation",
     "form:repetition",
+    "wording:answer_length",
+    "wording:readability",
+    "language:language",
+    "language:language_match",
     "leaks:prompt_leak",
     "leaks:exfiltration",
 )

@@ -65,6 +65,21 @@ class PatternSet:
         return sorted(found or ())
 
 
+def compiled(pattern: str) -> Any:
+    """A user's pattern, as RE2 reads it.
+
+    Raises:
+        ValueError: RE2 does not know it; the message names it and says why.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        said = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"{pattern!r} is not a regular expression that RE2 knows: {said}") from None
+
+
 def storable(text: str) -> str:
     """The text with lone surrogates as `?`, which UTF-8 can hold; as many characters as before."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -236,7 +236,7 @@ def checked_options(function: Function, given: dict[str, Any]) -> dict[str, Any]
         raise ValueError(f"options.{unknown[0]}: not an option; allowed are {allowed}")
     if not given:
         return {}
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     fields: Any = {name: (hints.get(name, Any), default) for name, default in defaults.items()}
     try:
         model = create_model("Options", __config__=ConfigDict(arbitrary_types_allowed=True), **fields)(**given)

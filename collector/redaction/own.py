@@ -3,11 +3,10 @@
 import re
 from collections.abc import Sequence
 
-import re2
 from pydantic import Field, field_validator
 
 from collector.core.settings import Settings
-from collector.patterns import PatternSet
+from collector.patterns import PatternSet, compiled
 from collector.redaction.found import Found, Taken
 from collector.redaction.replace import Action
 from collector.redaction.rules import RULES
@@ -40,14 +39,7 @@ class OwnRule(Settings):
     def _can_be_used(cls, pattern: str) -> str:
         if len(pattern) > _MOST_CHARACTERS:
             raise ValueError(f"has {len(pattern)} characters; {_MOST_CHARACTERS} are allowed")
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            compiled = re2.compile(pattern, options)
-        except re2.error as error:
-            said = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-            raise ValueError(f"{pattern!r} is not a regular expression that RE2 knows: {said}") from None
-        if compiled.search("") is not None:
+        if compiled(pattern).search("") is not None:
             raise ValueError(f"{pattern!r} matches nothing at all, and so everywhere; it must match something")
         return pattern
 

@@ -10,6 +10,10 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LONGEST_PHRASE = 64  # tokens
 _LEAST_ROUNDS = 3  # the phrase itself, and twice more
 _LEAST_TOKENS = 12  # that the rounds after the first take: "no, no, no" is speech
+_LEAST_PROSE = 200  # characters; and words on the last line
+_LEAST_WORDS = 8
+_LISTED = re.compile(r"[ \t]{0,20}(?:[#|>*`-]|\d{1,9}[.)] )")
+_ENDED = re.compile(r"[.!?] ")
 _LATEST_TOKENS = 2_000  # what goes round in circles does so to the end
 
 
@@ -30,11 +34,12 @@ def empty_answer(trace: Trace) -> Score | None:
     return None
 
 
-@scorer(name="truncation", needs=("response",), range=(0, 1), passing="== 0", better="lower", version="1")
+@scorer(name="truncation", needs=("response",), range=(0, 1), passing="== 0", better="lower", version="2")
 def truncation(trace: Trace) -> Score:
     """1 if the answer was cut off: the last call stopped at its limit of tokens, or a block of code has no end.
 
-    Wrong on answers that were cut between blocks by a library that does not tell why the model stopped.
+    Where no library tells why the model stopped, also if a text of sentences of 200 characters or more ends within one.
+    Wrong on such cuts after a sentence or in a list, and on people who write no full stop.
     """
     last = trace.llm_calls[-1] if trace.llm_calls else None
     if last is not None and last.finish_reason == "length":
@@ -44,7 +49,22 @@ def truncation(trace: Trace) -> Score:
     if len(fences) % 2:
         where = Evidence(fences[-1], len(answer), "open_code")
         return Score(1.0, label="open_code", explanation="a block of code has no end", evidence=(where,))
+    told = last is not None and last.finish_reason is not None
+    if not told and (start := _open_sentence(answer)) is not None:
+        where = Evidence(start, len(answer.rstrip()), "open_sentence")
+        return Score(1.0, label="open_sentence", explanation="the last sentence has no end", evidence=(where,))
     return Score(0.0)
+
+
+def _open_sentence(answer: str) -> int | None:
+    """Where the last line begins if that is prose that ends within a sentence, in a text that ends others."""
+    text = answer.rstrip()
+    if len(text) < _LEAST_PROSE or not (text[-1].isalnum() or text[-1] in ",;(-"):
+        return None
+    start = text.rfind("\n") + 1
+    words = text[start:].split()
+    prose = len(words) >= _LEAST_WORDS and _LISTED.match(text, start) is None and "://" not in words[-1]
+    return start if prose and _ENDED.search(text) else None
 
 
 @scorer(name="repetition", needs=("answer",), range=(0, 1), passing="< 0.3", better="lower", version="1")

@@ -1,4 +1,4 @@
-"""How the request went: seconds, tokens, failure."""
+"""How the request went: seconds, tokens, dollars, failure, and who answered."""
 
 from math import inf
 
@@ -63,3 +63,24 @@ def first_token(trace: Trace) -> Score | None:
         return None
     slowest = max(waits, key=lambda span_id: waits[span_id])
     return Score(max(0.0, waits[slowest]), explanation=f"{len(waits)} of {len(trace.llm_calls)} model calls tell it")
+
+
+@scorer(name="model", needs=("llm_calls",), version="1")
+def model(trace: Trace) -> Score | None:
+    """The model that answered, as the label: of the last call that tells one, as the provider names it.
+
+    Unjudged unless `passing` says which are right, such as `in gpt-4o, gpt-4o-mini`. Wrong on a library that tells the
+    model that was asked for and not the one that answered, where the two differ.
+    """
+    call = next((call for call in reversed(trace.llm_calls) if call.model), None)
+    return None if call is None else Score(None, label=call.model, span_id=call.span_id)
+
+
+@scorer(name="provider", needs=("llm_calls",), version="1")
+def provider(trace: Trace) -> Score | None:
+    """The provider that answered, as the label: of the last call that tells one.
+
+    Unjudged unless `passing` says which are right. Wrong on a gateway that a library names in its place.
+    """
+    call = next((call for call in reversed(trace.llm_calls) if call.provider), None)
+    return None if call is None else Score(None, label=call.provider, span_id=call.span_id)

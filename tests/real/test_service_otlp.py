@@ -46,6 +46,6 @@ def assert_says_what_was_sent(sent: tuple[AppTrace, ...], sheets: dict[str, Shee
         made_up = [groundedness[t.trace_id] for t in of_kind if not t.grounded]
         assert min(grounded) > max(made_up)
         assert mean(grounded) - mean(made_up) > 0.3
-        assert {t.trace_id for t in of_kind if refusal[t.trace_id] > 0} == {t.trace_id for t in of_kind if t.refused}
+        assert {t.trace_id for t in of_kind if refusal[t.trace_id] >= 0.5} == {t.trace_id for t in of_kind if t.refused}
     assert {sheets[t.trace_id]["error"] for t in sent if t.tool_failed} == {True}
     assert all(sheets[t.trace_id]["slices"]["prompt"] == t.prompt_version for t in sent)

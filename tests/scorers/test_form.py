@@ -52,6 +52,35 @@ def test_an_answer_that_was_cut_off_is_told(answer: str, finish_reason: str | No
         assert answer[item.start : item.end].startswith("```")
 
 
+PROSE = "The river rises in the hills. It runs past the old mill. " * 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish_reason", "cut"),
+    [
+        (PROSE + "After the mill it turns to the south and then", None, True),
+        (PROSE + "\n\nAfter the mill it turns to the south, where meadows,  \n", None, True),
+        (PROSE + "After the mill it turns to the south and then", "stop", False),  # its writer was done
+        (PROSE + "After the mill it turns to the south and then ends.", None, False),
+        (PROSE + "\n- after the mill it turns to the south and then", None, False),
+        (PROSE + "\n2. After the mill it turns to the south and then", None, False),
+        (PROSE + "\nYours, the people of the mill", None, False),
+        (PROSE + "All of it is told in full and with maps on https://example.org/river", None, False),
+        ("It runs past the mill. After the mill it turns to the south and then", None, False),
+        ("the river rises in the hills and it runs past the old mill " * 6, None, False),
+        ("แม่น้ำเกิดบนภูเขาและไหลผ่านโรงสีเก่า " * 12, None, False),
+    ],
+)
+def test_prose_that_ends_within_a_sentence_was_cut_unless_the_model_says_it_stopped(
+    answer: str, finish_reason: str | None, cut: bool
+) -> None:
+    found = truncation(Trace(TRACE_ID, answer=answer, llm_calls=[call(finish_reason=finish_reason)]))
+    assert isinstance(found, Score)
+    assert (found.value, found.label) == ((1.0, "open_sentence") if cut else (0.0, None))
+    for item in found.evidence:
+        assert answer[item.start : item.end] == answer.strip().rsplit("\n", 1)[-1]
+
+
 @pytest.mark.parametrize(
     ("answer", "least", "most"),
     [

@@ -1,6 +1,6 @@
 from collector.core.model import Failure, LLMCall, ToolCall, Trace
 from scorers.base import Score
-from scorers.builtin.operations import error, latency, tokens
+from scorers.builtin.operations import error, latency, model, provider, tokens
 
 
 def test_latency_is_in_seconds() -> None:
@@ -32,3 +32,20 @@ def test_a_trace_that_failed_is_one() -> None:
 def test_known_to_be_wrong_a_failure_that_was_recovered_from_counts() -> None:
     run = ToolCall(None, error=Failure("Timeout", "10.0.0.1 did not answer"), name="get")
     assert error(Trace("t", answer="All good.", tool_executions=[run])) == Score(1.0, explanation="failed: ToolCall")
+
+
+def test_the_model_is_that_of_the_last_call_that_tells_one() -> None:
+    calls = [
+        LLMCall("a", provider="openai", request_model="small"),
+        LLMCall("b", request_model="big", response_model="big-2025"),
+        LLMCall("c"),
+    ]
+    trace = Trace("t", llm_calls=calls)
+    assert model(trace) == Score(None, label="big-2025", span_id="b")
+    assert provider(trace) == Score(None, label="openai", span_id="a")
+
+
+def test_without_a_model_or_provider_there_is_no_label() -> None:
+    trace = Trace("t", llm_calls=[LLMCall("a")])
+    assert model(trace) is None
+    assert provider(trace) is None

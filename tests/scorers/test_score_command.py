@@ -100,7 +100,7 @@ def test_scorers_are_listed_with_what_they_need() -> None:
     assert (first["name"], first["needs"], first["passing"], first["better"]) == (
         "refusal",
         ["response"],
-        "< 0.6",
+        "< 0.5",
         "lower",
     )
     assert second["range"] == [0.0, None]
