@@ -28,6 +28,7 @@ from collector.core.model import Trace
 from collector.core.settings import Duration, Secret, Settings
 from collector.core.telemetry import Counter, Telemetry
 from scorers.ledger import Decision, score_id
+from scorers.targets import span_of
 
 EVENT_NAME = "gen_ai.evaluation.result"
 SCOPE = "driftline"
@@ -210,7 +211,7 @@ def _resource() -> dict[str, str]:
 
 def _span_id(trace: Trace, decision: Decision) -> str | None:
     """The span that was evaluated: an operation, or the root for a score of the whole trace."""
-    return decision.span_id or (decision.score.span_id if decision.score else None) or trace.root_span_id
+    return span_of(decision.span_id or (decision.score.span_id if decision.score else "") or "") or trace.root_span_id
 
 
 def _parent(trace: Trace, decision: Decision) -> Context | None:

@@ -83,14 +83,15 @@ class Allowance:
         """This is partition `number` of so many."""
         self._number, self._partitions = number, partitions
 
-    def step(self, now_ns: int) -> int:
+    def step(self, now_ns: int, candidates: int = 1) -> int:
         """A candidate came: the rate at which it and others like it are scored now, as a step.
 
         Args:
             now_ns: event time; an earlier one than before counts as the same.
+            candidates: how many came together, to be decided on alike: the operations of a trace.
         """
         self._come_to(now_ns)
-        self._recent += 1
+        self._recent += candidates
         pace_ns = self._pace_ns
         seen_ns = pace_ns * -math.expm1(-max(self._elapsed_ns / pace_ns, _LEAST_SEEN))
         affordable = max(self.budget - self._spent, 0.0) / max(self._left_ns, self._period_ns * _LAST_STRETCH)

@@ -15,7 +15,7 @@ from collector.slices import UNKNOWN
 from scorers.base import Score
 from scorers.ledger import Decision
 
-_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+_SPAN_ID = re.compile(r"(?:[0-9a-f]{16})?(?:#\d{1,4})?")
 _SERVICE = "service.name"
 
 

@@ -20,18 +20,20 @@ import orjson
 from pydantic import ConfigDict, ValidationError, create_model
 
 from collector.core.frequency import Frequency
-from collector.core.model import Session, Trace
+from collector.core.model import Operation, Session, Trace
 from scorers.calibrate import Calibration
 from scorers.code import code_hash
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
+from scorers.targets import Target
 
 Better: TypeAlias = Literal["higher", "lower"]
-Target: TypeAlias = Literal["trace", "llm_call", "tool_call", "retrieval", "session"]
-"""What a score is about. A scorer of `session` is given a `Session` once it is over, the others the trace."""
-
 DEFAULT_TIMEOUT_SECONDS = 5.0
 """For scorers that are not built in. Long enough for a slow lookup, short enough that a hung one is seen at once."""
+
+DEFAULT_RETRIES = 2
+MOST_RETRIES = 10
+MOST_CONCURRENCY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,15 @@ class Scorer:
     version: str = "1"
     target: Target = "trace"
     files: tuple[str, ...] = ()
+    retry_on: tuple[type[Exception], ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     salt: str | None = None
     limit: Frequency | None = None
     calibration: Calibration | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    retries: int = DEFAULT_RETRIES
+    concurrency: int = 1
 
     def __post_init__(self) -> None:
         low, high = self.range
@@ -98,11 +103,17 @@ class Scorer:
             raise ValueError(f"target: {self.target!r} is not one of {', '.join(get_args(Target))}")
         if self.tier not in (0, 1, 2):
             raise ValueError(f"tier: {self.tier!r} is not 0, 1 or 2")
+        if not 0 <= self.retries <= MOST_RETRIES:
+            raise ValueError(f"retries: {self.retries!r} is not 0 to {MOST_RETRIES}")
+        if not 1 <= self.concurrency <= MOST_CONCURRENCY:
+            raise ValueError(f"concurrency: {self.concurrency!r} is not 1 to {MOST_CONCURRENCY}")
+        if self.concurrency > 1 and not inspect.iscoroutinefunction(self.function):
+            raise ValueError(f"concurrency: {self.concurrency} is for a scorer that is `async def`")
 
-    def __call__(self, trace: Trace | Session, **options: Any) -> Outcome | Awaitable[Outcome]:
+    def __call__(self, *subject: Operation | Trace | Session, **options: Any) -> Outcome | Awaitable[Outcome]:
         if not options:
-            return self.function(trace, **self.options) if self.options else self.function(trace)
-        return self.function(trace, **{**self.options, **options})
+            return self.function(*subject, **self.options) if self.options else self.function(*subject)
+        return self.function(*subject, **{**self.options, **options})
 
     @property
     def doc(self) -> str:
@@ -146,15 +157,19 @@ class Scorer:
         limit: Frequency | None = None,
         calibration: Calibration | None = None,
         timeout_seconds: float | None = None,
+        retries: int | None = None,
+        concurrency: int | None = None,
     ) -> "Scorer":
         """This scorer as a configuration wants it.
 
         Raises:
-            ValueError: the passing expression or an option is wrong, or the calibration is of another scorer; the
-                message names it.
+            ValueError: the passing expression or an option is wrong, the calibration is of another scorer, or the
+                scorer cannot be retried or run side by side; the message names it.
         """
         if passing is None and calibration is not None:
             passing = calibration.passing
+        if retries and not self.retry_on:
+            raise ValueError(f"retries: {retries}, but the scorer does not say what may pass: @scorer(retry_on=(...))")
         configured = replace(
             self,
             name=self.name if name is None else name,
@@ -165,6 +180,8 @@ class Scorer:
             limit=limit,
             calibration=calibration,
             timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
+            retries=self.retries if retries is None else retries,
+            concurrency=self.concurrency if concurrency is None else concurrency,
         )
         if calibration is not None and calibration.code_id != configured.code_id:
             found = f"fitted to {calibration.scorer!r} of code {calibration.code_id}, and this is {configured.code_id}"
@@ -184,32 +201,36 @@ def scorer(
     version: str = "1",
     target: Target = "trace",
     files: Sequence[str] = (),
+    retry_on: Sequence[type[Exception]] = (),
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
     Args:
         name: what configuration, metrics and records call it.
-        needs: names of `scorers.needs.NEEDS` (of `SESSION_NEEDS` if the target is the session); without one of them
-            the trace is filtered.
+        needs: names of `scorers.needs.NEEDS` (of `SESSION_NEEDS` if the target is the session, also of
+            `OPERATION_NEEDS` if it is an operation); without one of them the candidate is filtered.
         range: lowest and highest value; others are refused. `float("inf")` where there is no bound.
         passing: what passes, such as `>= 0.5`; None leaves scores unjudged unless the function judges.
         better: whether higher or lower values are better.
         tier: 0 deterministic, 1 a small local model, 2 a judge.
         unit: of the value, such as `ratio` or `seconds`.
         version: change it when the meaning of scores changes.
-        target: what a score is about.
+        target: what a score is about. Of an operation, the function is called as `f(operation, trace)`.
         files: data that scores depend on, such as a model's weights: names in the folder of the function's file.
+        retry_on: exceptions that may pass: the call is tried again, within its timeout.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
     """
-    wanted = tuple(known_need(need, target == "session") for need in ((needs,) if isinstance(needs, str) else needs))
+    wanted = tuple(known_need(need, target) for need in ((needs,) if isinstance(needs, str) else needs))
     verdict = None if passing is None else parse_passing(passing)
     low, high = range
 
     def declare(function: Function) -> Scorer:
         bounds = (float(low), float(high))
-        return Scorer(name, function, wanted, bounds, verdict, better, tier, unit, version, target, tuple(files))
+        return Scorer(
+            name, function, wanted, bounds, verdict, better, tier, unit, version, target, tuple(files), tuple(retry_on)
+        )
 
     return declare
 

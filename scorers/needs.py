@@ -1,8 +1,9 @@
 """What a scorer may ask of a trace before it runs. A trace without it is filtered, with the missing need named."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from collector.core.model import Session, Trace
+from collector.core.model import LLMCall, Operation, Retrieval, Session, ToolCall, Trace
 
 Need = Callable[[Trace], bool]
 
@@ -39,17 +40,44 @@ SESSION_NEEDS: dict[str, Callable[[Session], bool]] = {
 }
 """The same for scorers whose target is the session: `question` in any of its turns, and so on."""
 
+CALL_NEEDS: dict[str, Callable[[LLMCall], bool]] = {
+    "question": lambda call: any(message.role == "user" and message.text for message in call.input_messages),
+    "answer": lambda call: bool(call.output_text),
+    "response": lambda call: bool(call.output_text or call.refusal),
+    "messages": lambda call: bool(call.input_messages),
+    "tool_calls": lambda call: bool(call.tool_calls),
+    "tool_definitions": lambda call: bool(call.tool_definitions),
+    "output_schema": lambda call: call.output_schema is not None,
+    "reasoning": lambda call: bool(call.reasoning),
+    "tokens": lambda call: call.input_tokens is not None or call.output_tokens is not None,
+}
+TOOL_NEEDS: dict[str, Callable[[ToolCall], bool]] = {
+    "arguments": lambda run: run.arguments is not None,
+    "result": lambda run: run.result is not None,
+}
+RETRIEVAL_NEEDS: dict[str, Callable[[Retrieval], bool]] = {
+    "query": lambda retrieval: bool(retrieval.query),
+    "documents": lambda retrieval: any(document.text for document in retrieval.documents),
+    "document_scores": lambda retrieval: any(document.score is not None for document in retrieval.documents),
+}
+OPERATION_NEEDS: dict[str, Mapping[str, Callable[[Any], bool]]] = {
+    "llm_call": CALL_NEEDS,
+    "tool_call": TOOL_NEEDS,
+    "retrieval": RETRIEVAL_NEEDS,
+}
+"""The same for scorers of operations, by target. What is not here is asked of the trace."""
+
 ALIASES = {"output": "answer"}
 
 
-def known_need(name: str, of_session: bool = False) -> str:
-    """The name in `NEEDS`, or in `SESSION_NEEDS`, for a name in a declaration.
+def known_need(name: str, target: str = "trace") -> str:
+    """The name by which needs of scorers of this target go, for a name in a declaration.
 
     Raises:
         ValueError: there is none.
     """
     plain = ALIASES.get(name, name)
-    known: Collection[str] = SESSION_NEEDS if of_session else NEEDS
+    known = {*SESSION_NEEDS} if target == "session" else {*NEEDS, *OPERATION_NEEDS.get(target, ())}
     if plain not in known:
         raise ValueError(f"needs: {name!r} is not one of {', '.join(sorted([*known, *ALIASES]))}")
     return plain
@@ -66,3 +94,12 @@ def missing_need(needs: Iterable[str], trace: Trace) -> str | None:
 def missing_session_need(needs: Iterable[str], session: Session) -> str | None:
     """The first need that `session` does not fill."""
     return next((need for need in needs if not SESSION_NEEDS[need](session)), None)
+
+
+def missing_operation_need(needs: Iterable[str], target: str, operation: Operation, trace: Trace) -> str | None:
+    """The first need that neither the operation nor, where it is none of an operation, its trace fills."""
+    own = OPERATION_NEEDS[target]
+    for need in needs:
+        if not (own[need](operation) if need in own else NEEDS[need](trace)):
+            return need
+    return None

@@ -7,6 +7,7 @@ from collector.core.model import Trace
 from collector.core.telemetry import Exemplar, Labels, Telemetry
 from scorers.base import Score, Scorer
 from scorers.ledger import Decision
+from scorers.targets import span_of
 
 _RATIO_BUCKETS = tuple(step / 10 for step in range(1, 11))
 _SECONDS_BUCKETS = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -125,5 +126,7 @@ class Tally:
             self.good[name, service] += weight if passed else 0
         value = score.value
         if name in self._names and value is not None and 0 <= value <= 1:
-            exemplar = Exemplar(trace.trace_id, score.span_id or trace.root_span_id or "", value, trace.end_ns)
+            exemplar = Exemplar(
+                trace.trace_id, span_of(score.span_id or "") or trace.root_span_id or "", value, trace.end_ns
+            )
             self.ratios[name, service].append(exemplar)

@@ -5,7 +5,19 @@ from typing import Any
 
 import orjson
 
-from collector.core.model import JSON, LLMCall, Message, RequestedCall, Role, Session, ToolCall, Trace, Turn
+from collector.core.model import (
+    JSON,
+    Document,
+    LLMCall,
+    Message,
+    RequestedCall,
+    Retrieval,
+    Role,
+    Session,
+    ToolCall,
+    Trace,
+    Turn,
+)
 from scorers.base import Scorer
 
 _DRAFTS = {
@@ -25,6 +37,8 @@ _TEXT_STANDS_FOR = {
     "response": "answer",
     "contexts": "contexts",
     "foreign_text": "contexts",
+    "query": "question",
+    "documents": "contexts",
 }
 
 
@@ -59,7 +73,34 @@ def trace_of(row: object, scorer: Scorer) -> Trace:
     for field in ("messages", "trajectory"):
         if row.get(field) is not None:
             _converse(trace, _objects(row, field))
+    _operate(row, trace, scorer)
     return trace
+
+
+def _operate(row: Mapping[str, Any], trace: Trace, scorer: Scorer) -> None:
+    """The operation that a scorer is about, where a row tells of it as of a trace that has no other."""
+    if scorer.target == "llm_call" and not trace.llm_calls:
+        trace.llm_calls.append(_tool_call_request({}, trace))
+    elif scorer.target == "retrieval":
+        trace.retrievals.append(Retrieval(None, query=trace.question, documents=_documents(row, trace)))
+    elif scorer.target == "tool_call" and not trace.tool_executions:
+        asked = [call for llm_call in trace.llm_calls for call in llm_call.tool_calls]
+        trace.tool_executions += [
+            ToolCall(None, name=call.name, arguments=call.arguments, id=call.id) for call in asked
+        ]
+
+
+def _documents(row: Mapping[str, Any], trace: Trace) -> list[Document]:
+    """The contexts, each with what `relevance` says of it: a label of a person, or the retriever's score."""
+    given = row.get("relevance")
+    if given is None:
+        return [Document(text) for text in trace.contexts]
+    if not isinstance(given, list) or not all(isinstance(one, int | float) for one in given):
+        raise BadRow("relevance: a list of numbers, one for each of contexts")
+    if trace.contexts and len(given) != len(trace.contexts):
+        raise BadRow(f"relevance: {len(given)} numbers for {len(trace.contexts)} contexts")
+    texts: list[str | None] = list(trace.contexts) or [None] * len(given)
+    return [Document(text, score=float(score)) for text, score in zip(texts, given, strict=True)]
 
 
 def session_of(row: object) -> Session:

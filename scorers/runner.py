@@ -4,9 +4,7 @@
 committed, so that a replay after a crash does not count twice.
 """
 
-import os
-import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -24,13 +22,13 @@ from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
 from collector.sample import Admission, Rate, hashed_unit
 from collector.turns import session_key
-from scorers.base import Score, Scorer
+from scorers.base import MOST_CONCURRENCY, MOST_RETRIES, Scorer
 from scorers.calibrate import Calibration, load_calibration
-from scorers.isolation import Isolated, Raised, Suspended, TimedOut
-from scorers.ledger import NOTHING_TO_SCORE, TOLD_ELSEWHERE, Decision, DecisionKind
-from scorers.needs import missing_need, missing_session_need
-from scorers.outcome import BadOutcome, scores_of
+from scorers.execution import Execution, Ran, Verdict
+from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKind
+from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.results import Results, Tally
+from scorers.targets import OPERATIONS, left_out, parts_of
 
 GROUP = "driftline.scorers"
 
@@ -50,6 +48,15 @@ class ScorerConfig(Settings):
     passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
     options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
     timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
+    retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_RETRIES,
+        description="how often a call that failed in passing is tried again, within the timeout; 2 if not given",
+    )
+    concurrency: int = Field(
+        default=1, ge=1, le=MOST_CONCURRENCY, description="how many calls of an async scorer are under way at once"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +90,8 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
             limit=config.limit,
             calibration=_calibration(config, base),
             timeout_seconds=config.timeout,
+            retries=config.retries,
+            concurrency=config.concurrency,
         )
         _ = configured.evaluator_id  # reads the data it depends on
     except ValueError as error:
@@ -129,8 +138,12 @@ class Runner:
         self._of_sessions = [(at, one) for at, one in placed if one.target == "session"]
         self._results = Results(telemetry, self.scorers)
         self._clock = clock or SystemClock()
-        self._isolated = {one.name: Isolated(one.name, one.timeout_seconds) for one in self.scorers if not one.built_in}
-        self._calls = {one.name: self._call(one) for one in self.scorers}
+        retried = telemetry.counter(
+            "driftline_scorer_retries", "Calls of scorers that failed in passing and were tried again.", ("scorer",)
+        )
+        self._executions = {
+            one.name: Execution(one, self._clock, partial(retried.add, 1, one.name)) for one in self.scorers
+        }
 
     @property
     def gathers_sessions(self) -> bool:
@@ -173,14 +186,17 @@ class Runner:
         found: list[list[Decision]] = [[] for _ in items]
         for at, one in scorers:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
-            seconds: list[float] = []
             limit = None
             if allowances is not None and (allowance := allowances.of_scorer(one.name)) is not None:
                 limit = _Limit(allowance, allowances.now_ns, f"scorers[{at}].limit")
+            wanted: list[_Wanted] = []
             for decisions, item in zip(found, items, strict=True):
-                self._decide(one, item, own_rule or item[1].rule, limit, seconds, decisions)
-            isolated = self._isolated.get(one.name)
-            self._results.ran(one.name, seconds, isolated is not None and isolated.suspended)
+                self._decide(one, item, own_rule or item[1].rule, limit, decisions, wanted)
+            execution = self._executions[one.name]
+            ran = execution.run_all([run.arguments for run in wanted])
+            self._results.ran(one.name, [run.seconds for run in ran], execution.suspended)
+            for run, outcome in zip(wanted, ran, strict=True):
+                _add_decisions(one, run, outcome)
         return found
 
     def _decide(
@@ -189,34 +205,28 @@ class Runner:
         item: "Item",
         rule: str,
         limit: "_Limit | None",
-        seconds: list[float],
         decisions: list[Decision],
+        wanted: list["_Wanted"],
     ) -> None:
-        """Add the decisions on one candidate to `decisions`, and how long the run took to `seconds`."""
+        """Add to `wanted` what is to be run for an item, and to `decisions` why the rest of it is not."""
         subject, admission, marks = item
-        rate, step, scores = one.rate, None, _NO_SCORES
         unit = None if one.salt is None else hashed_unit(_identity(subject), one.salt.encode())
-        if not admission.includes(rate, unit):
-            kind, reason, detail = _NOT_SAMPLED
-        elif (missing := _missing(one.needs, subject)) is not None:
-            kind, reason, detail = "filtered", missing, ""
+        probability = admission.probability(one.rate, unit)
+        if not admission.includes(one.rate, unit):
+            decisions.append(_unscored(one, _NOT_SAMPLED, probability, rule))
+            return
+        operations = OPERATIONS.get(one.target)
+        missing = _missing(one.needs if operations is None else (operations,), subject)
+        if missing is not None:
+            decisions.append(_unscored(one, ("filtered", missing, ""), probability, rule))
+            return
+        if operations is None:
+            runs = [_Wanted(decisions, (subject,), probability, rule)]
         else:
-            refused = None
-            if limit is not None:  # it counts for those alone that would be run without it
-                step, refused = limit.ask(one, admission, unit, marks)
-                rate, rule = (rate * rate_of_step(step), limit.rule) if step or refused else (rate, rule)
-            if refused is not None:
-                kind, reason, detail = refused, "limit", ""
-            else:
-                began = self._clock.monotonic()
-                (kind, reason, detail), scores = self._run(one, subject)
-                seconds.append(self._clock.monotonic() - began)
-        name, evaluator_id, probability = one.name, one.evaluator_id, admission.probability(rate, unit)
-        for score in scores or _NO_SCORE:
-            span_id = None if score is None else score.span_id
-            decisions.append(
-                Decision(name, evaluator_id, kind, reason, probability, rule, score, span_id, detail, step)
-            )
+            runs = _operations(one, subject, probability, rule, decisions)
+        if limit is not None and runs:  # it counts for those alone that would be run without it
+            runs = limit.let_through(one, admission, unit, marks, runs)
+        wanted += runs
 
     def tally(self) -> Tally:
         """An empty one, to add traces and their decisions to."""
@@ -228,29 +238,19 @@ class Runner:
 
     def close(self) -> None:
         """Let the threads of scorers end. Safe to call twice."""
-        for isolated in self._isolated.values():
-            isolated.close()
+        for execution in self._executions.values():
+            execution.close()
 
-    def _call(self, one: Scorer) -> Callable[[Trace | Session], object]:
-        """What runs a scorer on a trace, or on a session."""
-        call = partial(one.function, **one.options) if one.options else one.function
-        isolated = self._isolated.get(one.name)
-        return call if isolated is None else lambda trace: isolated.call(lambda: call(trace))
 
-    def _run(self, one: Scorer, subject: Trace | Session) -> tuple["_Verdict", Sequence[Score]]:
-        try:
-            scores = scores_of(one, self._calls[one.name](subject))
-        except BadOutcome as error:
-            return ("failed", error.reason, str(error)), ()
-        except TimedOut:
-            return ("failed", "timeout", f"no result within {one.timeout_seconds:g} s"), ()
-        except Suspended:
-            return ("failed", "hung", "suspended: it hung too often in this process"), ()
-        except Raised as error:
-            return ("failed", "exception", _where(error.__cause__ or error)), ()
-        except Exception as error:  # a built-in's defect must not stop the others
-            return ("failed", "exception", _where(error)), ()
-        return _SCORED if scores else _NOTHING, scores
+class _Wanted(NamedTuple):
+    """A call to be made, and what the decision on it will say whatever comes of it."""
+
+    decisions: list[Decision]
+    arguments: tuple[object, ...]
+    probability: float
+    rule: str
+    span_id: str | None = None
+    step: int | None = None
 
 
 class _Limit(NamedTuple):
@@ -260,27 +260,77 @@ class _Limit(NamedTuple):
     now_ns: int
     rule: str
 
-    def ask(
-        self, one: Scorer, admission: Admission, unit: float | None, marks: Collection[str]
-    ) -> tuple[int, DecisionKind | None]:
-        """The step of the rate for this candidate, and why it is not to be run, if it is not.
+    def let_through(
+        self, one: Scorer, admission: Admission, unit: float | None, marks: Collection[str], runs: Sequence[_Wanted]
+    ) -> list[_Wanted]:
+        """Those of an item's runs that may be made; on the others it is decided here.
 
         A revision has the rate of the first evaluation, and so the same answer.
         """
         step = marked_step(one.name, marks) if marks else None
         if step is None:
-            step = self.allowance.step(self.now_ns)
-        if not admission.includes(one.rate * rate_of_step(step), unit):
-            return step, "throttled"
-        return step, None if self.allowance.spend(self.now_ns) else "over_budget"
+            step = self.allowance.step(self.now_ns, len(runs))
+        rate = one.rate * rate_of_step(step)
+        probability, throttled = admission.probability(rate, unit), not admission.includes(rate, unit)
+        through = []
+        for run in runs:
+            refused: DecisionKind | None = "throttled" if throttled else None
+            if refused is None and not self.allowance.spend(self.now_ns):
+                refused = "over_budget"
+            rule = self.rule if step or refused else run.rule
+            if refused is None:
+                through.append(run._replace(probability=probability, rule=rule, step=step))
+            else:
+                refusal = _unscored(one, (refused, "limit", ""), probability, rule, run.span_id, step)
+                run.decisions.append(refusal)
+        return through
 
 
-_Verdict: TypeAlias = tuple[DecisionKind, str, str]  # decision, reason, detail
-_SCORED: _Verdict = ("scored", "ok", "")
-_NOTHING: _Verdict = ("filtered", NOTHING_TO_SCORE, "")
-_NOT_SAMPLED: _Verdict = ("not_sampled", "rate", "")
-_NO_SCORE = (None,)
-_NO_SCORES: Sequence[Score] = ()
+_NOT_SAMPLED: Verdict = ("not_sampled", "rate", "")
+
+
+def _unscored(
+    one: Scorer, verdict: Verdict, probability: float, rule: str, span_id: str | None = None, step: int | None = None
+) -> Decision:
+    kind, reason, detail = verdict
+    return Decision(one.name, one.evaluator_id, kind, reason, probability, rule, None, span_id, detail, step)
+
+
+def _add_decisions(one: Scorer, run: _Wanted, ran: Ran) -> None:
+    """Tell of a call: a decision for each score, or one that says why there is none."""
+    decisions, _, probability, rule, span_id, step = run
+    verdict, scores, _ = ran
+    if span_id is not None and len(scores) > 1:
+        verdict, scores = ("failed", "wrong_type", f"{len(scores)} scores of one operation; at most 1"), ()
+    if not scores:
+        decisions.append(_unscored(one, verdict, probability, rule, span_id, step))
+        return
+    kind, reason, detail = verdict
+    name, evaluator_id = one.name, one.evaluator_id
+    for score in scores:
+        if span_id is not None:
+            score.span_id = span_id
+        decisions.append(
+            Decision(name, evaluator_id, kind, reason, probability, rule, score, score.span_id, detail, step)
+        )
+
+
+def _operations(
+    one: Scorer, trace: Trace | Session, probability: float, rule: str, decisions: list[Decision]
+) -> list[_Wanted]:
+    """A call for each operation that has what the scorer needs; on the others it is decided here."""
+    assert isinstance(trace, Trace)
+    runs = []
+    for span_id, operation in parts_of(one.target, trace):
+        missing = missing_operation_need(one.needs, one.target, operation, trace)
+        if missing is None:
+            runs.append(_Wanted(decisions, (operation, trace), probability, rule, span_id))
+        else:
+            decisions.append(_unscored(one, ("filtered", f"needs:{missing}", ""), probability, rule, span_id))
+    if more := left_out(one.target, trace):
+        verdict: Verdict = ("filtered", MORE_OPERATIONS, f"{more} more than the first")
+        decisions.append(_unscored(one, verdict, probability, rule))
+    return runs
 
 
 def _identity(subject: Trace | Session) -> bytes:
@@ -299,10 +349,3 @@ def _missing(needs: Sequence[str], subject: Trace | Session) -> str | None:
         if need is not None and subject.repeats and not subject.llm_calls:
             return TOLD_ELSEWHERE
     return None if need is None else f"needs:{need}"
-
-
-def _where(error: BaseException) -> str:
-    """An exception's type and place. Its message may hold what the trace holds, so it is left out."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"[:200]

@@ -16,6 +16,7 @@ from collector.core.model import (
     Document,
     LLMCall,
     Message,
+    Operation,
     RequestedCall,
     Retrieval,
     Session,
@@ -26,8 +27,9 @@ from collector.core.model import (
 )
 from scorers.base import Evidence, Score, Scorer
 from scorers.ledger import Decision, decision_from_json, decision_to_json
-from scorers.needs import missing_need, missing_session_need
+from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
+from scorers.targets import OPERATIONS, parts_of
 
 HOSTILE_TEXTS: dict[str, str] = {
     "blank": "   \n\t ",
@@ -120,47 +122,58 @@ def problems_of(scorer: Scorer) -> Iterator[str]:
         yield "it has no docstring to tell its users what it measures"
     if scorer.evaluator_id != scorer.configured().evaluator_id:
         yield "its evaluator id is not stable"
-    for name, subject in sessions() if scorer.target == "session" else traces():
-        if _filtered(scorer, subject):
-            continue
+    for name, subject in _subjects(scorer):
         for check in _CHECKS:
             problem = _problem(check, scorer, subject)
             if problem:
-                yield f"on the {name} {'session' if isinstance(subject, Session) else 'trace'}: {problem}"
+                yield f"on the {name}: {problem}"
                 break
 
 
-def _filtered(scorer: Scorer, subject: "Subject") -> bool:
-    if isinstance(subject, Session):
-        return missing_session_need(scorer.needs, subject) is not None
-    return missing_need(scorer.needs, subject) is not None
+Subject: TypeAlias = tuple[Trace] | tuple[Session] | tuple[Operation, Trace]
+"""What a scorer is called with."""
 
 
-Subject: TypeAlias = Trace | Session
+def _subjects(scorer: Scorer) -> Iterator[tuple[str, Subject]]:
+    """Whatever it has to stand and is not filtered, by name."""
+    if scorer.target == "session":
+        for name, session in sessions():
+            if missing_session_need(scorer.needs, session) is None:
+                yield f"{name} session", (session,)
+        return
+    for name, trace in traces():
+        if scorer.target in OPERATIONS:
+            for _, operation in parts_of(scorer.target, trace):
+                if missing_operation_need(scorer.needs, scorer.target, operation, trace) is None:
+                    yield f"{name} {scorer.target}", (operation, trace)
+        elif missing_need(scorer.needs, trace) is None:
+            yield f"{name} trace", (trace,)
+
+
 Check = Callable[[Scorer, Subject], str | None]
 
 
-def _gives_believable_scores(scorer: Scorer, trace: Subject) -> str | None:
+def _gives_believable_scores(scorer: Scorer, subject: Subject) -> str | None:
     try:
-        _scores(scorer, trace)
+        _scores(scorer, subject)
     except BadOutcome as error:
         return f"{error.reason}: {error}"
     return None
 
 
-def _gives_the_same_twice(scorer: Scorer, trace: Subject) -> str | None:
-    same = _scores(scorer, trace) == _scores(scorer, copy.deepcopy(trace))
+def _gives_the_same_twice(scorer: Scorer, subject: Subject) -> str | None:
+    same = _scores(scorer, subject) == _scores(scorer, copy.deepcopy(subject))
     return None if same else "two runs on the same trace differ"
 
 
-def _leaves_the_trace_alone(scorer: Scorer, trace: Subject) -> str | None:
-    before = copy.deepcopy(trace)
-    _scores(scorer, trace)
-    return None if trace == before else "it changes the trace, which other scorers see"
+def _leaves_the_trace_alone(scorer: Scorer, subject: Subject) -> str | None:
+    before = copy.deepcopy(subject)
+    _scores(scorer, subject)
+    return None if subject == before else "it changes the trace, which other scorers see"
 
 
-def _can_be_stored(scorer: Scorer, trace: Subject) -> str | None:
-    for score in _scores(scorer, trace):
+def _can_be_stored(scorer: Scorer, subject: Subject) -> str | None:
+    for score in _scores(scorer, subject):
         decision = Decision(scorer.name, scorer.evaluator_id, "scored", "ok", 1.0, "test", score, score.span_id)
         try:
             restored = decision_from_json(orjson.loads(orjson.dumps(decision_to_json(decision))))
@@ -171,9 +184,9 @@ def _can_be_stored(scorer: Scorer, trace: Subject) -> str | None:
     return None
 
 
-def _points_into_the_text(scorer: Scorer, trace: Subject) -> str | None:
-    longest = max(len(text or "") for text in (*_texts(trace), ""))
-    for score in _scores(scorer, trace):
+def _points_into_the_text(scorer: Scorer, subject: Subject) -> str | None:
+    longest = max(len(text or "") for text in (*_texts(subject), ""))
+    for score in _scores(scorer, subject):
         wrong = next((item for item in score.evidence if not _inside(item, longest)), None)
         if wrong is not None:
             return f"evidence {wrong.start}:{wrong.end} is not in any text"
@@ -189,17 +202,19 @@ _CHECKS: tuple[Check, ...] = (
 )
 
 
-def _problem(check: Check, scorer: Scorer, trace: Subject) -> str | None:
+def _problem(check: Check, scorer: Scorer, subject: Subject) -> str | None:
     try:
-        return check(scorer, copy.deepcopy(trace))
+        return check(scorer, copy.deepcopy(subject))
     except Exception as error:
         return f"raises {type(error).__name__}: {error}"[:300]
 
 
 def _texts(subject: Subject) -> list[str | None]:
-    if isinstance(subject, Trace):
-        return [subject.question, subject.answer, *subject.contexts]
-    return [text for turn in subject.turns for text in (turn.question, turn.answer)]
+    whole = subject[-1]
+    if isinstance(whole, Trace):
+        return [whole.question, whole.answer, *whole.contexts]
+    assert isinstance(whole, Session)
+    return [text for turn in whole.turns for text in (turn.question, turn.answer)]
 
 
 def _inside(item: Evidence, longest: int) -> bool:
@@ -207,8 +222,8 @@ def _inside(item: Evidence, longest: int) -> bool:
     return 0 <= item.start <= item.end <= 12 * longest + 100
 
 
-def _scores(scorer: Scorer, trace: Subject) -> list[Score]:
-    returned: object = scorer(trace)
+def _scores(scorer: Scorer, subject: Subject) -> list[Score]:
+    returned: object = scorer(*subject)
     if inspect.isawaitable(returned):
         returned = asyncio.run(_wait(returned))
     return scores_of(scorer, returned)

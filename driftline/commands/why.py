@@ -122,6 +122,8 @@ def story(sheet: Sheet) -> list[str]:
 
 def _decision(decision: Sheet, sheet: Sheet) -> list[str]:
     head = f"  {decision['scorer']:20} {decision['decision'].replace('_', ' ')}"
+    if span_id := decision.get("span_id"):
+        head += f" (span {span_id})"
     score = decision.get("score")
     if score is None:
         return [f"{head}: {_reason(decision, sheet)}"]
@@ -145,7 +147,7 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
     if reason == TOLD_ELSEWHERE:
         return "its model calls belong to another trace"
     if reason.startswith("needs:"):
-        subject = "session" if sheet.get("target") == "session" else "trace"
+        subject = "session" if sheet.get("target") == "session" else "operation" if "span_id" in decision else "trace"
         return f"the {subject} has no {reason.removeprefix('needs:').replace('_', ' ')}"
     detail = decision.get("detail")
     return f"{reason} ({detail})" if detail else str(reason)

@@ -10,7 +10,6 @@ from scorers.ranking import average_precision, ndcg, precision_at, reciprocal_ra
 from scorers.text import Text, clipped_note, read, read_passage
 
 _MOST_CONTEXTS = 200
-_MOST_RETRIEVALS = 50
 _MOST_DOCUMENTS = 1_000
 _USED = 0.2
 """Share of the answer's content words (those that few contexts have count alone) that a used context explains."""
@@ -75,52 +74,47 @@ def context_recall(trace: Trace) -> Score | None:
     return Score(round(len(held) / len(reference.terms), 4), explanation=told + clipped_note(reference))
 
 
-@scorer(name="retrieval_ndcg", needs=("retrievals",), target="retrieval", version="1")
-def retrieval_ndcg(trace: Trace, *, k: int = 10) -> list[Score] | None:
-    """Whether each retrieval's documents come in the order of their scores: nDCG at `k`, 1 they do.
+@scorer(name="retrieval_ndcg", needs=("document_scores",), target="retrieval", version="1")
+def retrieval_ndcg(retrieval: Retrieval, trace: Trace, *, k: int = 10) -> Score | None:
+    """Whether a retrieval's documents come in the order of their scores: nDCG at `k`, 1 they do.
 
     The documents' own scores are taken as relevance, so this says something where a reranker scores what a retriever
     ordered. Retrievals without scores, or with negative ones, are not judged. Wrong on scores where less is better.
     """
-    return _each(trace, lambda scores: ndcg(scores, max(1, k)))
+    return _measured(retrieval, lambda scores: ndcg(scores, max(1, k)))
 
 
-@scorer(name="retrieval_mrr", needs=("retrievals",), target="retrieval", version="1")
-def retrieval_mrr(trace: Trace, *, relevant: float = 0.5) -> list[Score] | None:
+@scorer(name="retrieval_mrr", needs=("document_scores",), target="retrieval", version="1")
+def retrieval_mrr(retrieval: Retrieval, trace: Trace, *, relevant: float = 0.5) -> Score | None:
     """One over the rank of the first document scored `relevant` or better; 0 if there is none. Its mean is MRR.
 
     Wrong where `relevant` does not suit the unit of the scores: set it for your retriever or reranker.
     """
-    return _each(trace, lambda scores: reciprocal_rank([score >= relevant for score in scores]))
+    return _measured(retrieval, lambda scores: reciprocal_rank([score >= relevant for score in scores]))
 
 
-@scorer(name="retrieval_precision", needs=("retrievals",), target="retrieval", version="1")
-def retrieval_precision(trace: Trace, *, k: int = 5, relevant: float = 0.5) -> list[Score] | None:
+@scorer(name="retrieval_precision", needs=("document_scores",), target="retrieval", version="1")
+def retrieval_precision(retrieval: Retrieval, trace: Trace, *, k: int = 5, relevant: float = 0.5) -> Score | None:
     """Precision at `k`: the share of a retrieval's first `k` documents that are scored `relevant` or better.
 
     Wrong where `relevant` does not suit the unit of the scores, and on retrievers that are asked for fewer than `k`.
     """
-    return _each(trace, lambda scores: precision_at([score >= relevant for score in scores], max(1, k)))
+    return _measured(retrieval, lambda scores: precision_at([score >= relevant for score in scores], max(1, k)))
 
 
-@scorer(name="retrieval_hit", needs=("retrievals",), target="retrieval", version="1")
-def retrieval_hit(trace: Trace, *, k: int = 5, relevant: float = 0.5) -> list[Score] | None:
+@scorer(name="retrieval_hit", needs=("document_scores",), target="retrieval", version="1")
+def retrieval_hit(retrieval: Retrieval, trace: Trace, *, k: int = 5, relevant: float = 0.5) -> Score | None:
     """1 if one of a retrieval's first `k` documents is scored `relevant` or better, else 0.
 
     Wrong where `relevant` does not suit the unit of the scores.
     """
-    return _each(trace, lambda scores: float(any(score >= relevant for score in scores[: max(1, k)])))
+    return _measured(retrieval, lambda scores: float(any(score >= relevant for score in scores[: max(1, k)])))
 
 
-def _each(trace: Trace, measure: Callable[[Sequence[float]], float | None]) -> list[Score] | None:
-    """The measure of every retrieval whose documents all have a score."""
-    found = []
-    for retrieval in trace.retrievals[:_MOST_RETRIEVALS]:
-        scores = _scores(retrieval)
-        value = measure(scores) if scores else None
-        if value is not None:
-            found.append(Score(value, explanation=f"{len(scores)} scored documents", span_id=retrieval.span_id))
-    return found or None
+def _measured(retrieval: Retrieval, measure: Callable[[Sequence[float]], float | None]) -> Score | None:
+    scores = _scores(retrieval)
+    value = measure(scores) if scores else None
+    return None if value is None else Score(value, explanation=f"{len(scores)} scored documents")
 
 
 def _scores(retrieval: Retrieval) -> list[float]:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,6 +40,8 @@ from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import wait_until
 from tests.real.service import run_driftline
 
+REGRESS_AFTER = 250
+
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
@@ -51,7 +53,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 @pytest.fixture(scope="module")
 def bodies() -> list[TraceBodies]:
     """Traces of an hour and more, in the second half of which answers get worse."""
-    return record_app(400, 41, START_NS, Settings(spacing_ns=20 * SECOND_NS, content="span", regress_after=250))
+    settings = Settings(spacing_ns=20 * SECOND_NS, content="span", regress_after=REGRESS_AFTER)
+    return record_app(400, 41, START_NS, settings)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +77,18 @@ def undisturbed(bodies: list[TraceBodies], tmp_path_factory: pytest.TempPathFact
     return found
 
 
-def assert_same_changes(part: Cluster, undisturbed: dict[tuple[str, str], bool]) -> None:
-    """The same series were paged, and none of them long before anything had changed."""
+def assert_same_changes(part: Cluster, undisturbed: dict[tuple[str, str], bool], bodies: Sequence[TraceBodies]) -> None:
+    """The same series were paged, and each page shows traces that had got worse.
+
+    Where partitions lag behind one another, the order of the scores differs from run to run, and the onset with it: its
+    interval is right nine times in ten, so it is no place for an assertion about a single run.
+    """
     paged = [change for change in part.changes().values() if change["paged"]]
     series = {(change["metric"], orjson.dumps(change["slice"]).decode()) for change in paged}
     assert {one for one, surely in undisturbed.items() if surely} <= series <= set(undisturbed)
-    # Partitions that lag behind others bring older scores later: what is known of the onset is a little less sharp.
-    assert all(change["onset_high_ns"] > START_NS + 225 * 20 * SECOND_NS for change in paged)
+    worse = {one.sent.trace_id for one in bodies[REGRESS_AFTER:]}
+    shown = [(change["metric"], len(worse.intersection(change["traces"])), len(change["traces"])) for change in paged]
+    assert all(bad > of / 2 for _, bad, of in shown), shown
 
 
 def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
@@ -105,7 +113,7 @@ def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
         part.end_input()
         part.wait_for_traces(len(bodies))
         assert_once(part, len(bodies))
-        assert_same_changes(part, undisturbed)
+        assert_same_changes(part, undisturbed, bodies)
 
 
 def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_have(
@@ -127,7 +135,7 @@ def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_hav
         part.end_input()
         part.wait_for_traces(len(bodies))
         assert_once(part, len(bodies))
-        assert_same_changes(part, undisturbed)
+        assert_same_changes(part, undisturbed, bodies)
 
 
 def test_workers_whose_clocks_are_hours_wrong_decide_and_find_the_same(
@@ -143,7 +151,7 @@ def test_workers_whose_clocks_are_hours_wrong_decide_and_find_the_same(
         part.end_input()
         part.wait_for_traces(len(bodies))
         assert_once(part, len(bodies))
-        assert_same_changes(part, undisturbed)
+        assert_same_changes(part, undisturbed, bodies)
         written = [record.timestamp / 1000 for log in (SPANS, "decisions", "scores") for record in part.records(log)]
         assert max(abs(time.time() - one) for one in written) < 1800, "retention must go by the brokers' clock"
 

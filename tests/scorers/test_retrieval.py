@@ -30,16 +30,14 @@ def value(scorer: Scorer, trace: Trace) -> float | None:
     return found.value
 
 
-def ranked(*scores: float | None) -> Trace:
-    return Trace("t", retrievals=[Retrieval("s1", documents=[Document("x", "d", score) for score in scores])])
+def ranked(*scores: float | None) -> Retrieval:
+    return Retrieval("s1", documents=[Document("x", "d", score) for score in scores])
 
 
-def values(scorer: Scorer, trace: Trace, **options: Any) -> list[tuple[str | None, float | None]] | None:
-    found = scorer(trace, **options)
-    if found is None:
-        return None
-    assert isinstance(found, list)
-    return [(one.span_id, one.value) for one in found]
+def measured(scorer: Scorer, retrieval: Retrieval, **options: Any) -> float | None:
+    found = scorer(retrieval, Trace("t", retrievals=[retrieval]), **options)
+    assert found is None or isinstance(found, Score)
+    return None if found is None else found.value
 
 
 def test_retrievals_that_brought_nothing_are_counted() -> None:
@@ -77,26 +75,24 @@ def test_recall_is_the_share_of_the_reference_that_the_contexts_hold() -> None:
 
 
 def test_scores_of_documents_in_order_are_the_best_order() -> None:
-    assert values(retrieval_ndcg, ranked(0.9, 0.5, 0.1)) == [("s1", 1.0)]
-    reverse = values(retrieval_ndcg, ranked(0.1, 0.5, 0.9))
-    assert reverse is not None
+    assert measured(retrieval_ndcg, ranked(0.9, 0.5, 0.1)) == 1.0
     expected = (0.1 + 0.5 / math.log2(3) + 0.9 / 2) / (0.9 + 0.5 / math.log2(3) + 0.1 / 2)
-    assert reverse[0][1] == pytest.approx(expected)
+    assert measured(retrieval_ndcg, ranked(0.1, 0.5, 0.9)) == pytest.approx(expected)
 
 
 def test_rank_precision_and_hit_follow_the_threshold_and_k() -> None:
-    trace = ranked(0.2, 0.6, 0.1, 0.7)
-    assert values(retrieval_mrr, trace) == [("s1", 0.5)]
-    assert values(retrieval_mrr, trace, relevant=0.65) == [("s1", 0.25)]
-    assert values(retrieval_precision, trace, k=2) == [("s1", 0.5)]
-    assert values(retrieval_hit, trace, k=1) == [("s1", 0.0)]
-    assert values(retrieval_hit, trace, k=2) == [("s1", 1.0)]
+    retrieval = ranked(0.2, 0.6, 0.1, 0.7)
+    assert measured(retrieval_mrr, retrieval) == 0.5
+    assert measured(retrieval_mrr, retrieval, relevant=0.65) == 0.25
+    assert measured(retrieval_precision, retrieval, k=2) == 0.5
+    assert measured(retrieval_hit, retrieval, k=1) == 0.0
+    assert measured(retrieval_hit, retrieval, k=2) == 1.0
 
 
 @pytest.mark.parametrize("scores", [(), (None,), (0.5, None), (float("nan"),), (-1.0, 0.5), (float("inf"),)])
 @pytest.mark.parametrize("scorer", [retrieval_ndcg, retrieval_mrr, retrieval_precision, retrieval_hit])
 def test_retrievals_without_usable_scores_are_not_judged(scorer: Scorer, scores: tuple[float | None, ...]) -> None:
-    assert values(scorer, ranked(*scores)) is None
+    assert measured(scorer, ranked(*scores)) is None
 
 
 gains = st.lists(st.floats(0, 1e6), max_size=30)

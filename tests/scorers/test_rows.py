@@ -1,6 +1,8 @@
 import pytest
 
+from collector.core.model import LLMCall, ToolCall, Trace
 from scorers.base import Scorer, scorer
+from scorers.builtin.retrieval import retrieval_mrr
 from scorers.offline import parse_line, score_rows
 from scorers.rows import BadRow, trace_of
 
@@ -87,3 +89,51 @@ def test_bad_rows_are_error_rows_in_their_place() -> None:
 def test_the_sampling_rate_of_a_scorer_is_for_production_only() -> None:
     (result,) = score_rows(needing().configured(rate=0), [{"id": 1}])
     assert result["score"] == 1.0
+
+
+def test_labels_of_relevance_rank_the_contexts_of_a_retrieval() -> None:
+    row = {"question": "Which dam?", "contexts": ["the Hoover Dam", "a ferret"], "relevance": [0, 1]}
+    (result,) = score_rows(retrieval_mrr, [row])
+    assert (result["score"], result["error"]) == (0.5, None)
+
+
+@pytest.mark.parametrize("relevance", [[1], ["yes", "no"], 1, [1, 0, 0]])
+def test_labels_that_do_not_fit_the_contexts_are_refused(relevance: object) -> None:
+    row = {"contexts": ["the Hoover Dam", "a ferret"], "relevance": relevance}
+    (result,) = score_rows(retrieval_mrr, [row])
+    assert result["error"].startswith("relevance: ")
+
+
+@scorer(name="brevity", target="llm_call", needs=("answer",))
+def brevity(call: LLMCall, trace: Trace) -> float:
+    """Is the answer of a model call short?"""
+    return 1.0 if len(call.output_text or "") < 20 else 0.0
+
+
+@scorer(name="has_place", target="tool_call", needs=("arguments",))
+def has_place(run: ToolCall, trace: Trace) -> bool:
+    """Does a tool run say where?"""
+    return "place" in run.arguments
+
+
+def test_a_row_has_one_result_from_all_its_operations_the_worst() -> None:
+    rows: list[object] = [
+        {"question": "Why?", "answer": "Because."},
+        {
+            "messages": [
+                {"role": "assistant", "content": "Let me look."},
+                {"role": "assistant", "content": "It is because of the tides, which come and go."},
+            ]
+        },
+        {"question": "Why?"},
+    ]
+    found = list(score_rows(brevity, rows))
+    assert [one["score"] for one in found] == [1.0, 0.0, None]
+    assert found[2]["error"] == "filtered: needs:answer"
+
+
+def test_the_calls_of_a_row_stand_for_tool_runs() -> None:
+    tools = [{"name": "weather", "arguments": {"place": "Bonn"}}, {"name": "weather", "arguments": {}}]
+    found = list(score_rows(has_place, [{"calls": tools[:1]}, {"calls": tools}, {"calls": []}]))
+    assert [one["score"] for one in found] == [1.0, 0.0, None]
+    assert found[2]["error"] == "filtered: needs:tool_executions"

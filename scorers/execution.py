@@ -1,0 +1,101 @@
+"""Calls one scorer, and tells for each call what came of it: scores, or why there are none.
+
+A built-in is called here and now. Others have a thread of their own (`scorers.isolation`), with a timeout; those that
+are async may have several calls under way at once.
+"""
+
+import inspect
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from collector.core.clock import Clock
+from scorers.base import Score, Scorer
+from scorers.isolation import Isolated, Raised, Suspended, TimedOut
+from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
+from scorers.outcome import BadOutcome, scores_of
+from scorers.retry import with_retries
+
+Verdict: TypeAlias = tuple[DecisionKind, str, str]
+"""Decision, reason, detail."""
+
+SCORED: Verdict = ("scored", "ok", "")
+_NOTHING: Verdict = ("filtered", NOTHING_TO_SCORE, "")
+
+
+class Ran(NamedTuple):
+    """What came of a call."""
+
+    verdict: Verdict
+    scores: Sequence[Score]
+    seconds: float
+
+
+class Execution:
+    """See the module.
+
+    Args:
+        scorer: what is called.
+        clock: tells how long it took.
+        retried: called for each call that is tried once more.
+    """
+
+    def __init__(self, scorer: Scorer, clock: Clock, retried: Callable[[], None]) -> None:
+        self._scorer, self._clock = scorer, clock
+        self._isolated = None if scorer.built_in else Isolated(scorer.name, scorer.timeout_seconds)
+        call: Callable[..., object] = scorer.function
+        if scorer.options:
+            call = partial(call, **scorer.options)
+        if scorer.retry_on and scorer.retries:
+            call = with_retries(call, inspect.iscoroutinefunction(scorer.function), scorer, retried)
+        self._call = call
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it hung so often that it is called no more."""
+        return self._isolated is not None and self._isolated.suspended
+
+    def run_all(self, runs: Sequence[Sequence[object]]) -> list[Ran]:
+        """Call it with each of these arguments. Never raises."""
+        isolated, call = self._isolated, self._call
+        if isolated is None:
+            return [self._run(call, arguments) for arguments in runs]
+        if self._scorer.concurrency > 1 and len(runs) > 1:
+            found = isolated.call_all([partial(call, *arguments) for arguments in runs], self._scorer.concurrency)
+            return [self._run(one.result_or_raise, ())._replace(seconds=one.seconds) for one in found]
+        return [self._run(isolated.call, (partial(call, *arguments),)) for arguments in runs]
+
+    def close(self) -> None:
+        """Let its thread end. Safe to call twice."""
+        if self._isolated is not None:
+            self._isolated.close()
+
+    def _run(self, call: Callable[..., object], arguments: Sequence[object]) -> Ran:
+        began = self._clock.monotonic()
+        try:
+            scores = scores_of(self._scorer, call(*arguments))
+            verdict = SCORED if scores else _NOTHING
+        except Exception as error:  # also a built-in's defect must not stop the others
+            scores, verdict = [], self._failure(error)
+        return Ran(verdict, scores, self._clock.monotonic() - began)
+
+    def _failure(self, error: Exception) -> Verdict:
+        match error:
+            case BadOutcome():
+                return "failed", error.reason, str(error)
+            case TimedOut():
+                return "failed", "timeout", f"no result within {self._scorer.timeout_seconds:g} s"
+            case Suspended():
+                return "failed", "hung", "suspended: it hung too often in this process"
+            case Raised():
+                return "failed", "exception", _where(error.__cause__ or error)
+        return "failed", "exception", _where(error)
+
+
+def _where(error: BaseException) -> str:
+    """An exception's type and place. Its message may hold what the trace holds, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"[:200]
