@@ -31,6 +31,7 @@ from driftline.build import build
 from driftline.config import DEFAULT_SCORERS, Address, Budget, Config, ScorerEntry
 from driftline.export.schemas import tables
 from driftline.faults import model_in
+from driftline.reload import Reloader
 from driftline.units import duration_text, size_text
 from driftline.web.app import create_app
 
@@ -109,7 +110,9 @@ def all_telemetry() -> Telemetry:
             "events": {"otlp_http": "http://127.0.0.1:9"},
             "export": {"kafka": {"brokers": ["127.0.0.1:9"]}, "parquet": {"path": Path(folder) / "lake"}},
         }
-        service = build(Config.model_validate(document))
+        config = Config.model_validate(document)
+        service = build(config)
+        Reloader(service, config, None)
         try:
             service.drain()  # some parts come with their partition
             create_app(service).build_middleware_stack()

@@ -1,42 +1,37 @@
 """A service that runs: its parts in the order in which they start and stop, and what it says of itself."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from collector.core.engine import Engine
-from collector.core.telemetry import Telemetry
-from collector.redaction.redactor import Redactor
 from drift.base import Change, decode_change
 from drift.series import SeriesStatus
+from driftline.flow import Flow, Ground
 from driftline.network import Network
 from driftline.pipeline import Stage
 from driftline.stages.watch import WatchStage
-from driftline.view import View
 from driftline.web.source import ScorerFacts
 
 
-@dataclass
 class Service:
-    """Started from the sinks back to the sources, stopped the other way round; `stop` is safe twice.
+    """Started from the sinks back to the sources, stopped the other way round; `stop` is safe twice."""
 
-    Attributes:
-        closing: what to call once the stages have stopped.
-        stages: in the order of the flow.
-        scorers: what is scored, for people.
-        monitors: what is watched, a line of words each.
-        redactor: what replaces personal data and credentials in all that leaves it.
-    """
+    def __init__(self, ground: Ground, flow: Flow, network: Network) -> None:
+        self.engine, self.view, self.telemetry = ground.engine, ground.view, ground.telemetry
+        self.redactor = ground.redactor
+        self.ground, self.flow, self.network = ground, flow, network
+        self._started = False
 
-    engine: Engine
-    view: View
-    telemetry: Telemetry
-    closing: Sequence[Callable[[], None]]
-    stages: Sequence[Stage]
-    network: Network
-    scorers: Sequence[ScorerFacts]
-    monitors: Sequence[str]
-    redactor: Redactor
-    _started: bool = field(default=False, init=False)
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """In the order of the flow."""
+        return self.flow.stages
+
+    @property
+    def scorers(self) -> Sequence[ScorerFacts]:
+        return self.flow.scorers
+
+    @property
+    def monitors(self) -> Sequence[str]:
+        return self.flow.monitors
 
     def start(self) -> None:
         """Begin to receive, once everything behind the receivers works.
@@ -45,20 +40,35 @@ class Service:
             UserError: an address cannot be listened on.
         """
         self.network.bind()
-        for stage in reversed(self.stages):
-            stage.start()
+        self._start_stages()
         self.network.start(self)
         self._started = True
 
+    def replace(self, flow: Flow) -> None:
+        """Go on with another flow. What is received meanwhile waits in the log.
+
+        The stages stop between two of their commits, and the new ones begin where these left off, as after a restart.
+        """
+        self._stop_stages()
+        self.flow = flow
+        self._start_stages()
+
     def stop(self) -> None:
         self.network.stop()
-        for stage in self.stages:
-            stage.stop()
-        for close in self.closing:
-            close()
+        self._stop_stages()
         self.engine.close()
         self.view.close()
         self._started = False
+
+    def _start_stages(self) -> None:
+        for stage in reversed(self.stages):
+            stage.start()
+
+    def _stop_stages(self) -> None:
+        for stage in self.stages:
+            stage.stop()
+        for close in self.flow.closing:
+            close()
 
     def drain(self) -> None:
         """Work through everything that was appended, on the caller's thread; instead of `start`."""

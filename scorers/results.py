@@ -27,6 +27,8 @@ class Results:
         info = telemetry.gauge(
             "driftline_scorer_info", "1 for each scorer as it is now.", ("scorer", "evaluator_id", "tier")
         )
+        for gone in info.values():  # of a configuration that was replaced
+            info.remove(*gone)
         for one in scorers:
             info.set(1, one.name, one.evaluator_id, str(one.tier))
         self._evaluations = telemetry.counter(
@@ -75,6 +77,8 @@ class Results:
             ("scorer",),
             fold=("scorer",),
         )
+        for gone in self._suspended.values():
+            self._suspended.remove(*gone)
 
     def ran(self, scorer: str, seconds: Sequence[float], suspended: bool) -> None:
         """Note how long runs of a scorer took, and whether it is called no more."""

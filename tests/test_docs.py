@@ -13,11 +13,11 @@ from collector.core.model import Trace
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from driftline import reference
-from driftline.build import load_parts
 from driftline.cli import COMMANDS
 from driftline.commands.check import load_all
 from driftline.config import Config, load_config
 from driftline.faults import model_in
+from driftline.flow import load_parts
 from scorers.runner import Runner
 
 ROOT = Path(__file__).parents[1]
@@ -216,7 +216,7 @@ def test_the_collector_writes_to_kafka_what_driftline_reads_by_default() -> None
 def test_the_unit_runs_commands_and_sets_keys_that_exist() -> None:
     unit = (ROOT / "deploy" / "systemd" / "driftline.service").read_text()
     commands = re.findall(r"^Exec\w+=/opt/driftline/bin/driftline (\w+)", unit, re.MULTILINE)
-    assert commands == ["check", "serve"]
+    assert commands == ["check", "serve", "check"]
     assert set(commands) <= set(COMMANDS)
     environ = dict(re.findall(r"\b(DRIFTLINE_\w+)=(\S+)", unit))
     assert load_config(None, environ).store.path == Path("/var/lib/driftline/driftline.db")

@@ -14,6 +14,8 @@ from types import ModuleType
 
 from collector.core.errors import UserError
 
+_FILE_PREFIX = "driftline_plugin_"
+
 
 def load(reference: str, group: str, base: Path | None = None) -> object:
     """The object that `reference` names.
@@ -46,6 +48,12 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
+def forget_files() -> None:
+    """Let `load` read files again that it was given by their paths. What it gave out before stays as it is."""
+    for name in [name for name in sys.modules if name.startswith(_FILE_PREFIX)]:
+        del sys.modules[name]
+
+
 def _entry_point(name: str, group: str) -> object:
     points = {
         (point.value, point.dist.name if point.dist else "?"): point for point in entry_points(group=group, name=name)
@@ -72,7 +80,7 @@ def _file(path_text: str, base: Path | None) -> ModuleType:
     if not path.is_file():
         raise UserError(f"{path_text!r}: there is no file {path}")
     # A name of its own, so that a user's scorers.py or collector/ never shadows ours.
-    name = f"driftline_plugin_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
+    name = f"{_FILE_PREFIX}{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

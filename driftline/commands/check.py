@@ -13,9 +13,9 @@ from collector.redaction.config import find_names
 from collector.redaction.keys import key_path
 from collector.redaction.rules import DENIED, NAME, RULES
 from drift.plan import Plan, plans
-from driftline.build import load_parts
 from driftline.config import Config, load_config
 from driftline.export.build import check_export
+from driftline.flow import load_parts
 from driftline.units import duration_text, size_text
 from scorers.base import Scorer
 

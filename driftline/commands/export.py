@@ -14,7 +14,7 @@ import orjson
 from collector.core.clock import SystemClock
 from collector.core.errors import DriftlineError, UserError
 from collector.tenancy import owned_id
-from driftline.build import load_parts, open_redactor, units
+from driftline.build import open_redactor
 from driftline.config import Config, load_config
 from driftline.export.archive import verify
 from driftline.export.cases import FORMATS, Format, case_of, in_format
@@ -25,6 +25,7 @@ from driftline.export.files import appearing
 from driftline.export.parquet_period import export_parquet
 from driftline.export.period import Period, parse_period
 from driftline.export.schemas import FORMS, schema
+from driftline.flow import load_parts, units
 from driftline.store_files import records_behind
 from driftline.view import View, view_path
 

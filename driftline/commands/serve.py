@@ -5,15 +5,18 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import click
 
 from collector.core.errors import DriftlineError
-from driftline.build import Role, build
+from driftline.build import build
 from driftline.config import load_config
+from driftline.flow import Role
 from driftline.logs import redact_logs
+from driftline.reload import Reloader
 from driftline.service import Service
 
 _WATCH_SECONDS = 0.5
@@ -30,15 +33,22 @@ _COLLECT_SECONDS = 30.0
     "scores, tell of changes and show the page.",
 )
 def command(path: Path | None, role: Role) -> None:
-    """Receive spans, score them, watch the scores, send alerts."""
+    """Receive spans, score them, watch the scores, send alerts.
+
+    SIGHUP reads the configuration again; SIGTERM and SIGINT end the service in order.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for library in ("httpx", "uvicorn", "kafka"):  # say for themselves what we say once, or not at all
         logging.getLogger(library).setLevel(logging.CRITICAL if library == "kafka" else logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    service = build(load_config(path), role=role)
+    reload_wanted = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: reload_wanted.set())
+    config = load_config(path)
+    service = build(config, role=role)
     redact_logs(service.redactor)
+    reloader = Reloader(service, config, path)
     service.start()
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")
@@ -48,19 +58,31 @@ def command(path: Path | None, role: Role) -> None:
     gc.set_threshold(50_000, 20, 50)
     click.echo("ready")
     try:
-        wait(service, ended)
+        wait(service, ended, reload_wanted, reloader.reload)
     finally:
         service.stop()
 
 
-def wait(service: Service, ended: threading.Event, collect_seconds: float = _COLLECT_SECONDS) -> None:
+def wait(
+    service: Service,
+    ended: threading.Event,
+    reload_wanted: threading.Event,
+    reload: Callable[[], object],
+    collect_seconds: float = _COLLECT_SECONDS,
+) -> None:
     """Return when `ended` is set. Old garbage is collected meanwhile, every so many seconds.
+
+    Args:
+        reload_wanted: set when `reload` is to be called.
 
     Raises:
         DriftlineError: a stage of the service has failed, so that going on would be a pretence.
     """
     next_collection = time.monotonic() + collect_seconds
     while not ended.wait(_WATCH_SECONDS):
+        if reload_wanted.is_set():
+            reload_wanted.clear()
+            reload()
         if time.monotonic() >= next_collection:
             gc.collect()  # tens of milliseconds
             next_collection = time.monotonic() + collect_seconds

@@ -27,10 +27,10 @@ from collector.slices import SliceReader
 from collector.wire.route import partition_of
 from drift.base import decode_points
 from drift.monitor import Watcher
-from driftline.build import load_parts
 from driftline.config import DEFAULT_SCORERS, Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
+from driftline.flow import load_parts
 from driftline.outputs import Outputs
 from driftline.pipeline import Stage
 from driftline.score_route import ScoreRoute

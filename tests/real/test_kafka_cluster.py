@@ -117,6 +117,25 @@ def test_workers_that_come_go_and_die_share_the_work_and_do_it_once(
         assert_same_changes(part, undisturbed, bodies)
 
 
+def test_workers_that_read_their_configuration_again_under_load_lose_nothing(
+    broker: KafkaBroker, unique_name: Callable[[str], str], tmp_path: Path, bodies: list[TraceBodies]
+) -> None:
+    reloaded = "driftline_config_last_reload_success_timestamp_seconds"
+    with cluster(broker, tmp_path, unique_name("reloads"), DOCUMENT) as part, ThreadPoolExecutor(1) as background:
+        workers = [part.worker(), part.worker()]
+        sending = Senders(part.workers, bodies[:200])
+        sent = background.submit(sending.run, 4)
+        for number, one in enumerate(workers, start=1):
+            wait_until(lambda number=number: sending.has_accepted(60 * number), "some traces", 60)  # type: ignore[misc]
+            before = one.metrics()[reloaded]
+            os.kill(one.process.pid, signal.SIGHUP)
+            one.wait(lambda one=one, before=before: one.metrics()[reloaded] > before, "the reload")  # type: ignore[misc]
+        sent.result(timeout=120)
+        part.end_input()
+        part.wait_for_traces(200)
+        assert_once(part, 200)
+
+
 def test_partitions_grow_under_load_and_traces_and_series_move_with_all_they_have(
     broker: KafkaBroker,
     unique_name: Callable[[str], str],

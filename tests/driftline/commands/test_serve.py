@@ -41,5 +41,13 @@ def test_garbage_that_grew_old_is_collected_by_the_clock(
     monkeypatch.setattr(serve, "_WATCH_SECONDS", 0.001)
     ended = threading.Event()
     left = weakref.ref(Ring())
-    serve.wait(Service(ended), ended, every_seconds)  # type: ignore[arg-type]
+    serve.wait(Service(ended), ended, threading.Event(), list, every_seconds)  # type: ignore[arg-type]
     assert (left() is not None) == stays
+
+
+def test_a_wish_to_read_the_configuration_again_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_WATCH_SECONDS", 0.001)
+    ended, wanted, reloads = threading.Event(), threading.Event(), list[int]()
+    wanted.set()
+    serve.wait(Service(ended), ended, wanted, lambda: reloads.append(1))  # type: ignore[arg-type]
+    assert reloads == [1]

@@ -9,12 +9,12 @@ import pytest
 
 from alerts.explain import Wording
 from collector.core.errors import UserError
-from driftline.build import load_parts
 from driftline.config import Config
 from driftline.export.archive import verify
 from driftline.export.evidence import Evaluators, masked, told, without_content, write_evidence
 from driftline.export.period import Period, parse_period
 from driftline.export.rows import score_rows
+from driftline.flow import load_parts
 from driftline.records import read_sheet
 from driftline.view import View, view_path
 from scorers.base import Evidence, Score

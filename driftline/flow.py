@@ -1,0 +1,174 @@
+"""What a configuration makes of what comes in: the stages, everything that they are made of, and words for people.
+
+A running service can be given another flow (`driftline.reload`); what stays meanwhile is its `Ground`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
+
+from alerts.config import build_deliverer
+from alerts.events import EventExporter
+from collector.assemble import Assembler
+from collector.core.clock import Clock
+from collector.core.engine import CHANGES, DECISIONS, SCORES, Engine
+from collector.core.telemetry import Telemetry
+from collector.prices import load_prices
+from collector.redaction.config import attribute_lists
+from collector.redaction.redactor import Redactor
+from collector.sample import Sampler
+from collector.sessions import Sessions
+from collector.slices import SliceReader
+from collector.wire.decode import DecodeLimits
+from drift.base import Metric
+from drift.monitor import Watcher
+from driftline.config import Config
+from driftline.evaluate import Evaluator
+from driftline.evaluate_session import SessionEvaluator
+from driftline.export.build import export_stages
+from driftline.outputs import Outputs
+from driftline.pipeline import Stage
+from driftline.score_route import ScoreRoute
+from driftline.stages.notify import NotifyStage
+from driftline.stages.score import ScoreStage
+from driftline.stages.session import SessionStage
+from driftline.stages.view import ViewStage
+from driftline.stages.watch import WatchStage
+from driftline.view import View
+from driftline.web.source import ScorerFacts
+from scorers.base import Scorer
+from scorers.runner import Runner, load_scorers
+
+_TIDY_SECONDS = 60.0
+
+Role: TypeAlias = Literal["all", "receive", "score", "watch"]
+"""What a process does."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a service stands on, for as long as it runs."""
+
+    engine: Engine
+    view: View
+    telemetry: Telemetry
+    clock: Clock
+    redactor: Redactor
+    role: Role
+
+
+@dataclass(frozen=True)
+class Flow:
+    """See the module.
+
+    Attributes:
+        stages: in the order of the flow.
+        closing: what to call once the stages have stopped.
+        scorers: what is scored, for people.
+        monitors: what is watched, a line of words each.
+    """
+
+    stages: Sequence[Stage]
+    closing: Sequence[Callable[[], None]]
+    scorers: Sequence[ScorerFacts]
+    monitors: Sequence[str]
+
+
+def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
+    """Load everything that can be wrong with a configuration.
+
+    Returns:
+        What lays the flow, and cannot fail any more.
+
+    Raises:
+        UserError: a scorer, detector or notifier cannot be had as configured.
+    """
+    scorers, metrics = load_parts(config)
+    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
+    new_watcher()  # a wrong monitor is an error now, not when its partition comes
+    deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
+    prices = load_prices(config.prices, config.base)
+    sampler = Sampler(config.sample)
+
+    def lay(ground: Ground) -> Flow:
+        engine, view = ground.engine, ground.view
+        runner = Runner(scorers, telemetry, clock)
+        events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
+        reader = f".{view.identity}" if config.cluster is not None else ""
+        route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))
+        outputs = Outputs(ground.redactor, attribute_lists(config.redact), config.slices)
+        slices, limits = SliceReader(config.slices), DecodeLimits(value_bytes=config.assemble.max_value)
+        evaluator = Evaluator(sampler, slices, runner, route, outputs, telemetry, events, prices, limits)
+        of_sessions = SessionEvaluator(sampler, runner, route, outputs, telemetry, events)
+        assembler, sessions = (
+            partial(Assembler, config.assemble, telemetry),
+            partial(Sessions, config.assemble, telemetry),
+        )
+        tidy = Retention(view, config.store.retention, clock)
+        stages: dict[Role, list[Stage]] = {
+            "score": [
+                ScoreStage(engine, assembler, sampler, evaluator, clock, telemetry),
+                *([SessionStage(engine, sessions, of_sessions, clock, telemetry)] if runner.gathers_sessions else []),
+            ],
+            "watch": [
+                WatchStage(engine, new_watcher, route, telemetry),
+                NotifyStage(engine, deliverer, clock, telemetry),
+                ViewStage(engine, DECISIONS, view.add_sheets, tidy, telemetry, view.is_new_to(DECISIONS), reader),
+                ViewStage(engine, CHANGES, view.add_changes, tidy, telemetry, view.is_new_to(CHANGES), reader),
+                *export_stages(config.export, engine, clock, telemetry),
+            ],
+        }
+        ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
+        closing = [runner.close, *([events.close] if events is not None else [])]
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config))
+
+    return lay
+
+
+def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
+    """The scorers, and what monitors need to know of them.
+
+    Raises:
+        UserError: with every scorer that cannot be had.
+    """
+    scorers = load_scorers(config.scorers, config.base)
+    return scorers, {scorer.name: metric(scorer) for scorer in scorers}
+
+
+def metric(scorer: Scorer) -> Metric:
+    """A scorer as monitors see it; an infinite end of its range is no bound."""
+    low, high = (bound if math.isfinite(bound) else None for bound in scorer.score_range)
+    return Metric(scorer.name, low, high, scorer.better)
+
+
+def units(scorers: Sequence[Scorer]) -> dict[str, str]:
+    return {scorer.name: scorer.score_unit for scorer in scorers if scorer.score_unit != "ratio"}
+
+
+def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
+    return [
+        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit)
+        for one in scorers
+    ]
+
+
+def monitors_in_words(config: Config) -> list[str]:
+    return [
+        f"{monitor.watch} by {', '.join(monitor.by) or 'everything together'} ({monitor.detector})"
+        for monitor in config.monitors
+    ]
+
+
+class Retention:
+    """Called after each batch, makes the view forget what is older than `seconds`, once a minute at most."""
+
+    def __init__(self, view: View, seconds: float, clock: Clock) -> None:
+        self._view, self._seconds, self._clock = view, seconds, clock
+        self._next = clock.monotonic() + _TIDY_SECONDS
+
+    def __call__(self) -> None:
+        if self._clock.monotonic() >= self._next:
+            self._next = self._clock.monotonic() + _TIDY_SECONDS
+            self._view.forget_before(self._clock.now_ns() - round(self._seconds * 1e9))
