@@ -11,8 +11,13 @@ from collector.core.errors import StoreError
 _ENTRIES_AT_ONCE = 256
 
 
-def read_log(path: Path, log: str) -> Iterator[Entry]:
+def read_log(path: Path, log: str, stage: str | None = None) -> Iterator[Entry]:
     """What a log holds now, oldest first, a few hundred records in memory at a time. Safe while the service runs.
+
+    Args:
+        path: of the store.
+        log: its name.
+        stage: begin where this stage would after a restart.
 
     Raises:
         StoreError: there is no such store, or it cannot be read.
@@ -25,7 +30,8 @@ def read_log(path: Path, log: str) -> Iterator[Entry]:
     try:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("PRAGMA query_only = ON")
-            position = 0
+            found = connection.execute("SELECT next_offset FROM stages WHERE stage = ?", (stage,)).fetchone()
+            position = 0 if found is None else found[0]
             while rows := connection.execute(query, (position, _ENTRIES_AT_ONCE)).fetchall():
                 yield from (Entry(*row) for row in rows)
                 position = rows[-1][0] + 1

@@ -11,11 +11,14 @@ from collector.core.errors import StoreError, UserError
 from collector.sample import Sampler
 from driftline.build import open_redactor
 from driftline.config import Config, load_config
+from driftline.pending import Pending, pending_trace, pending_traces
 from driftline.records import Sheet
 from driftline.view import View, view_path
 from scorers.ledger import TOLD_ELSEWHERE
+from scorers.runner import load_scorers
 
 _TRACE_ID_DIGITS = 32
+_LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
 
 
 @click.command()
@@ -46,7 +49,7 @@ def command(
             known_as = open_redactor(config, read_only=True).text(session_id)
             ctx.exit(print_sessions(view, known_as, scorer, as_json))
         if trace_id is None:
-            print_funnel(view, as_json)
+            print_funnel(view, config, as_json)
             return
         trace_id = checked_trace_id(trace_id)
         found = view.sheet(trace_id)
@@ -54,7 +57,7 @@ def command(
     except sqlite3.Error as error:
         raise StoreError(f"the view {view.path} cannot be read: {error}") from None
     if found is None:
-        ctx.exit(explain_absence(config, trace_id, as_json))
+        ctx.exit(explain_absence(config, trace_id, scorer, as_json))
     if continued_by:
         found["continued_by"] = continued_by
     print_sheet(found, scorer, as_json)
@@ -162,11 +165,15 @@ def _not_sampled(decision: Sheet, sheet: Sheet) -> str:
     return f"its id's place {sheet['unit']:.9f} is not below the rate of {rule}"
 
 
-def explain_absence(config: Config, trace_id: str, as_json: bool) -> int:
-    """Say why a trace is not in the view: 0 if its id alone explains it, 1 if nothing is known."""
+def explain_absence(config: Config, trace_id: str, scorer: str | None, as_json: bool) -> int:
+    """Say why a trace is not in the view: 0 if its id alone explains it or it waits, 1 if nothing is known."""
     sampler = Sampler(config.sample)
     raw = bytes.fromhex(trace_id)
     by_hash = sampler.never(raw)
+    waits = None if by_hash else pending_trace(config, trace_id)
+    if waits is not None:
+        print_pending(config, trace_id, waits, scorer, as_json)
+        return 0
     unit = sampler.unit(raw)
     if as_json:
         reason = "sample.rate" if by_hash else None
@@ -178,14 +185,45 @@ def explain_absence(config: Config, trace_id: str, as_json: bool) -> int:
         )
     else:
         click.echo(
-            f"nothing is known of trace {trace_id}: it was never received, waits for its end "
-            f"(up to {config.assemble.max_age:g} s), or is older than {config.store.retention / 86400:g} days"
+            f"nothing is known of trace {trace_id}: it was never received, or is older than "
+            f"{config.store.retention / 86400:g} days"
         )
     return 0 if by_hash else 1
 
 
-def print_funnel(view: View, as_json: bool) -> None:
+def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | None, as_json: bool) -> None:
+    """Tell of a trace that is not evaluated yet; all its candidates are pending."""
+    scorers = [name for name in scorer_names(config) if scorer in (None, name)]
+    if as_json:
+        decisions = [{"scorer": name, "decision": "pending", "reason": "open"} for name in scorers]
+        told = {"spans": waits.spans, "ended_ns": waits.ended_ns, "root_ended": waits.root_ended}
+        click.echo(orjson.dumps({"trace_id": trace_id, "pending": told, "decisions": decisions}))
+        return
+    ended = datetime.fromtimestamp(min(waits.ended_ns / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
+    assemble = config.assemble
+    root = "its root has ended" if waits.root_ended else "its root has not ended"
+    click.echo(f"trace {trace_id} waits for its end: {waits.spans} spans came, the last ended {ended}; {root}")
+    click.echo(
+        f"  it is evaluated once its root has ended and nothing more came for {assemble.quiet:g} s (assemble.quiet), "
+        f"at the latest {assemble.max_age:g} s after its first span (assemble.max_age)"
+    )
+    for name in scorers:
+        click.echo(f"  {name:20} pending: open")
+
+
+def scorer_names(config: Config) -> list[str]:
+    """What the scorers of traces are called."""
+    return [one.name for one in load_scorers(config.scorers, config.base) if one.target != "session"]
+
+
+def print_funnel(view: View, config: Config, as_json: bool) -> None:
     rows = view.funnel()
+    try:
+        waiting = pending_traces(config, view)
+    except StoreError as error:  # the view says what it has all the same
+        click.echo(f"what is pending is not counted: {error}", err=True)
+        waiting = 0
+    rows += [(name, "pending", "open", waiting) for name in scorer_names(config) if waiting]
     if as_json:
         names = ("scorer", "decision", "reason", "count")
         click.echo(orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]))

@@ -36,7 +36,7 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
     recording = Recording({bytes.fromhex(trace_id) for trace_id in wanted})
     for entry in inbox:
         try:
-            for kind, request in _requests(entry):
+            for kind, request in requests(entry):
                 tenant = tenant_of_record(entry.kind, entry.key)
                 recording.add_request(kind, request, f"offset {entry.offset} of the inbox", tenant)
         except Rejected as error:
@@ -51,20 +51,23 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
     return recording
 
 
-def read_inbox(config: Config) -> Iterator[Entry]:
+def read_inbox(config: Config, stage: str | None = None) -> Iterator[Entry]:
     """Everything that is in the inbox of a service now.
+
+    Args:
+        stage: leave out what this stage needs no more. (Where a cluster keeps the inbox, nothing is left out.)
 
     Raises:
         StoreError: there is none, or it cannot be read.
     """
     if config.cluster is None:
-        return sqlite_reader.read_log(config.store.path, SPANS)
+        return sqlite_reader.read_log(config.store.path, SPANS, stage)
     from collector.engines import kafka_reader  # 15 MB that a service without Kafka need not carry
 
     return kafka_reader.read_log(config.cluster, SPANS)
 
 
-def _requests(entry: Entry) -> Iterator[tuple[str, bytes]]:
+def requests(entry: Entry) -> Iterator[tuple[str, bytes]]:
     """The OTLP requests in a record of the inbox. Raises Rejected."""
     if entry.kind in (TRACES_KIND, EVENTS_KIND, ""):
         yield entry.kind or TRACES_KIND, entry.value

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.core.engine import SPANS, TICK_KIND, Record
+from collector.core.engine import SPANS, TICK_KIND, TRACES_KIND, Record
 from collector.core.errors import UserError
 from collector.redaction.keys import read_or_make_key
 from collector.redaction.redactor import Redactor
@@ -236,8 +237,49 @@ def test_why_of_everything_counts_each_trace_once_for_each_scorer(run: Run, stor
 def test_why_of_an_unknown_trace_is_no_and_says_what_may_be(run: Run, store: Store) -> None:
     shown = run("why", "ab" * 16, "-c", store.config)
     assert shown.code == 1
-    assert shown.out.startswith(f"nothing is known of trace {'ab' * 16}: it was never received, waits for its end")
+    assert shown.out.startswith(f"nothing is known of trace {'ab' * 16}: it was never received, or is older than")
     assert run("why", "ab" * 16, "--json", "-c", store.config).json["not_sampled"] is False
+
+
+def test_why_of_a_trace_that_waits_says_for_what_and_counts_it_as_pending(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "driftline.yaml"
+    config.write_text(
+        f"listen: {{otlp_http: null, otlp_grpc: null, web: null}}\nstore: {{path: {tmp_path}/a.db}}\n"
+        "alerts: {log: false}\nscorers: [refusal, {use: latency, name: seconds}, session_turns]\n"
+    )
+    service = build(load_config(config, {}))
+    done, open_one, rootless = (bytes([number] * 16) for number in (1, 2, 3))
+    service.engine.append(SPANS, [spans(done, b"", 1), Record(END_OF_INPUT, kind=TICK_KIND)]).result()
+    service.drain()
+    service.engine.append(SPANS, [spans(open_one, b"", 5), spans(open_one, b"\1" * 8, 4)]).result()
+    service.drain()
+    service.engine.append(SPANS, [spans(rootless, b"\1" * 8, 6), Record(b"\xff", kind=TRACES_KIND)]).result()
+    service.stop()
+
+    shown = run("why", open_one.hex(), "-c", config)
+    assert shown.code == 0
+    first, second, *others = shown.out.splitlines()
+    assert first == (
+        f"trace {open_one.hex()} waits for its end: 2 spans came, the last ended 1970-01-01T00:00:05.000+00:00; "
+        "its root has ended"
+    )
+    assert "nothing more came for 5 s (assemble.quiet), at the latest 600 s after" in second
+    assert others == ["  refusal              pending: open", "  seconds              pending: open"]
+    found = run("why", rootless.hex(), "--scorer", "seconds", "--json", "-c", config).json
+    assert found["pending"] == {"spans": 1, "ended_ns": 6 * 10**9, "root_ended": False}
+    assert found["decisions"] == [{"scorer": "seconds", "decision": "pending", "reason": "open"}]
+    rows = run("why", "--summary", "--json", "-c", config).json
+    pending = {(row["scorer"], row["count"]) for row in rows if row["decision"] == "pending"}
+    assert pending == {("refusal", 2), ("seconds", 2)}
+    for scorer in ("refusal", "seconds"):
+        assert sum(row["count"] for row in rows if row["scorer"] == scorer) == 3, "candidates are the sum of decisions"
+
+
+def spans(trace_id: bytes, parent_id: bytes, ended_seconds: int) -> Record:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=trace_id, parent_span_id=parent_id)
+    span.span_id, span.end_time_unix_nano = bytes([len(parent_id) + 1] * 8), ended_seconds * 10**9
+    return Record(request.SerializeToString(), kind=TRACES_KIND)
 
 
 def test_why_explains_a_trace_whose_id_alone_leaves_it_out(
