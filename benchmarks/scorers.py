@@ -16,7 +16,8 @@ from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from driftline.commands.score import Summary, paired, reading
 from scorers.base import Scorer
-from scorers.runner import Runner, ScorerConfig, load_scorer
+from scorers.loading import ScorerConfig, load_scorer
+from scorers.runner import Runner
 
 TRACES = 200  # more texts than are cached, so that a second round reads them all again
 ROUNDS = 7  # the quickest is taken: what else the machine does only adds

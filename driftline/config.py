@@ -34,7 +34,8 @@ from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
 from driftline import faults
 from driftline.export.config import ExportConfig
-from scorers.runner import ScorerConfig
+from scorers.loading import ScorerConfig
+from scorers.shedding import ShedConfig
 
 ENV_PREFIX = "DRIFTLINE_"
 _ENV_SEPARATOR = "__"
@@ -129,6 +130,7 @@ class Config(Settings):
         DEFAULT_SLICES, description="attributes to break everything down by, each with where a trace has it"
     )
     sample: SampleConfig = SampleConfig()
+    shed: ShedConfig = ShedConfig()
     prices: PricesConfig = PricesConfig()
     scorers: Sequence[ScorerEntry] = Field(
         tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS),

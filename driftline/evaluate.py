@@ -115,6 +115,7 @@ class Evaluator:
         batch: Batch,
         allowances: Allowances,
         answers: Answers,
+        behind_seconds: float = 0.0,
     ) -> list[list[str]]:
         """Evaluate revisions of traces, into `batch`.
 
@@ -126,6 +127,7 @@ class Evaluator:
             batch: where to put what comes of them.
             allowances: those of the partition that the traces are in.
             answers: the calls that other traces of it told.
+            behind_seconds: how long they have waited to be worked on.
 
         Returns:
             The marks of each, for later revisions of it.
@@ -139,7 +141,7 @@ class Evaluator:
         asked = [
             (trace, admission, marks) for (trace, _, admission, _), (_, marks) in zip(admitted, items, strict=True)
         ]
-        found = self._runner.evaluate_all(asked, allowances)
+        found = self._runner.evaluate_all(asked, allowances, behind_seconds)
         for (ready, marks), (trace, slices, admission, _), decisions in zip(items, admitted, found, strict=True):
             clean = self._outputs.clean(trace, slices, decisions)
             self._put(batch, ready, trace, clean, admission, decisions, marks)

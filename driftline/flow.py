@@ -39,7 +39,8 @@ from driftline.stages.watch import WatchStage
 from driftline.view import View
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
-from scorers.runner import Runner, load_scorers
+from scorers.loading import load_scorers
+from scorers.runner import Runner
 
 _TIDY_SECONDS = 60.0
 
@@ -94,7 +95,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
 
     def lay(ground: Ground) -> Flow:
         engine, view = ground.engine, ground.view
-        runner = Runner(scorers, telemetry, clock)
+        runner = Runner(scorers, telemetry, clock, config.shed)
         events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
         reader = f".{view.identity}" if config.cluster is not None else ""
         route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))

@@ -6,133 +6,40 @@ committed, so that a replay after a crash does not count twice.
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from pydantic import Field, model_validator
-
-from collector.allowance import Allowance, Limit, marked_step, rate_of_step
+from collector.allowance import Allowance, marked_step, rate_of_step
 from collector.core.clock import Clock, SystemClock
-from collector.core.component import load
-from collector.core.errors import UserError
 from collector.core.frequency import Frequency
 from collector.core.model import Session, Trace
-from collector.core.settings import Duration, Settings
 from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
-from collector.sample import Admission, Rate, hashed_unit
+from collector.sample import Admission, hashed_unit
 from collector.turns import session_key
-from scorers.base import MOST_CONCURRENCY, MOST_RETRIES, Scorer
-from scorers.calibrate import Calibration, load_calibration
+from scorers.base import Scorer
 from scorers.execution import Execution, Ran, Verdict
 from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKind
 from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.results import Results, Tally
+from scorers.shedding import ShedConfig, sheds
 from scorers.targets import OPERATIONS, left_out, parts_of
-
-GROUP = "driftline.scorers"
 
 Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
 """A trace or session to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
 
 
-class ScorerConfig(Settings):
-    """One entry of `scorers:`, a name or a mapping: `refusal`, or `{use: ./my_scorers.py:politeness, rate: 0.5}`."""
-
-    use: str = Field(min_length=1, description="a built-in's name, MODULE:NAME, or ./FILE.py:NAME")
-    name: str | None = Field(default=None, min_length=1, description="what to call it, where one scorer is used twice")
-    rate: Rate = Field(default=1.0, description="share of the sampled traces that it scores; 0 means never")
-    salt: str | None = Field(default=None, description="makes the choice by its `rate` apart from those of others")
-    limit: Limit | None = Field(default=None, description="how often it may run at most, over all workers")
-    calibration: Path | None = Field(default=None, description="a file of `driftline score --calibrate`")
-    passing: str | None = Field(default=None, description="what passes, such as '>= 0.6'")
-    options: dict[str, Any] = Field(default_factory=dict, description="the scorer's own parameters")
-    timeout: Duration | None = Field(default=None, description="for scorers that are not built in; 5s if not given")
-    retries: int | None = Field(
-        default=None,
-        ge=0,
-        le=MOST_RETRIES,
-        description="how often a call that failed in passing is tried again, within the timeout; 2 if not given",
-    )
-    concurrency: int = Field(
-        default=1, ge=1, le=MOST_CONCURRENCY, description="how many calls of an async scorer are under way at once"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"use": value} if isinstance(value, str) else value
-
-
-def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
-    """The scorer that an entry names, configured.
-
-    Args:
-        config: the entry.
-        base: the folder that relative files start from.
-
-    Raises:
-        UserError: there is no such scorer, it is no scorer, or an option or passing expression is wrong.
-    """
-    found = load(config.use, GROUP, base)
-    if not isinstance(found, Scorer):
-        what = "a function without the @scorer(...) decorator" if callable(found) else f"a {type(found).__name__}"
-        raise UserError(f"use: {config.use!r} is {what}, not a scorer")
-    if config.timeout is not None and config.timeout <= 0:
-        raise UserError(f"timeout: {config.use!r} needs more than 0 seconds")
-    try:
-        configured = found.configured(
-            name=config.name,
-            passing=config.passing,
-            options=config.options,
-            rate=config.rate,
-            salt=config.salt,
-            limit=config.limit,
-            calibration=_calibration(config, base),
-            timeout_seconds=config.timeout,
-            retries=config.retries,
-            concurrency=config.concurrency,
-        )
-        _ = configured.evaluator_id  # reads the data it depends on
-    except ValueError as error:
-        raise UserError(f"{config.use!r}: {error}") from None
-    except OSError as error:
-        raise UserError(f"{config.use!r}: {error.filename} cannot be read: {error.strerror}") from None
-    return configured
-
-
-def _calibration(config: ScorerConfig, base: Path | None) -> Calibration | None:
-    """Raises UserError."""
-    return None if config.calibration is None else load_calibration((base or Path.cwd()) / config.calibration)
-
-
-def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> list[Scorer]:
-    """All entries of a configuration.
-
-    Raises:
-        UserError: with every wrong entry, each by its path.
-    """
-    loaded: list[Scorer] = []
-    problems: list[str] = []
-    for number, config in enumerate(configs):
-        try:
-            one = load_scorer(config, base)
-        except UserError as error:
-            problems.extend(f"scorers[{number}]: {problem}" for problem in error.problems)
-            continue
-        if any(other.name == one.name for other in loaded):
-            problems.append(f"scorers[{number}]: {one.name!r} is there already; give this one another `name`")
-        loaded.append(one)
-    if problems:
-        raise UserError(*problems)
-    return loaded
-
-
 class Runner:
     """Holds the scorers of a service. Built-ins run inline; others on a thread each, with a timeout."""
 
-    def __init__(self, scorers: Sequence[Scorer], telemetry: Telemetry, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        scorers: Sequence[Scorer],
+        telemetry: Telemetry,
+        clock: Clock | None = None,
+        shed: ShedConfig = ShedConfig(),  # noqa: B008  it cannot change
+    ) -> None:
         self.scorers = tuple(scorers)
+        self._shed = shed
         placed = list(enumerate(self.scorers))  # with their places in the configuration
         self._of_traces = [(at, one) for at, one in placed if one.target != "session"]
         self._of_sessions = [(at, one) for at, one in placed if one.target == "session"]
@@ -166,32 +73,43 @@ class Runner:
         """The same of scorers of sessions."""
         return {one.name: one.limit for _, one in self._of_sessions if one.limit is not None}
 
-    def evaluate_all(self, items: Sequence["Item"], allowances: Allowances | None = None) -> list[list[Decision]]:
+    def evaluate_all(
+        self, items: Sequence["Item"], allowances: Allowances | None = None, behind_seconds: float = 0.0
+    ) -> list[list[Decision]]:
         """The same for several traces. A scorer goes through all of them before the next one begins: its code and its
         tables are then still in the processor's cache, which saves about a tenth of the time.
 
         Args:
             items: each trace, with the marks that its earlier revisions left.
             allowances: of the partition that the traces are in; without, limits do not count.
+            behind_seconds: how long the traces have waited to be worked on.
         """
-        return self._evaluate(self._of_traces, items, allowances)
+        return self._evaluate(self._of_traces, items, allowances, behind_seconds)
 
     def evaluate_session(self, item: "Item", allowances: Allowances | None = None) -> list[Decision]:
         """What becomes of each scorer of sessions for this one."""
         return self._evaluate(self._of_sessions, [item], allowances)[0]
 
     def _evaluate(
-        self, scorers: Sequence[tuple[int, Scorer]], items: Sequence["Item"], allowances: Allowances | None
+        self,
+        scorers: Sequence[tuple[int, Scorer]],
+        items: Sequence["Item"],
+        allowances: Allowances | None,
+        behind_seconds: float = 0.0,
     ) -> list[list[Decision]]:
         found: list[list[Decision]] = [[] for _ in items]
         for at, one in scorers:
             own_rule = None if one.rate == 1 else f"scorers[{at}].rate"
             limit = None
-            if allowances is not None and (allowance := allowances.of_scorer(one.name)) is not None:
+            shed = sheds(self._shed, one, behind_seconds)
+            if not shed and allowances is not None and (allowance := allowances.of_scorer(one.name)) is not None:
                 limit = _Limit(allowance, allowances.now_ns, f"scorers[{at}].limit")
             wanted: list[_Wanted] = []
             for decisions, item in zip(found, items, strict=True):
                 self._decide(one, item, own_rule or item[1].rule, limit, decisions, wanted)
+            if shed:
+                _leave_out(one, wanted, behind_seconds)
+                continue
             execution = self._executions[one.name]
             ran = execution.run_all([run.arguments for run in wanted])
             self._results.ran(one.name, [run.seconds for run in ran], execution.suspended)
@@ -294,6 +212,12 @@ def _unscored(
 ) -> Decision:
     kind, reason, detail = verdict
     return Decision(one.name, one.evaluator_id, kind, reason, probability, rule, None, span_id, detail, step)
+
+
+def _leave_out(one: Scorer, wanted: Sequence[_Wanted], behind_seconds: float) -> None:
+    verdict: Verdict = ("shed", "behind", f"by {behind_seconds:.0f} s")
+    for run in wanted:
+        run.decisions.append(_unscored(one, verdict, run.probability, "shed.after", run.span_id))
 
 
 def _add_decisions(one: Scorer, run: _Wanted, ran: Ran) -> None:

@@ -55,12 +55,16 @@ class Record:
 
 @dataclass(slots=True)  # not frozen: made for every score, and frozen costs four times as much
 class Entry:
-    """Something read back. Offsets grow within a partition but may have gaps."""
+    """Something read back. Offsets grow within a partition but may have gaps.
+
+    `at_ns` is when it was appended, by the clock of what keeps the log; 0 if that does not tell.
+    """
 
     offset: int
     value: bytes
     key: bytes
     kind: str
+    at_ns: int = 0
 
 
 class Transaction(Protocol):

@@ -264,4 +264,5 @@ class KafkaSubscription:
 def entry_of(record: Any) -> Entry:
     """A record of kafka-python as the contract has it."""
     kind = next((value or b"" for name, value in record.headers if name == KIND_HEADER), b"")
-    return Entry(record.offset, record.value or b"", record.key or b"", kind.decode(errors="replace"))
+    at_ns = max(0, record.timestamp or 0) * 1_000_000
+    return Entry(record.offset, record.value or b"", record.key or b"", kind.decode(errors="replace"), at_ns)

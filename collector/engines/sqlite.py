@@ -99,7 +99,8 @@ class SqliteSubscription:
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
         size = 0
-        query = f"SELECT offset, value, key, kind FROM log_{self._log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
+        log = f"log_{self._log}"
+        query = f"SELECT offset, value, key, kind, at_ns FROM {log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
         try:
             with closing(self._connection.execute(query, (self._position, max_records))) as rows:
                 for row in rows:

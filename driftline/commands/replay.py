@@ -68,6 +68,7 @@ def offline(config: Config, folder: Path) -> Config:
         "store": {"path": folder / "replay.db", "max_backlog": "1000GiB", "max_size": "1000GiB"},
         "alerts": {"log": False},
         "export": {},
+        "shed": {"after": None},
     }
     redact = config.redact
     if redact.key is None and (key := read_key(config.store.path)) is not None:  # the same tokens as live

@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from collector.core.errors import UserError
 from driftline.commands.score_summary import Summary, calibrate, tell
 from scorers.base import Scorer
+from scorers.loading import ScorerConfig, load_scorer
 from scorers.offline import parse_line, score_rows
-from scorers.runner import ScorerConfig, load_scorer
 
 
 class Failed(click.ClickException):

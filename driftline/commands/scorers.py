@@ -12,7 +12,7 @@ from rich.table import Table
 from collector.core import component
 from collector.core.errors import UserError
 from scorers.base import Scorer, option_defaults
-from scorers.runner import GROUP, ScorerConfig, load_scorer
+from scorers.loading import GROUP, ScorerConfig, load_scorer
 
 _TEMPLATE = '''"""A scorer of your own. In the configuration: `scorers: [{{use: ./{name}.py:{name}}}]`."""
 

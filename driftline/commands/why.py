@@ -15,7 +15,7 @@ from driftline.pending import Pending, pending_trace, pending_traces
 from driftline.records import Sheet
 from driftline.view import View, view_path
 from scorers.ledger import TOLD_ELSEWHERE
-from scorers.runner import load_scorers
+from scorers.loading import load_scorers
 
 _TRACE_ID_DIGITS = 32
 _LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
@@ -147,6 +147,8 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
         return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
     if decision["decision"] == "over_budget":
         return f"what {decision['rule']} gives for the period was used up"
+    if decision["decision"] == "shed":
+        return f"the service was behind {decision['detail']}, more than {decision['rule']} allows its tier"
     if reason == TOLD_ELSEWHERE:
         return "its model calls belong to another trace"
     if reason.startswith("needs:"):

@@ -40,6 +40,9 @@ class ScoreStage(Stage):
         self._held_bytes = telemetry.gauge(
             "driftline_held_bytes", "Memory of waiting and revisable spans.", unit="bytes"
         )
+        self._behind = telemetry.gauge(
+            "driftline_behind_seconds", "How long the spans that are worked on have waited for it.", unit="seconds"
+        )
         self._unreadable = telemetry.counter(
             "driftline_unreadable_records", "Records of the inbox that could not be read, left out.", ["reason"]
         )
@@ -63,6 +66,7 @@ class ScoreStage(Stage):
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         worker = self._workers[partition]
+        worker.behind_seconds = self._waited_seconds(worker, entries[0])
         for entry in entries:
             try:
                 worker.take(entry)
@@ -71,10 +75,20 @@ class ScoreStage(Stage):
             if len(worker.batch) >= _EVALUATIONS_PER_COMMIT:
                 self._finish(worker)
         self._finish(worker)
+        worker.behind_seconds = 0.0  # what becomes ready while nothing is read has not waited
         worker.ticks.touched(self._clock.monotonic())
+
+    def _waited_seconds(self, worker: Worker, entry: Entry) -> float:
+        if worker.recalling or not entry.at_ns:  # what is read once more is old, and nobody waits for it
+            return 0.0
+        waited = max(0.0, (self._clock.now_ns() - entry.at_ns) / 1e9)
+        self._behind.set(waited)
+        return waited
 
     def rest(self) -> None:
         """Where nothing comes in, event time goes on with the clock: by a record, so that it does in a replay too."""
+        if self.idle.is_set():
+            self._behind.set(0)
         self._ticks.look_after(self._clock.monotonic())
         for worker in self._workers.values():
             if worker.move_out():

@@ -69,6 +69,7 @@ class Worker:
         self.assembler = assembler
         self.batch = evaluator.batch()
         self.sampled_out = 0
+        self.behind_seconds = 0.0  # how long what is read now has waited
         self._partition, self._sampler, self._evaluator = partition, sampler, evaluator
         self._ask_partitions = partitions
         self._partitions = partitions(SPANS)
@@ -128,6 +129,11 @@ class Worker:
             if entry.kind == TICK_KIND and entry.value == END_OF_INPUT:
                 self._evaluate(self.assembler.finish())
                 self._end_turns()
+
+    @property
+    def recalling(self) -> bool:
+        """Whether it reads once more what was worked through before a restart."""
+        return self._recalling
 
     def move_out(self) -> bool:
         """Hand on what lives elsewhere now that there are more partitions; whether there is something to commit."""
@@ -274,7 +280,7 @@ class Worker:
         items = [(item, self._names(item.scored)) for item in ready]
         self._allowances.now_ns = self.assembler.clock.now_ns
         for some in _groups(items):
-            found = self._evaluator.evaluate(some, self.batch, self._allowances, answers)
+            found = self._evaluator.evaluate(some, self.batch, self._allowances, answers, self.behind_seconds)
             for (item, _), marks in zip(some, found, strict=True):
                 self.assembler.scored(item, item.scored | self._bits_of(marks))
 

@@ -16,7 +16,8 @@ from collector.core.telemetry import Telemetry
 from collector.normalise import normalise
 from collector.sample import Admission
 from driftline.config import DEFAULT_SCORERS
-from scorers.runner import Runner, ScorerConfig, load_scorers
+from scorers.loading import ScorerConfig, load_scorers
+from scorers.runner import Runner
 
 CHAT = {"gen_ai.operation.name": "chat"}
 ALLOWED_RATIO = 9.0

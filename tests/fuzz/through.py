@@ -22,7 +22,8 @@ from driftline.evaluate import Evaluator
 from driftline.outputs import Outputs
 from driftline.records import Sheet, read_sheet
 from driftline.score_route import ScoreRoute
-from scorers.runner import Runner, ScorerConfig, load_scorers
+from scorers.loading import ScorerConfig, load_scorers
+from scorers.runner import Runner
 
 _SCORERS = load_scorers([ScorerConfig(use=name) for name in DEFAULT_SCORERS])
 

@@ -21,8 +21,8 @@ from scorers.calibrate import (
     reliability,
     threshold_for,
 )
+from scorers.loading import ScorerConfig, load_scorer
 from scorers.outcome import scores_of
-from scorers.runner import ScorerConfig, load_scorer
 
 
 def drawn(chance: random.Random, rows: int, slope: float, intercept: float) -> tuple[list[float], list[int]]:

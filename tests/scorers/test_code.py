@@ -9,7 +9,7 @@ import pytest
 from collector.core.errors import UserError
 from scorers.builtin.groundedness import groundedness
 from scorers.code import code_hash
-from scorers.runner import ScorerConfig, load_scorer
+from scorers.loading import ScorerConfig, load_scorer
 
 SCORER = """
 import json

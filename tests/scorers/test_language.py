@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from collector.core.model import Trace
 from scorers.base import Score
 from scorers.builtin.language import language, language_match, languages
-from scorers.runner import ScorerConfig, load_scorer
+from scorers.loading import ScorerConfig, load_scorer
 
 MOON = {
     "en": "The moon is about as far from the Earth as thirty Earths in a row.",

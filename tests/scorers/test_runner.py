@@ -14,7 +14,8 @@ from collector.core.telemetry import Histogram, Telemetry
 from collector.sample import Admission
 from scorers.base import Score, Scorer, scorer
 from scorers.ledger import Decision
-from scorers.runner import Runner, ScorerConfig, load_scorer, load_scorers
+from scorers.loading import ScorerConfig, load_scorer, load_scorers
+from scorers.runner import Runner
 
 EVERYTHING = Admission(unit=0.5, rate=1.0, upstream=1.0, rule="sample.rate")
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", answer="Fine, thanks.", resource={"service.name": "shop"}, end_ns=9)

@@ -14,8 +14,8 @@ from collector.core.errors import UserError
 from collector.core.model import Trace
 from driftline.commands.score import command as score
 from driftline.commands.scorers import command as scorers
+from scorers.loading import ScorerConfig, load_scorer
 from scorers.outcome import scores_of
-from scorers.runner import ScorerConfig, load_scorer
 
 REFUSAL = "scorers.builtin.refusal:refusal"
 ROWS = [

@@ -8,7 +8,7 @@ from collector.core.errors import UserError
 from collector.core.model import Trace
 from scorers.base import Score
 from scorers.builtin.wording import answer_length, format_rules, readability
-from scorers.runner import ScorerConfig, load_scorer
+from scorers.loading import ScorerConfig, load_scorer
 
 
 def score(found: object) -> Score | None:

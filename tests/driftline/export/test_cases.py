@@ -17,8 +17,8 @@ from driftline.export.choose import Choice, choose
 from driftline.export.content import EXPIRED, NO_CONTENT, PARTLY_EXPIRED, recorded, with_content
 from driftline.records import read_sheet
 from driftline.view import View, view_path
+from scorers.loading import ScorerConfig, load_scorer
 from scorers.offline import score_rows
-from scorers.runner import ScorerConfig, load_scorer
 from tests.driftline.export.store import Store
 from tests.driftline.export.test_rows import TRACE_ID, a_decision, a_sheet, validate
 from tests.driftline.test_pipeline import chat
