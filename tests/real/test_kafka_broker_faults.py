@@ -135,7 +135,7 @@ def test_a_partition_that_nobody_leads_waits_alone_until_it_is_back(
         ids = {one.trace_id for one in here}
         wait_until(lambda: ids <= evaluated(part), "the other partition to go on", 60, every_seconds=1)
         assert not {one.trace_id for one in there} <= evaluated(part), "it was not needed"
-        assert httpx.get(f"http://{worker.web}/readyz").status_code == 200
+        wait_until(lambda: httpx.get(f"http://{worker.web}/readyz").status_code == 200, "it to be ready without it", 30)
         brokers[2].start()
         sent.result(timeout=120)
         wait_until(lambda: worker.metrics().get(LEADERLESS) == 0, "the metric to say so", 30)
