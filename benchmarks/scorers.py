@@ -49,6 +49,8 @@ BUILT_INS = (
     "language:language_match",
     "leaks:prompt_leak",
     "leaks:exfiltration",
+    "toxicity:toxicity",
+    "self_harm:self_harm",
 )
 SETS = (
     ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl"),
@@ -64,6 +66,7 @@ SETS = (
     ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
     ("injection:prompt_injection", "injection/direct.jsonl"),
     ("injection:context_injection", "injection/indirect_bipia.jsonl"),
+    ("toxicity:toxicity", "toxicity/hatecheck.jsonl"),
     ("secrets:secrets", "secrets/generated.jsonl.gz"),
 )
 _WORD_LIST = """
