@@ -72,7 +72,7 @@ def trace_of(row: object, scorer: Scorer) -> Trace:
         trace.llm_calls.append(_structured_call(row, trace))
     for field in ("messages", "trajectory"):
         if row.get(field) is not None:
-            _converse(trace, _objects(row, field))
+            _converse(trace, [_agent(entry) if field == "trajectory" else entry for entry in _objects(row, field)])
     _operate(row, trace, scorer)
     return trace
 
@@ -179,6 +179,15 @@ def _dumps(value: JSON) -> str:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError, RecursionError):
         raise BadRow("instance: cannot be written as JSON") from None
+
+
+def _agent(entry: dict[str, JSON]) -> dict[str, JSON]:
+    """An entry of a run of several agents: who has a name, or a role of its own, is one of them and not the user."""
+    role = entry.get("role")
+    if not isinstance(role, str) or not role:
+        return entry
+    named = role.lower() == "user" and isinstance(entry.get("name"), str)
+    return {**entry, "role": "assistant"} if named or role.lower() not in _ROLES else entry
 
 
 def _converse(trace: Trace, messages: list[dict[str, JSON]]) -> None:

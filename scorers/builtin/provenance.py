@@ -1,0 +1,257 @@
+"""Where the arguments of tool calls come from: what was said, what earlier tools returned, what the tool declares."""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import orjson
+
+from collector.core.model import JSON, LLMCall, RequestedCall, Trace
+from scorers.base import Score, scorer
+from scorers.text import Text, read, stem
+
+_MOST_CALLS = 200
+_MOST_VALUES = 200  # of one call
+_MOST_DEPTH = 20
+_MOST_SOURCE_CHARACTERS = 262_144  # of all that a trace says; what comes later is not read
+_VALUE_CHARACTERS = 4_000
+_NAMED_IN_EXPLANATION = 5
+_SMALL = 3
+"""Integers up to here are not judged: a count, a first page or a switch that a request implies without saying it."""
+
+_SCALES = (1.0, 0.01, 100.0, 0.001, 1e3, 1e-6, 1e6, 1e-9, 1e9)
+"""5% is .05, 180 cm are 1.8 m, and 8.5 million 8500000: the same number, said in another unit."""
+
+_DOZEN = 12
+
+_NOTHING_LIST = "n/a na null none nil dontcare any all auto default unknown unspecified -"
+_NOTHING = frozenset(_NOTHING_LIST.split())
+"""Strings that stand for "not given"."""
+
+_MONTH_LIST = "january february march april may june july august september october november december"
+_MONTH_NUMBERS = {
+    name: str(number)
+    for number, month in enumerate(_MONTH_LIST.split(), start=1)
+    for name in (month, stem(month), month[:3])
+}
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ].*)?")
+_DIGITS = re.compile(r"\d+")
+_RELATIVE_LIST = """
+    today tonight tomorrow yesterday now next last coming upcoming past recent week weekend month day morning evening
+    noon monday tuesday wednesday thursday friday saturday sunday
+"""
+_RELATIVE = frozenset(map(stem, _RELATIVE_LIST.split()))
+_CODE = re.compile(r"[A-Z]{1,4}|[a-z]{2,3}|[a-z]{2}[-_][A-Z]{2}|[^\w\s]{1,3}")
+_HUMP = re.compile(r"([a-z])([A-Z])")
+_PREFIX = 4
+
+
+@scorer(
+    name="argument_provenance",
+    needs=("tool_calls", "question"),
+    range=(0, 1),
+    passing="== 1",
+    version="1",
+)
+def argument_provenance(trace: Trace) -> Score | None:
+    """Share of the argument values of tool calls that can be traced to what was said, found or declared before.
+
+    Sources of a call are the messages of the user and the system, results of earlier tools, the contexts, what the
+    assistant said and the user answered to, and the declaration of the parameter (choices, default, description). A
+    number is traced in any of the usual units, a date in any order of its parts, a text if half of its words are known.
+    Not judged: true, false, nothing, integers up to 3, codes of up to four letters, dates where the request is relative
+    to today.
+
+    Wrong on: what the model rightly knows or works out (four kings in a deck, a sum), which is flagged; a wrong value
+    that was said elsewhere, which is not; translations; sources that were cut or not captured.
+    """
+    sources = _Sources()
+    sources.add(trace.question)
+    for context in trace.contexts:
+        sources.add(context)
+    results = deque(sorted(trace.tool_executions, key=lambda run: run.end_ns))
+    judged = 0
+    unknown: list[str] = []
+    for llm_call, requested in islice(_requested(trace), _MOST_CALLS):
+        while results and results[0].end_ns <= llm_call.start_ns:
+            sources.add_json(results.popleft().result)
+        sources.add_messages(llm_call)
+        declared = _parameters(llm_call, requested.name)
+        for path, value in islice(_leaves(_object(requested.arguments)), _MOST_VALUES):
+            found = _traced(value, sources, declared.get(path[0]) if path else None)
+            if found is None:
+                continue
+            judged += 1
+            if not found:
+                unknown.append(f"{requested.name}.{path[0]}" if path and path[0] in declared else requested.name)
+    if not judged:
+        return None
+    told = f": {', '.join(dict.fromkeys(unknown[:_NAMED_IN_EXPLANATION]))}" if unknown else ""
+    return Score(
+        round(1 - len(unknown) / judged, 6),
+        label="ungrounded" if unknown else "grounded",
+        explanation=f"{len(unknown)} of {judged} argument values cannot be traced{told}{_cut_note(trace)}",
+    )
+
+
+def _cut_note(trace: Trace) -> str:
+    return " (something of the trace was cut: a source may be missing)" if trace.truncated else ""
+
+
+@dataclass(slots=True)
+class _Sources:
+    """All that was said so far; each text is read once, however many calls repeat it."""
+
+    terms: set[str] = field(default_factory=set)
+    numbers: set[str] = field(default_factory=set)
+    values: set[float] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    characters: int = 0
+
+    def add(self, text: str | None) -> None:
+        if not text or text in self.seen or self.characters > _MOST_SOURCE_CHARACTERS:
+            return
+        self.seen.add(text)
+        self.characters += len(text)
+        _learn(read(text), self)
+
+    def add_json(self, value: JSON) -> None:
+        self.add(value if isinstance(value, str) else _dumps(value))
+
+    def add_messages(self, call: LLMCall) -> None:
+        """What an assistant said counts once the user has answered: by then it is no longer its invention alone."""
+        last = max((at for at, message in enumerate(call.input_messages) if message.role == "user"), default=-1)
+        for at, message in enumerate(call.input_messages):
+            if message.role != "assistant" or at < last:
+                self.add(message.text)
+
+    @property
+    def relative(self) -> bool:
+        return not self.terms.isdisjoint(_RELATIVE)
+
+
+def _learn(text: Text, sources: _Sources) -> None:
+    sources.terms |= text.terms
+    sources.terms |= text.vocabulary
+    numbers = text.numbers | {term for term in text.terms if term.isdecimal()}  # `five` is a term, and a number
+    sources.numbers |= numbers
+    values = {value for number in numbers if (value := _float(number)) is not None}
+    sources.values |= values
+    if "dozen" in text.terms:
+        sources.values.update({_DOZEN * value for value in values} | {float(_DOZEN)})
+    sources.prefixes.update(word[:_PREFIX] for word in text.vocabulary if len(word) >= _PREFIX)
+    sources.numbers.update(_MONTH_NUMBERS[term] for term in text.vocabulary if term in _MONTH_NUMBERS)
+
+
+def _traced(value: JSON, sources: _Sources, declared: "_Sources | None") -> bool | None:
+    """Whether a value has a source; None if it is of a kind that needs none."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        if isinstance(value, int) and abs(value) <= _SMALL:
+            return None
+        number = abs(float(value)) if abs(value) < 1e300 else 0.0
+        return _number_known(number, sources) or (declared is not None and number in declared.values)
+    if not isinstance(value, str) or not value.strip() or value.strip().lower() in _NOTHING:
+        return None
+    if _CODE.fullmatch(value.strip()):
+        return None
+    return _text_traced(value.strip()[:_VALUE_CHARACTERS], sources, declared)
+
+
+def _text_traced(value: str, sources: _Sources, declared: "_Sources | None") -> bool | None:
+    text = read(_HUMP.sub(r"\1 \2", value.replace("_", " ")))
+    if _DATE.fullmatch(value):
+        if sources.relative:
+            return None
+        known = sources.numbers if declared is None else sources.numbers | declared.numbers
+        parts = _DIGITS.findall(value)[:3]
+        return sum(part.lstrip("0") in known for part in parts) * 2 > len(parts)
+    words = [word for word in text.words if stem(word) in text.terms] or list(text.words)
+    if not words and not text.numbers:
+        return None
+    for number in text.numbers:
+        plain = _float(number)
+        if plain is not None and plain <= _SMALL:
+            continue
+        if not (_known(number, sources, declared) or (plain is not None and _number_known(plain, sources))):
+            return False
+    held = [word for word in words if _known(word, sources, declared)]
+    return len(held) * 2 >= len(words) or sum(map(len, held)) * 2 >= sum(map(len, words))
+
+
+def _known(word: str, sources: _Sources, declared: "_Sources | None") -> bool:
+    term = stem(word)
+    for source in (sources, declared):
+        if source is None:
+            continue
+        if word in source.terms or term in source.terms or word in source.numbers:
+            return True
+        if len(word) > _PREFIX and not word[0].isdigit() and word[:_PREFIX] in source.prefixes:
+            return True
+    return False
+
+
+def _number_known(number: float, sources: _Sources) -> bool:
+    if number <= _SMALL and number == int(number):
+        return True
+    return any(round(number * scale, 9) in sources.values for scale in _SCALES)
+
+
+def _parameters(call: LLMCall, name: str) -> dict[str, _Sources]:
+    """By parameter what its declaration says."""
+    tool = next((tool for tool in call.tool_definitions if tool.get("name") == name), None)
+    schema = tool.get("parameters") if tool is not None else None
+    properties = schema.get("properties", schema) if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return {}
+    found: dict[str, _Sources] = {}
+    for key, declared in islice(properties.items(), _MOST_VALUES):
+        found[key] = _Sources()
+        found[key].add_json(declared)
+    return found
+
+
+def _requested(trace: Trace) -> Iterator[tuple[LLMCall, RequestedCall]]:
+    for call in sorted(trace.llm_calls, key=lambda call: call.start_ns):
+        for requested in call.tool_calls:
+            yield call, requested
+
+
+def _leaves(value: JSON, path: Sequence[str] = (), depth: int = 0) -> Iterator[tuple[Sequence[str], JSON]]:
+    if depth > _MOST_DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(part, (*path, key), depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part, path, depth + 1)
+    else:
+        yield path, value
+
+
+def _object(arguments: JSON) -> JSON:
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return orjson.loads(arguments)
+    except ValueError:
+        return None  # that they are no JSON is for tool_call_validity to say
+
+
+def _dumps(value: JSON) -> str | None:
+    try:
+        return None if value is None else orjson.dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _float(number: str) -> float | None:
+    try:
+        return round(float(number), 9)
+    except ValueError:
+        return None
