@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 import orjson
@@ -23,7 +24,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 from collector.core.frequency import Frequency
 from collector.core.model import Operation, Session, Trace
 from scorers.calibrate import Calibration
-from scorers.code import code_hash
+from scorers.code import code_hash, file_hash
 from scorers.needs import known_need
 from scorers.passing import Passing, parse_passing
 from scorers.targets import Target
@@ -66,10 +67,11 @@ class Filtered(Enum):
     """What a scorer may return instead of a score: why it had nothing to say. The reasons are a closed set."""
 
     RULE_DOES_NOT_APPLY = "rule does not apply"
+    EXTRA_NOT_INSTALLED = "extra not installed"
 
 
 Outcome: TypeAlias = float | bool | str | Score | Sequence[Score] | Filtered | None
-Function: TypeAlias = Callable[..., Outcome | Awaitable[Outcome]]
+Function: TypeAlias = Callable[..., Outcome | Sequence[Outcome] | Awaitable[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class Scorer:
     files: tuple[str, ...] = ()
     retry_on: tuple[type[Exception], ...] = ()
     after: tuple[str, ...] = ()
+    batch: int = 0
+    data: Callable[[dict[str, Any]], Sequence[Path]] | None = None
+    required: tuple[str, ...] = ()
     told: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
@@ -116,10 +121,14 @@ class Scorer:
             raise ValueError(f"retries: {self.retries!r} is not 0 to {MOST_RETRIES}")
         if not 1 <= self.concurrency <= MOST_CONCURRENCY:
             raise ValueError(f"concurrency: {self.concurrency!r} is not 1 to {MOST_CONCURRENCY}")
+        if self.batch and (self.target != "trace" or self.after):
+            raise ValueError("batch: only a scorer of traces by themselves takes several at once")
         if self.concurrency > 1 and not inspect.iscoroutinefunction(self.function):
             raise ValueError(f"concurrency: {self.concurrency} is for a scorer that is `async def`")
 
-    def __call__(self, *subject: Operation | Trace | Session, **options: Any) -> Outcome | Awaitable[Outcome]:
+    def __call__(
+        self, *subject: Operation | Trace | Session | Sequence[Trace], **options: Any
+    ) -> Outcome | Sequence[Outcome] | Awaitable[Outcome]:
         if not options:
             return self.function(*subject, **self.options) if self.options else self.function(*subject)
         return self.function(*subject, **{**self.options, **options})
@@ -136,8 +145,16 @@ class Scorer:
 
     @cached_property
     def code_id(self) -> str:
-        """Changes with whatever can change the value that the function gives: code, data, version, options."""
-        return _hash(self.version, code_hash(self.function, self.files), _canonical(self.options))
+        """Changes with whatever can change the value that the function gives: code, data, version, options.
+
+        Raises:
+            OSError: data cannot be read.
+            ValueError: an option names none.
+        """
+        known = [self.version, code_hash(self.function, self.files), _canonical(self.options)]
+        if self.data is not None:
+            known += map(file_hash, self.data(self.options))
+        return _hash(*known)
 
     @cached_property
     def evaluator_id(self) -> str:
@@ -216,6 +233,9 @@ def scorer(
     files: Sequence[str] = (),
     retry_on: Sequence[type[Exception]] = (),
     after: Sequence[str] = (),
+    batch: int = 0,
+    data: Callable[[dict[str, Any]], Sequence[Path]] | None = None,
+    required: Sequence[str] = (),
     doc: str = "",
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
@@ -235,6 +255,9 @@ def scorer(
         retry_on: exceptions that may pass: the call is tried again, within its timeout.
         after: scorers of the same trace whose scores it is given, by name, as its second argument: those that gave
             one. A score of several operations is not told.
+        batch: the function is called with up to so many traces, and gives an outcome for each; 0: with one.
+        data: the files that options name and scores depend on, such as a model; called with the options.
+        required: options that a configuration has to set.
         doc: what it says, for people; without, the docstring.
 
     Raises:
@@ -259,6 +282,9 @@ def scorer(
             files=tuple(files),
             retry_on=tuple(retry_on),
             after=tuple(after),
+            batch=batch,
+            data=data,
+            required=tuple(required),
             told=doc,
         )
 

@@ -4,7 +4,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +42,16 @@ def code_hash(function: Callable[..., Any], files: tuple[str, ...] = ()) -> str:
         data = (Path(path).parent / name).read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Of a file's content, read in pieces: models are large.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
 
 
 def _sources(module: ModuleType) -> list[tuple[str, bytes]]:

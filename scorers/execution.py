@@ -7,7 +7,7 @@ are async may have several calls under way at once.
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -60,6 +60,8 @@ class Execution:
     def run_all(self, runs: Sequence[Sequence[object]]) -> list[Ran]:
         """Call it with each of these arguments. Never raises."""
         isolated, call = self._isolated, self._call
+        if self._scorer.batch:
+            return [ran for some in _chunks(runs, self._scorer.batch) for ran in self._run_batch(some)]
         if isolated is None:
             return [self._run(call, arguments) for arguments in runs]
         if self._scorer.concurrency > 1 and len(runs) > 1:
@@ -71,6 +73,28 @@ class Execution:
         """Let its thread end. Safe to call twice."""
         if self._isolated is not None:
             self._isolated.close()
+
+    def _run_batch(self, runs: Sequence[Sequence[object]]) -> list[Ran]:
+        """One call for several traces. Where it raises, each has one of its own, so that one cannot fail the others."""
+        began = self._clock.monotonic()
+        try:
+            found = self._called([subject for (subject,) in runs])
+        except (TimedOut, Suspended) as error:
+            failed = Ran(self._failure(error), (), self._clock.monotonic() - began)
+            return [failed for _ in runs]
+        except Exception as error:
+            if len(runs) > 1:
+                return [ran for run in runs for ran in self._run_batch([run])]
+            return [Ran(self._failure(error), (), self._clock.monotonic() - began)]
+        seconds = (self._clock.monotonic() - began) / len(runs)
+        if not isinstance(found, Sequence) or isinstance(found, str) or len(found) != len(runs):
+            wrong = f"a scorer of batches gives a list with an outcome for each of its {len(runs)} traces"
+            return [Ran(("failed", "wrong_type", wrong), (), seconds) for _ in runs]
+        return [self._run(lambda one=one: one, ())._replace(seconds=seconds) for one in found]
+
+    def _called(self, subjects: list[object]) -> object:
+        call = partial(self._call, subjects)
+        return call() if self._isolated is None else self._isolated.call(call)
 
     def _run(self, call: Callable[..., object], arguments: Sequence[object]) -> Ran:
         began = self._clock.monotonic()
@@ -95,6 +119,11 @@ class Execution:
             case Raised():
                 return "failed", "exception", _where(error.__cause__ or error)
         return "failed", "exception", _where(error)
+
+
+def _chunks(runs: Sequence[Sequence[object]], size: int) -> Iterator[Sequence[Sequence[object]]]:
+    for at in range(0, len(runs), size):
+        yield runs[at : at + size]
 
 
 def _where(error: BaseException) -> str:

@@ -104,6 +104,11 @@ def load_scorers(configs: Sequence[ScorerConfig], base: Path | None = None) -> l
         except UserError as error:
             problems.extend(f"scorers[{number}]: {problem}" for problem in error.problems)
             continue
+        problems += [
+            f"scorers[{number}].options.{name}: {config.use!r} needs it; `driftline scorers` says what for"
+            for name in one.required
+            if not one.options.get(name)
+        ]
         if any(other.name == one.name for other in loaded):
             problems.append(f"scorers[{number}]: {one.name!r} is there already; give this one another `name`")
         loaded.append(one)

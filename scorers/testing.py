@@ -223,7 +223,7 @@ def _inside(item: Evidence, longest: int) -> bool:
 
 
 def _scores(scorer: Scorer, subject: Subject) -> list[Score]:
-    returned: object = scorer(*subject)
+    returned: object = scorer([subject[0]])[0] if scorer.batch else scorer(*subject)  # type: ignore
     if inspect.isawaitable(returned):
         returned = asyncio.run(_wait(returned))
     return scores_of(scorer, returned)
