@@ -70,12 +70,16 @@ SETS = (
     ("correctness:answer_correctness", "qa_correctness/evouna.jsonl"),
     ("refusal:refusal", "refusal/xstest.jsonl"),
     ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl"),
+    ("provenance:argument_provenance", "tool_calls/bfcl_mutations.jsonl"),
     ("tool_fit:tool_fit", "tool_calls/bfcl_irrelevance.jsonl"),
     ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
     ("injection:prompt_injection", "injection/direct.jsonl"),
     ("injection:context_injection", "injection/indirect_bipia.jsonl"),
     ("secrets:secrets", "secrets/generated.jsonl.gz"),
 )
+ONLY = {"provenance:argument_provenance": frozenset({"none", "ungrounded_value"})}
+"""Mutations that a scorer is about, where it is not about all of a set."""
+
 _WORD_LIST = """
     the of and to in a is that for it was on are as with his they at be this have from or one had by word but not
     what all were we when your can said there use an each which she do how their if will up other about out many then
@@ -150,6 +154,12 @@ def cost() -> Iterator[tuple[str, float]]:
         yield name, min(_seconds(runner, traces) for _ in range(ROUNDS)) / TRACES * 1e6
 
 
+def _of_interest(rows: Iterator[object], mutations: frozenset[str] | None) -> Iterator[object]:
+    for row in rows:
+        if mutations is None or (isinstance(row, dict) and row["meta"]["mutation"] in mutations):
+            yield row
+
+
 def quality(folder: Path) -> Iterator[str]:
     yield "| scorer | set | rows | AUROC | AP | F1 | recall | FPR |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -159,7 +169,7 @@ def quality(folder: Path) -> Iterator[str]:
         scorer = built_in(reference)
         summary = Summary(scorer)
         with reading(folder / name) as rows:
-            for row, result in paired(scorer, rows):
+            for row, result in paired(scorer, _of_interest(rows, ONLY.get(reference))):
                 summary.add(row, result)
         found = summary.to_json()["quality"]
         values = (found[key] for key in ("auroc", "ap", "f1", "recall", "false_positive_rate"))

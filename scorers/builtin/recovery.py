@@ -8,8 +8,8 @@ from scorers.base import Score, scorer
 from scorers.steps import Step, same_call, steps_of
 
 _PASSES = re.compile(
-    r"time[ -]?out|timed[ -]out|rate.?limit|too many requests|\b(?:429|502|503|504)\b|temporar|unavailable|overloaded|try again"
-    r"|connection (?:reset|refused|aborted)",
+    r"time[ -]?out|timed[ -]out|rate.?limit|too many requests|\b(?:429|502|503|504)\b|temporar|unavailable|overloaded"
+    r"|try again|connection (?:reset|refused|aborted)",
     re.IGNORECASE,
 )
 _ERROR_CHARACTERS = 2_000
