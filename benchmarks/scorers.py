@@ -36,6 +36,7 @@ BUILT_INS = (
     "tools:repeated_calls",
     "provenance:argument_provenance",
     "tool_fit:tool_fit",
+    "tool_choice:tool_choice",
     "cycles:cycles",
     "recovery:unchanged_retry",
     "recovery:error_recovery",
