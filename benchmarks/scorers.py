@@ -17,6 +17,7 @@ from collector.sample import Admission
 from driftline.commands.score import Summary, paired, reading
 from scorers.base import Scorer
 from scorers.loading import ScorerConfig, load_scorer
+from scorers.rules.rule import RuleConfig, rule_scorer
 from scorers.runner import Runner
 
 TRACES = 200  # more texts than are cached, so that a second round reads them all again
@@ -59,6 +60,8 @@ BUILT_INS = (
     "language:language_match",
     "leaks:prompt_leak",
     "leaks:exfiltration",
+    "toxicity:toxicity",
+    "self_harm:self_harm",
 )
 SETS = (
     ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl"),
@@ -76,11 +79,17 @@ SETS = (
     ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
     ("injection:prompt_injection", "injection/direct.jsonl"),
     ("injection:context_injection", "injection/indirect_bipia.jsonl"),
+    ("toxicity:toxicity", "toxicity/hatecheck.jsonl"),
     ("secrets:secrets", "secrets/generated.jsonl.gz"),
 )
 ONLY = {"provenance:argument_provenance": frozenset({"none", "ungrounded_value"})}
 """Mutations that a scorer is about, where it is not about all of a set."""
 
+RULE = {
+    "id": "promises",
+    "when": {"question": {"matches": "(?i)policy|refund"}},
+    "must_not": [{"answer": {"matches": "(?i)guarantee|promise"}}, {"context": {"contains": "confidential"}}],
+}
 _WORD_LIST = """
     the of and to in a is that for it was on are as with his they at be this have from or one had by word but not
     what all were we when your can said there use an each which she do how their if will up other about out many then
@@ -149,10 +158,16 @@ def _seconds(runner: Runner, traces: list[Trace]) -> float:
 def cost() -> Iterator[tuple[str, float]]:
     """Microseconds of CPU a trace: each scorer alone (with its own reading of the texts), then all together."""
     scorers = [built_in(reference) for reference in BUILT_INS]
+    yield "a rule", _cost_of([rule_scorer(RuleConfig.model_validate(RULE))], len(scorers) + 1)
     for round_number, (name, chosen) in enumerate([*((one.name, [one]) for one in scorers), ("all together", scorers)]):
-        runner = Runner(chosen, Telemetry())
-        traces = [rag_trace(round_number * TRACES + at) for at in range(TRACES)]
-        yield name, min(_seconds(runner, traces) for _ in range(ROUNDS)) / TRACES * 1e6
+        yield name, _cost_of(chosen, round_number)
+
+
+def _cost_of(scorers: list[Scorer], number: int) -> float:
+    """Microseconds a trace; `number` chooses the traces."""
+    runner = Runner(scorers, Telemetry())
+    traces = [rag_trace(number * TRACES + at) for at in range(TRACES)]
+    return min(_seconds(runner, traces) for _ in range(ROUNDS)) / TRACES * 1e6
 
 
 def _of_interest(rows: Iterator[object], mutations: frozenset[str] | None) -> Iterator[object]:

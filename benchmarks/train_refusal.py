@@ -7,17 +7,12 @@ whole sets of ordinary answers; then, given OUT, writes the weights of all rows.
 
 import hashlib
 import json
-import math
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
-
+from benchmarks import logistic
 from scorers.builtin.refusal import phrases, together
 from scorers.linear import LinearModel, features
 from scorers.quality import auroc, verdicts
@@ -53,33 +48,16 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def fit(rows: list[Row], ordinary: list[Row]) -> LinearModel:
-    """L2-penalised logistic regression, both classes weighing the same in all."""
-    counts = Counter(feature for row in rows for feature in row.features)
-    names = sorted(name for name, count in counts.items() if count >= LEAST_ROWS)
-    column = {name: at for at, name in enumerate(names)}
     every = [*rows, *(row for row in ordinary if row.phrases < ORDINARY_AT_MOST)]
-    starts, columns, values = [0], [], []
-    for row in every:
-        known = sorted(column[name] for name in row.features if name in column)
-        columns += known
-        values += [1 / math.sqrt(len(known))] * len(known)
-        starts.append(len(columns))
-    x = csr_matrix((values, columns, starts), shape=(len(every), len(names)))
-    y = np.array([row.label for row in every], dtype=float)
-    weight = np.where(np.arange(len(every)) < len(rows), 1.0, ORDINARY_WEIGHT)
-    positive = weight[y == 1].sum()
-    weight *= np.where(y == 1, weight.sum() / 2 / positive, weight.sum() / 2 / (weight.sum() - positive))
-
-    def loss(parameters: Any) -> tuple[float, Any]:
-        w, b = parameters[:-1], parameters[-1]
-        z = x @ w + b
-        slope = weight * (1 / (1 + np.exp(-z)) - y)
-        value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + PENALTY / 2 * w @ w)
-        return value, np.append(x.T @ slope + PENALTY * w, slope.sum())
-
-    found = minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
-    weights = {name: round(float(w), 3) for name, w in zip(names, found[:-1], strict=True)}
-    return LinearModel(CHARACTERS, round(float(found[-1]), 3), weights)
+    return logistic.fit(
+        [row.features for row in every],
+        [row.label for row in every],
+        [1.0 if at < len(rows) else ORDINARY_WEIGHT for at in range(len(every))],
+        characters=CHARACTERS,
+        least_rows=LEAST_ROWS,
+        penalty=PENALTY,
+        counted=len(rows),
+    )
 
 
 def judge(model: LinearModel, rows: Iterable[Row]) -> list[float]:
@@ -137,8 +115,7 @@ def main(folder: Path, out: Path | None) -> None:
         )
     if out is not None:
         model = fit(rows, others)
-        told = {"characters": model.characters, "intercept": model.intercept, "weights": model.weights}
-        out.write_text(json.dumps(told, ensure_ascii=False, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+        logistic.write(model, out)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from drift.monitor import MonitorConfig
 from driftline import faults
 from driftline.export.config import ExportConfig
 from scorers.loading import ScorerConfig
+from scorers.rules.rule import RuleConfig
 from scorers.shedding import ShedConfig
 
 ENV_PREFIX = "DRIFTLINE_"
@@ -136,6 +137,7 @@ class Config(Settings):
         tuple(ScorerConfig(use=name) for name in DEFAULT_SCORERS),
         description="what traces are scored with: names, or mappings with the keys below",
     )
+    rules: Sequence[RuleConfig] = Field((), description="an operator's rules, each a scorer by its id")
     monitors: Sequence[MonitorConfig] = Field(
         tuple(MonitorConfig(watch=name, by=("service",)) for name in DEFAULT_WATCHED),
         description="which scores are watched for changes",

@@ -40,6 +40,7 @@ from driftline.view import View
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
 from scorers.loading import load_scorers
+from scorers.rules.rule import load_rules
 from scorers.runner import Runner
 
 _TIDY_SECONDS = 60.0
@@ -135,6 +136,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
         UserError: with every scorer that cannot be had.
     """
     scorers = load_scorers(config.scorers, config.base)
+    scorers += load_rules(config.rules, scorers)
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 

@@ -13,6 +13,7 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
@@ -61,7 +62,13 @@ class Score:
     span_id: str | None = None
 
 
-Outcome: TypeAlias = float | bool | str | Score | Sequence[Score] | None
+class Filtered(Enum):
+    """What a scorer may return instead of a score: why it had nothing to say. The reasons are a closed set."""
+
+    RULE_DOES_NOT_APPLY = "rule does not apply"
+
+
+Outcome: TypeAlias = float | bool | str | Score | Sequence[Score] | Filtered | None
 Function: TypeAlias = Callable[..., Outcome | Awaitable[Outcome]]
 
 
@@ -84,6 +91,8 @@ class Scorer:
     target: Target = "trace"
     files: tuple[str, ...] = ()
     retry_on: tuple[type[Exception], ...] = ()
+    after: tuple[str, ...] = ()
+    told: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     salt: str | None = None
@@ -117,13 +126,13 @@ class Scorer:
 
     @property
     def doc(self) -> str:
-        """The first paragraph of the function's docstring, on one line."""
-        return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
+        """What it says, for people: the first paragraph of the function's docstring, on one line."""
+        return self.told or " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
     @property
     def built_in(self) -> bool:
         """Ships with this package: trusted to be quick, so it runs without a thread of its own."""
-        return self.function.__module__.startswith("scorers.builtin.")
+        return self.function.__module__.startswith(("scorers.builtin.", "scorers.rules."))
 
     @cached_property
     def code_id(self) -> str:
@@ -159,8 +168,12 @@ class Scorer:
         timeout_seconds: float | None = None,
         retries: int | None = None,
         concurrency: int | None = None,
+        internal: dict[str, Any] | None = None,
     ) -> "Scorer":
         """This scorer as a configuration wants it.
+
+        Args:
+            internal: options that no configuration has, and that are not checked.
 
         Raises:
             ValueError: the passing expression or an option is wrong, the calibration is of another scorer, or the
@@ -174,7 +187,7 @@ class Scorer:
             self,
             name=self.name if name is None else name,
             passing=self.passing if passing is None else parse_passing(passing),
-            options={**self.options, **checked_options(self.function, options or {})},
+            options={**self.options, **checked_options(self.function, options or {}), **(internal or {})},
             rate=rate,
             salt=salt,
             limit=limit,
@@ -202,6 +215,8 @@ def scorer(
     target: Target = "trace",
     files: Sequence[str] = (),
     retry_on: Sequence[type[Exception]] = (),
+    after: Sequence[str] = (),
+    doc: str = "",
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
@@ -218,6 +233,9 @@ def scorer(
         target: what a score is about. Of an operation, the function is called as `f(operation, trace)`.
         files: data that scores depend on, such as a model's weights: names in the folder of the function's file.
         retry_on: exceptions that may pass: the call is tried again, within its timeout.
+        after: scorers of the same trace whose scores it is given, by name, as its second argument: those that gave
+            one. A score of several operations is not told.
+        doc: what it says, for people; without, the docstring.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
@@ -227,9 +245,21 @@ def scorer(
     low, high = range
 
     def declare(function: Function) -> Scorer:
-        bounds = (float(low), float(high))
         return Scorer(
-            name, function, wanted, bounds, verdict, better, tier, unit, version, target, tuple(files), tuple(retry_on)
+            name=name,
+            function=function,
+            needs=wanted,
+            range=(float(low), float(high)),
+            passing=verdict,
+            better=better,
+            tier=tier,
+            unit=unit,
+            version=version,
+            target=target,
+            files=tuple(files),
+            retry_on=tuple(retry_on),
+            after=tuple(after),
+            told=doc,
         )
 
     return declare
@@ -272,4 +302,5 @@ def _hash(*parts: str) -> str:
 
 
 def _canonical(options: dict[str, Any]) -> str:
-    return orjson.dumps(options, default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+    plain = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+    return orjson.dumps(options, default=repr, option=plain).decode()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from collector.core.clock import Clock
-from scorers.base import Score, Scorer
+from scorers.base import Filtered, Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
 from scorers.outcome import BadOutcome, scores_of
@@ -75,7 +75,10 @@ class Execution:
     def _run(self, call: Callable[..., object], arguments: Sequence[object]) -> Ran:
         began = self._clock.monotonic()
         try:
-            scores = scores_of(self._scorer, call(*arguments))
+            returned = call(*arguments)
+            if isinstance(returned, Filtered):
+                return Ran(("filtered", returned.value, ""), (), self._clock.monotonic() - began)
+            scores = scores_of(self._scorer, returned)
             verdict = SCORED if scores else _NOTHING
         except Exception as error:  # also a built-in's defect must not stop the others
             scores, verdict = [], self._failure(error)

@@ -23,10 +23,10 @@ class Decision:
     """What happened to one candidate.
 
     `reason` is of a closed set, fit for a metric label: `ok`; `needs:<need>`, `told by another trace` (all its model
-    calls belong to another), `too many operations` or `nothing to score`; `rate`; `limit`; `behind`; a failure reason.
-    `detail` says more of it without content, such as an exception's type and where it was raised. `rule` is the
-    configuration line that decided. `span_id` is the operation scored, None for the whole trace. `step` is the rate of
-    its scorer's limit (`collector.allowance`) that it met; None without a limit.
+    calls belong to another), `too many operations`, `rule does not apply` or `nothing to score`; `rate`; `limit`;
+    `behind`; a failure reason. `detail` says more of it without content, such as an exception's type and where it was
+    raised. `rule` is the configuration line that decided. `span_id` is the operation scored, None for the whole trace.
+    `step` is the rate of its scorer's limit (`collector.allowance`) that it met; None without a limit.
     """
 
     scorer: str

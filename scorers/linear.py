@@ -1,14 +1,16 @@
-"""A linear model of the words that a text begins with, as a file of weights that a person can read.
+"""A linear model of the words of a text, as a file of weights that a person can read.
 
     p = 1 / (1 + exp(-(b + sum of the weights of the features that the text has / sqrt(how many it has))))
 
-A feature is a word, with the marks at it, or two neighbours that the file knows; how often one occurs is no matter.
+A feature is a word or two neighbours; how often one occurs is no matter. `features` reads the beginning of a text, with
+the marks at its words; `word_features` words that were read before (`scorers.text`), which costs less.
 The file is JSON: `characters` that are read, `intercept` b, and `weights` by feature. A script under `benchmarks/`
 writes it.
 """
 
 import math
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 
 import orjson
@@ -26,6 +28,16 @@ def features(opening: str) -> set[str]:
     found = set(map(" ".join, pairwise(words)))
     found.update(words)
     return found
+
+
+def word_features(words: Sequence[str]) -> Iterator[str]:
+    """The same of words in lower case without marks, some more than once.
+
+    >>> list(word_features(("i", "can't")))
+    ['^', 'i', "can't", '^ i', "i can't"]
+    """
+    begun = (_BEGIN, *words)
+    return chain(begun, map(" ".join, pairwise(begun)))
 
 
 class LinearModel:
@@ -52,6 +64,19 @@ class LinearModel:
 
     def probability(self, text: str) -> float:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
-        known = [weight for weight in map(self.weights.get, features(text[: self.characters])) if weight is not None]
-        total = self.intercept + (math.fsum(known) / math.sqrt(len(known)) if known else 0.0)
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+        return probability(self.logit(features(text[: self.characters])))
+
+    def logit(self, found: Iterable[str]) -> float:
+        """The logarithm of the odds, for a text with these features."""
+        known = set(filter(self.weights.__contains__, found))
+        if not known:
+            return self.intercept
+        return self.intercept + math.fsum(map(self.weights.__getitem__, known)) / math.sqrt(len(known))
+
+
+def probability(logit: float) -> float:
+    """
+    >>> probability(0.0)
+    0.5
+    """
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))

@@ -13,8 +13,10 @@ from collector.core.settings import Duration, Settings
 from collector.sample import Rate
 from scorers.base import MOST_CONCURRENCY, MOST_RETRIES, Scorer
 from scorers.calibrate import Calibration, load_calibration
+from scorers.rules.rule import rule_of_file
 
 GROUP = "driftline.scorers"
+_YAML = (".yaml", ".yml")
 
 
 class ScorerConfig(Settings):
@@ -55,7 +57,8 @@ def load_scorer(config: ScorerConfig, base: Path | None = None) -> Scorer:
     Raises:
         UserError: there is no such scorer, it is no scorer, or an option or passing expression is wrong.
     """
-    found = load(config.use, GROUP, base)
+    file, _, name = config.use.rpartition(":")
+    found = rule_of_file((base or Path.cwd()) / file, name) if file.endswith(_YAML) else load(config.use, GROUP, base)
     if not isinstance(found, Scorer):
         what = "a function without the @scorer(...) decorator" if callable(found) else f"a {type(found).__name__}"
         raise UserError(f"use: {config.use!r} is {what}, not a scorer")

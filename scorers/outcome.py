@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from collector.patterns import storable
-from scorers.base import Evidence, Score, Scorer
+from scorers.base import Evidence, Filtered, Score, Scorer
 
 _MOST_SCORES = 1_000  # of one scorer for one trace
 _MOST_EVIDENCE = 50  # spans kept with a score
@@ -27,7 +27,7 @@ def scores_of(scorer: Scorer, returned: object) -> list[Score]:
     Raises:
         BadOutcome: it is of another type, not finite, or out of the declared range.
     """
-    if returned is None:
+    if returned is None or isinstance(returned, Filtered):
         return []
     if isinstance(returned, (Score, float)):  # nearly always; the check below is slow
         return [_checked(scorer, _as_score(scorer, returned))]

@@ -138,7 +138,9 @@ class Runner:
         if missing is not None:
             decisions.append(_unscored(one, ("filtered", missing, ""), probability, rule))
             return
-        if operations is None:
+        if one.after:
+            runs = [_after_others(one, subject, decisions, probability, rule)]
+        elif operations is None:
             runs = [_Wanted(decisions, (subject,), probability, rule)]
         else:
             runs = _operations(one, subject, probability, rule, decisions)
@@ -237,6 +239,16 @@ def _add_decisions(one: Scorer, run: _Wanted, ran: Ran) -> None:
         decisions.append(
             Decision(name, evaluator_id, kind, reason, probability, rule, score, score.span_id, detail, step)
         )
+
+
+def _after_others(
+    one: Scorer, subject: Trace | Session, decisions: list[Decision], probability: float, rule: str
+) -> _Wanted:
+    """A call that is given scores of the trace. It can say something where these are, so their chance counts."""
+    asked = [decision for decision in decisions if decision.scorer in one.after]
+    scores = {decision.scorer: decision.score for decision in asked if decision.score is not None}
+    chance = min([probability, *(decision.probability for decision in asked)])
+    return _Wanted(decisions, (subject, scores), chance, rule)
 
 
 def _operations(

@@ -102,7 +102,7 @@ class Text:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """All words in order, in lower case."""
-        return tuple(word for sentence in self.sentences for word in sentence.words)
+        return tuple(_words(self.text.lower()))  # those of its sentences: no word goes over the end of one
 
     @cached_property
     def terms(self) -> frozenset[str]:
@@ -185,8 +185,8 @@ def _abbreviated(text: str, stop: int) -> bool:
 
 
 def _sentence(text: str, start: int, end: int) -> Sentence:
-    piece = text[start:end].lower().replace("’", "'")
-    words = _WORD.findall(piece if piece.isascii() else _UNSPACED.sub(_pairs, piece))
+    piece = text[start:end].lower()
+    words = _words(piece)
     terms = set(map(_term, words))
     terms.discard("")
     found = _NUMBER.findall(piece)
@@ -194,6 +194,12 @@ def _sentence(text: str, start: int, end: int) -> Sentence:
         return Sentence(start, end, tuple(words), frozenset(terms), _NO_NUMBERS)
     numbers = frozenset(map(_plain_number, found))
     return Sentence(start, end, tuple(words), numbers.union(terms), numbers)
+
+
+def _words(lower: str) -> list[str]:
+    if lower.isascii():
+        return _WORD.findall(lower)
+    return _WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'")))
 
 
 _NO_NUMBERS: frozenset[str] = frozenset()

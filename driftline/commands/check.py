@@ -1,6 +1,6 @@
 """`driftline check`: is the configuration right, and what would it do?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from driftline.export.build import check_export
 from driftline.flow import load_parts
 from driftline.units import duration_text, size_text
 from scorers.base import Scorer
+from scorers.rules.rule import Rule
 
 _MOVES = {"down": "falling", "up": "rising", "both": "moving"}
 
@@ -48,6 +49,8 @@ def command(path: Path | None, schema: bool) -> None:
         limit = f"at most {scorer.limit.text}, " if scorer.limit is not None else ""
         needs = ", ".join(scorer.needs) or "nothing"
         click.echo(f"  {scorer.name:20} {passing:18} rate {scorer.rate:.9g}, {limit}needs {needs}")
+    for line in describe_rules(scorers):
+        click.echo(line)
     click.echo("watches")
     for monitor in monitors:
         click.echo(f"  {describe_monitor(monitor)}")
@@ -96,6 +99,15 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
+
+
+def describe_rules(scorers: Sequence[Scorer]) -> Iterator[str]:
+    """What rules ask, in words."""
+    rules = [(one.name, rule) for one in scorers if isinstance(rule := one.options.get("rule"), Rule)]
+    if rules:
+        yield "rules"
+    for name, rule in rules:
+        yield f"  {name:20} {rule.words}"
 
 
 def describe_redaction(config: Config) -> Iterator[str]:

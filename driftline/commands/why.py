@@ -11,11 +11,11 @@ from collector.core.errors import StoreError, UserError
 from collector.sample import Sampler
 from driftline.build import open_redactor
 from driftline.config import Config, load_config
+from driftline.flow import load_parts
 from driftline.pending import Pending, pending_trace, pending_traces
 from driftline.records import Sheet
 from driftline.view import View, view_path
 from scorers.ledger import TOLD_ELSEWHERE
-from scorers.loading import load_scorers
 
 _TRACE_ID_DIGITS = 32
 _LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
@@ -215,7 +215,7 @@ def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | N
 
 def scorer_names(config: Config) -> list[str]:
     """What the scorers of traces are called."""
-    return [one.name for one in load_scorers(config.scorers, config.base) if one.target != "session"]
+    return [one.name for one in load_parts(config)[0] if one.target != "session"]
 
 
 def print_funnel(view: View, config: Config, as_json: bool) -> None:

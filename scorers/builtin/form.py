@@ -75,10 +75,10 @@ def repetition(trace: Trace) -> Score:
     end of a long answer is looked at, where such circles are.
     """
     text = read(trace.answer or "")
-    places = [(found.start(), found.end()) for found in _TOKEN.finditer(text.text)][-_LATEST_TOKENS:]
-    tokens = [text.text[start:end] for start, end in places]
+    tokens = _TOKEN.findall(text.text)[-_LATEST_TOKENS:]
     if len(set(tokens)) * 2 > len(tokens):  # too many different ones for a circle that matters
         return Score(0.0, explanation=clipped_note(text) or None)
+    places = [found.span() for found in _TOKEN.finditer(text.text)][-_LATEST_TOKENS:]
     again = _again(tokens)
     share = sum(again) / len(tokens) if tokens else 0.0
     evidence = tuple(Evidence(places[first][0], places[last][1], "repeated") for first, last in _runs(again))

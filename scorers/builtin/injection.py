@@ -1,21 +1,28 @@
 # ruff: noqa: E501 - a pattern is read as one line
 """Instructions where there should be none: in what the user typed, and in what was retrieved or returned by tools.
 
-Phrases with weights, found by one pattern set over normalised text (NFKC, no zero-width characters, base64 opened).
+Two linear models, of the words of a prompt and of the words of a sentence among others, made surer by phrases of known
+attacks. Both also read what is under a disguise (NFKC, no zero-width characters, base64 opened).
+`benchmarks/train_injection.py` writes the weights.
 """
 
 import base64
 import binascii
+import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import chain
+from pathlib import Path
 
 import orjson
 
 from collector.core.model import JSON, Trace
 from collector.patterns import PatternSet
 from scorers.base import Evidence, Score, scorer
-from scorers.text import clipped_note, read, read_passage
+from scorers.linear import LinearModel, probability, word_features
+from scorers.text import Sentence, Text, clipped_note, read, read_passage
 
 _MOST_PIECES = 200
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
@@ -60,9 +67,16 @@ _FOREIGN: dict[str, tuple[float, str]] = {
 
 
 class _Phrases:
-    """Weighed phrases over one text; several add up like independent signs."""
+    """Weighed phrases over one text; several add up like independent signs.
 
-    def __init__(self, signs: Mapping[str, tuple[float, str]]) -> None:
+    Args:
+        signs: for each its weight and its pattern.
+        counts: how much the phrases are for, beside the logit of a model.
+        enough: how sure they must be to decide alone: they also stand in languages that no model here has seen.
+    """
+
+    def __init__(self, signs: Mapping[str, tuple[float, str]], counts: float, enough: float) -> None:
+        self.counts, self.enough = counts, enough
         self._weights = {name: weight for name, (weight, _) in signs.items()}
         self._patterns = PatternSet({name: pattern for name, (_, pattern) in signs.items()})
 
@@ -74,29 +88,38 @@ class _Phrases:
         return 1 - doubt, evidence
 
 
-_IN_QUESTIONS = _Phrases(_DIRECT)
-_IN_DOCUMENTS = _Phrases(_FOREIGN)
+_IN_QUESTIONS = _Phrases(_DIRECT, counts=1, enough=0.8)
+_IN_DOCUMENTS = _Phrases(_FOREIGN, counts=2, enough=0.75)
 
 
-@scorer(name="prompt_injection", needs=("question",), range=(0, 1), passing="< 0.8", better="lower", version="1")
+_PROMPTS, _ORDERS = "injection_prompts.json", "injection_orders.json"
+MOST_WORDS = 60
+"""Of a sentence: what has more is a list or a table, and an order in it is at its beginning."""
+_ENDS = frozenset("?!:")
+_FLAGGED = 0.5
+
+
+@scorer(name="prompt_injection", needs=("question",), passing="< 0.5", better="lower", version="2", files=(_PROMPTS,))
 def prompt_injection(trace: Trace) -> Score:
     """How sure it is that the user tries to talk the model out of its instructions (override, persona, leak): 0 to 1.
 
-    Phrases of known attacks, also behind zero-width characters, full-width letters or base64. Wrong on attacks in new
-    words, in most other languages, and on people who write about such attacks.
+    A linear model of the prompt's words, and phrases of known attacks, also behind zero-width characters, full-width
+    letters or base64. Wrong on attacks of a new kind, in most other languages, and on people who write about attacks.
     """
     question = read(trace.question or "")
-    value, evidence = _judged(_IN_QUESTIONS, question.text)
+    value, evidence = judge_prompt(question)
     return _score(value, evidence, clipped_note(question))
 
 
-@scorer(name="context_injection", needs=("foreign_text",), range=(0, 1), passing="< 0.6", better="lower", version="1")
+@scorer(
+    name="context_injection", needs=("foreign_text",), passing="< 0.5", better="lower", version="2", files=(_ORDERS,)
+)
 def context_injection(trace: Trace) -> Score:
     """The same in what the model read from elsewhere, contexts and tool results: the surest of all pieces, 0 to 1.
 
-    Looks for text that addresses the model, overrides it, or orders something done. Patterns know few of the orders that
-    do not belong, and a page of instructions, such as a recipe, has orders that do. The evidence is in the piece that the
-    explanation names.
+    Looks for a sentence that orders or asks something of whoever reads it, and for phrases that address the model. Wrong
+    on pages that have orders and questions of their own, such as a recipe or a list of frequent questions, and on orders
+    that read like a statement. The evidence is in the piece that the explanation names.
     """
     worst, where, found, clipped = 0.0, "", list[Evidence](), False
     pieces = [(f"context {at}", text) for at, text in enumerate(trace.contexts)]
@@ -104,29 +127,85 @@ def context_injection(trace: Trace) -> Score:
     for name, text in pieces[:_MOST_PIECES]:
         piece = read_passage(text)
         clipped = clipped or piece.clipped
-        value, evidence = piece.once(_judged_document)
+        value, evidence = piece.once(_judge_document)
         if value > worst:
             worst, where, found = value, name, evidence
     note = " (long pieces were read in part)" if clipped else ""
     return _score(worst, found, f" in {where}{note}" if where else note)
 
 
-def _score(value: float, evidence: list[Evidence], note: str) -> Score:
-    signs = f"phrases: {', '.join(item.type for item in evidence)}" if evidence else "no known phrases"
-    return Score(round(value, 4), explanation=signs + note, evidence=tuple(evidence))
+def prompt_features(text: Text) -> Iterator[str]:
+    """What the model of prompts sees of one."""
+    return word_features(text.words)
 
 
-def _judged_document(text: str) -> tuple[float, list[Evidence]]:
-    return _judged(_IN_DOCUMENTS, text)
+def order_features(text: Text, sentence: Sentence) -> Iterator[str]:
+    """What the model of orders sees of a sentence."""
+    found = word_features(sentence.words[:MOST_WORDS])
+    mark = text.text[sentence.end - 1]
+    return chain(found, (mark,)) if mark in _ENDS else found
 
 
-def _judged(phrases: _Phrases, text: str) -> tuple[float, list[Evidence]]:
-    value, evidence = phrases.judge(text)
-    for start, end, hidden in _hidden(text):
-        inner, _ = phrases.judge(hidden)
+def judge_prompt(text: Text) -> tuple[float, list[Evidence]]:
+    """How sure it is that a prompt is an attack, and why."""
+    return _surest(text, _prompt_logit, _IN_QUESTIONS)
+
+
+def judge_document(text: Text) -> tuple[float, list[Evidence]]:
+    """The same of a text from elsewhere."""
+    return _surest(text, _order_logit, _IN_DOCUMENTS)
+
+
+def _judge_document(text: str) -> tuple[float, list[Evidence]]:
+    return judge_document(read_passage(text))
+
+
+def _prompt_logit(text: Text) -> tuple[float, Sentence | None]:
+    return _model(_PROMPTS).logit(prompt_features(text)), None
+
+
+def _order_logit(text: Text) -> tuple[float, Sentence | None]:
+    """That of the sentence which is most like an order."""
+    model = _model(_ORDERS)
+    found, where = -math.inf, None
+    for sentence in text.sentences:
+        logit = model.logit(order_features(text, sentence))
+        if logit > found:
+            found, where = logit, sentence
+    return (model.intercept, None) if where is None else (found, where)
+
+
+def _surest(
+    text: Text, logit_of: Callable[[Text], tuple[float, Sentence | None]], phrases: _Phrases
+) -> tuple[float, list[Evidence]]:
+    """Of the text as it is, and of what it hides."""
+    value, evidence = _judge(text, logit_of, phrases)
+    for start, end, hidden in _hidden(text.text):
+        inner, _ = _judge(read(hidden), logit_of, phrases)
         if inner > value:
             value, evidence = inner, [Evidence(start, end, "hidden")]
     return value, evidence
+
+
+def _judge(
+    text: Text, logit_of: Callable[[Text], tuple[float, Sentence | None]], phrases: _Phrases
+) -> tuple[float, list[Evidence]]:
+    told, evidence = phrases.judge(text.text)
+    logit, sentence = logit_of(text)
+    value = probability(logit + phrases.counts * told)
+    if sentence is not None and value >= _FLAGGED:
+        evidence.append(Evidence(sentence.start, sentence.end, "order"))
+    return (max(value, _FLAGGED) if told >= phrases.enough else value), evidence
+
+
+@cache
+def _model(name: str) -> LinearModel:
+    return LinearModel.load(Path(__file__).with_name(name))
+
+
+def _score(value: float, evidence: list[Evidence], note: str) -> Score:
+    signs = ", ".join(item.type for item in evidence) or ("its words" if value >= _FLAGGED else "no known phrases")
+    return Score(round(value, 4), explanation=signs + note, evidence=tuple(evidence))
 
 
 def _hidden(text: str) -> list[tuple[int, int, str]]:

@@ -14,7 +14,7 @@ from collector.patterns import storable
 from scorers.base import Score, scorer
 
 _SEEN_CHARACTERS = 4_000  # of a text: enough for its prose to show behind code and addresses
-_PROSE_CHARACTERS = 1_000  # of its prose: more than the model needs
+_PROSE_CHARACTERS = 250  # of its prose: more than the model needs
 _LIKELIEST = 5
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|<[a-z/!][^<>]{0,200}>|(?:https?://|www\.)\S*", re.DOTALL | re.IGNORECASE)
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
@@ -51,7 +51,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def language(trace: Trace) -> Score | None:
     """The language of the answer as its label (ISO 639-1 where it has a code there), how sure as its value.
 
-    Code, tags and addresses are left out, and of the rest the first 1,000 characters are read. None where no letter
+    Code, tags and addresses are left out, and of the rest the first 250 characters are read. None where no letter
     is left. Unjudged unless `passing` says which languages are right, such as `in en, de`.
     """
     found = languages(trace.answer or "")
@@ -94,11 +94,16 @@ def languages(text: str) -> tuple[tuple[str, float], ...]:
 
 @lru_cache(maxsize=32)
 def _prose(text: str) -> str:
-    return " ".join(_NOT_PROSE.sub(" ", text[:_SEEN_CHARACTERS]).split())[:_PROSE_CHARACTERS].lower()
+    seen = text[:_SEEN_CHARACTERS]
+    if "`" in seen or "<" in seen or "://" in seen or "www." in seen.lower():
+        seen = _NOT_PROSE.sub(" ", seen)
+    return " ".join(seen[: 4 * _PROSE_CHARACTERS].split())[:_PROSE_CHARACTERS].lower()
 
 
 def _long_enough(text: str) -> bool:
     prose = _prose(text)
+    if sum(map(str.isalpha, prose[: 2 * _LEAST_LETTERS])) >= _LEAST_LETTERS:
+        return True
     return sum(map(str.isalpha, prose)) + 2 * len(_UNSPACED.findall(prose)) >= _LEAST_LETTERS
 
 

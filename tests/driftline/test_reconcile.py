@@ -16,6 +16,7 @@ from driftline.build import build
 from driftline.config import Config
 from driftline.service import Service
 from driftline.stages.ticks import END_OF_INPUT
+from scorers.rules.rule import RuleConfig
 
 SECOND = 10**9
 START_NS = 1_790_000_000 * SECOND
@@ -175,3 +176,22 @@ def test_the_actions_lead_to_every_decision() -> None:
     assert {one for one, _ in decisions} >= {"scored", "filtered", "not_sampled", "throttled", "failed", "shed"}
     failures = {reason for decision, reason in decisions if decision == "failed"}
     assert failures == {"exception", "not_finite", "out_of_range"}
+
+
+def test_a_rule_is_a_scorer_like_any_other_to_the_funnel_and_to_why(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.service.stop()
+    rules = [{"id": "no-failing", "must_not": [{"answer": {"contains": "fail"}}, {"score": {"moody": {"lt": 0.1}}}]}]
+    config = run.config.model_copy(update={"rules": [RuleConfig.model_validate(one) for one in rules]})
+    service = build(config, run.clock)
+    for number, answer in enumerate(["fine", "fail", ""]):
+        service.engine.append(SPANS, [call_of(number, number, answer, root=True)]).result()
+    service.engine.append(SPANS, [Record(END_OF_INPUT, kind=TICK_KIND)]).result()
+    service.drain()
+    found = {row[1:] for row in service.view.funnel() if row[0] == "no-failing"}
+    sheet = service.view.sheet("02" * 16)
+    service.stop()
+    assert found == {("scored", "ok", 2), ("filtered", "nothing to score", 1)}
+    assert sheet is not None
+    (told,) = [one for one in sheet["decisions"] if one["scorer"] == "no-failing"]
+    assert told["score"]["explanation"] == "must_not[0]: answer contains 'fail'"
