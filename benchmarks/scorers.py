@@ -37,6 +37,7 @@ BUILT_INS = (
     "tools:repeated_calls",
     "provenance:argument_provenance",
     "tool_fit:tool_fit",
+    "tool_choice:tool_choice",
     "cycles:cycles",
     "recovery:unchanged_retry",
     "recovery:error_recovery",
@@ -73,6 +74,7 @@ SETS = (
     ("correctness:answer_correctness", "qa_correctness/evouna.jsonl"),
     ("refusal:refusal", "refusal/xstest.jsonl"),
     ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl"),
+    ("provenance:argument_provenance", "tool_calls/bfcl_mutations.jsonl"),
     ("tool_fit:tool_fit", "tool_calls/bfcl_irrelevance.jsonl"),
     ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
     ("injection:prompt_injection", "injection/direct.jsonl"),
@@ -80,6 +82,9 @@ SETS = (
     ("toxicity:toxicity", "toxicity/hatecheck.jsonl"),
     ("secrets:secrets", "secrets/generated.jsonl.gz"),
 )
+ONLY = {"provenance:argument_provenance": frozenset({"none", "ungrounded_value"})}
+"""Mutations that a scorer is about, where it is not about all of a set."""
+
 RULE = {
     "id": "promises",
     "when": {"question": {"matches": "(?i)policy|refund"}},
@@ -165,6 +170,12 @@ def _cost_of(scorers: list[Scorer], number: int) -> float:
     return min(_seconds(runner, traces) for _ in range(ROUNDS)) / TRACES * 1e6
 
 
+def _of_interest(rows: Iterator[object], mutations: frozenset[str] | None) -> Iterator[object]:
+    for row in rows:
+        if mutations is None or (isinstance(row, dict) and row["meta"]["mutation"] in mutations):
+            yield row
+
+
 def quality(folder: Path) -> Iterator[str]:
     yield "| scorer | set | rows | AUROC | AP | F1 | recall | FPR |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -174,7 +185,7 @@ def quality(folder: Path) -> Iterator[str]:
         scorer = built_in(reference)
         summary = Summary(scorer)
         with reading(folder / name) as rows:
-            for row, result in paired(scorer, rows):
+            for row, result in paired(scorer, _of_interest(rows, ONLY.get(reference))):
                 summary.add(row, result)
         found = summary.to_json()["quality"]
         values = (found[key] for key in ("auroc", "ap", "f1", "recall", "false_positive_rate"))

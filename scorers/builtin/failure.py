@@ -50,10 +50,11 @@ def failure_step(trace: Trace) -> Score | None:
     marks = _marks(steps, suspects, trace.question or "")
     worst = max(suspects, key=lambda at: (sum(MARKS[mark] for mark in marks[at]), -at))
     told = ", ".join(marks[worst]) or "no mark"
+    span = f", span {steps[worst].span_id}" if steps[worst].span_id else ""
     return Score(
         float(worst),
         label=_part(steps, worst),
-        explanation=f"step {worst} of {len(steps)}: {told}",
+        explanation=f"step {worst} of {len(steps)}{span}: {told}",
     )
 
 

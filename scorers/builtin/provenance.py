@@ -4,13 +4,14 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 import orjson
 
 from collector.core.model import JSON, LLMCall, RequestedCall, Trace
 from scorers.base import Score, scorer
-from scorers.text import Text, read, stem
+from scorers.text import Text, read, read_passage, stem
 
 _MOST_CALLS = 200
 _MOST_VALUES = 200  # of one call
@@ -70,7 +71,7 @@ def argument_provenance(trace: Trace) -> Score | None:
     sources = _Sources()
     sources.add(trace.question)
     for context in trace.contexts:
-        sources.add(context)
+        sources.learn(context, read_passage(context))
     results = deque(sorted(trace.tool_executions, key=lambda run: run.end_ns))
     judged = 0
     unknown: list[str] = []
@@ -80,12 +81,13 @@ def argument_provenance(trace: Trace) -> Score | None:
         sources.add_messages(llm_call)
         declared = _parameters(llm_call, requested.name)
         for path, value in islice(_leaves(_object(requested.arguments)), _MOST_VALUES):
-            found = _traced(value, sources, declared.get(path[0]) if path else None)
+            name = path[0] if path else ""
+            found = _traced(value, sources, _declaration(_dumps(declared.get(name))))
             if found is None:
                 continue
             judged += 1
             if not found:
-                unknown.append(f"{requested.name}.{path[0]}" if path and path[0] in declared else requested.name)
+                unknown.append(f"{requested.name}.{name}" if name in declared else requested.name)
     if not judged:
         return None
     told = f": {', '.join(dict.fromkeys(unknown[:_NAMED_IN_EXPLANATION]))}" if unknown else ""
@@ -112,11 +114,13 @@ class _Sources:
     characters: int = 0
 
     def add(self, text: str | None) -> None:
-        if not text or text in self.seen or self.characters > _MOST_SOURCE_CHARACTERS:
-            return
+        if text and text not in self.seen and self.characters <= _MOST_SOURCE_CHARACTERS:
+            self.learn(text, read(text))
+
+    def learn(self, text: str, reading: Text) -> None:
         self.seen.add(text)
         self.characters += len(text)
-        _learn(read(text), self)
+        _learn(reading, self)
 
     def add_json(self, value: JSON) -> None:
         self.add(value if isinstance(value, str) else _dumps(value))
@@ -201,17 +205,20 @@ def _number_known(number: float, sources: _Sources) -> bool:
     return any(round(number * scale, 9) in sources.values for scale in _SCALES)
 
 
-def _parameters(call: LLMCall, name: str) -> dict[str, _Sources]:
-    """By parameter what its declaration says."""
+def _parameters(call: LLMCall, name: str) -> dict[str, JSON]:
+    """What is declared of each parameter."""
     tool = next((tool for tool in call.tool_definitions if tool.get("name") == name), None)
     schema = tool.get("parameters") if tool is not None else None
     properties = schema.get("properties", schema) if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
-        return {}
-    found: dict[str, _Sources] = {}
-    for key, declared in islice(properties.items(), _MOST_VALUES):
-        found[key] = _Sources()
-        found[key].add_json(declared)
+    return properties if isinstance(properties, dict) else {}
+
+
+@lru_cache(maxsize=512)
+def _declaration(told: str | None) -> _Sources | None:
+    if told is None:
+        return None
+    found = _Sources()
+    found.add(told)
     return found
 
 

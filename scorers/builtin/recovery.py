@@ -36,7 +36,7 @@ def unchanged_retry(trace: Trace) -> Score | None:
     )
 
 
-@scorer(name="error_recovery", needs=("tool_executions",), range=(0, 1), passing="== 1", version="1")
+@scorer(name="error_recovery", needs=("tool_executions",), range=(0, 1), version="1")
 def error_recovery(trace: Trace) -> Score | None:
     """Share of the tools that failed and worked when they were run later. Nothing is said where no tool failed.
 

@@ -11,7 +11,7 @@ import orjson
 
 from collector.core.model import JSON, Trace
 from scorers.base import Score, scorer
-from scorers.text import read, stem
+from scorers.text import Text, read, stem
 
 _MOST_TOOLS = 200
 _MOST_PARAMETERS = 50  # of a tool
@@ -68,16 +68,11 @@ def tool_fit(trace: Trace) -> Score | None:
 def measure(question: str, tools: Sequence[dict[str, JSON]]) -> tuple[float, ...] | None:
     """The features of the question and the tool that is nearest to it by words; None if it has none."""
     text = read(question[:_QUESTION_CHARACTERS])
-    asked = frozenset(islice((term for term in sorted(text.terms) if _counts(term)), _MOST_TERMS))
-    nearest: tuple[float, _Tool, float, float] | None = None
+    asked = _asked(text)
     readings = [_tool(_canonical(tool)) for tool in tools]
-    for tool in readings:
-        described, named = _share(tool.described, asked), _share(tool.name, asked)
-        if nearest is None or described + named > nearest[0]:
-            nearest = (described + named, tool, described, named)
-    if nearest is None or not asked:
+    if not readings or not asked:
         return None
-    _, tool, described, named = nearest
+    described, named, tool = max(((*_common(one, asked), one) for one in readings), key=lambda one: one[0] + one[1])
     given = min(_MOST_VALUES, len(text.numbers)) + sum(1 for _ in _VALUES.finditer(text.text))
     return (
         described,
@@ -88,6 +83,15 @@ def measure(question: str, tools: Sequence[dict[str, JSON]]) -> tuple[float, ...
         float(tool.numeric and not text.numbers),
         float(max(0, min(one.required for one in readings) - given)),
     )
+
+
+def nearness(question: str, tool: dict[str, JSON]) -> float:
+    """How much of the tool's description and name the question has, 0 to 2."""
+    return sum(_common(_tool(_canonical(tool)), _asked(read(question[:_QUESTION_CHARACTERS]))))
+
+
+def _asked(text: Text) -> frozenset[str]:
+    return frozenset(islice((term for term in sorted(text.terms) if _counts(term)), _MOST_TERMS))
 
 
 class _Tool:
@@ -102,6 +106,10 @@ class _Tool:
         self.everything = self.described | _terms(" ".join(parameters)) | _terms(told)
         self.required = required
         self.numeric = _NUMERIC.search(told.lower()) is not None
+
+
+def _common(tool: _Tool, asked: frozenset[str]) -> tuple[float, float]:
+    return _share(tool.described, asked), _share(tool.name, asked)
 
 
 def _parameters(schema: JSON) -> tuple[dict[str, str], int]:

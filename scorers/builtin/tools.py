@@ -59,6 +59,11 @@ def repeated_calls(trace: Trace, *, retries: int = 1) -> Score:
     return Score(round(repeated / count, 6) if count else 0.0, explanation=explanation)
 
 
+def accepts(tool: dict[str, JSON], arguments: JSON) -> bool:
+    """Whether a call of the tool with these arguments fits its declaration."""
+    return _fault(RequestedCall(str(tool.get("name")), arguments), [tool]) is None
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     tool: str

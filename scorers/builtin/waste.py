@@ -9,7 +9,7 @@ from scorers.steps import Step, same_call, steps_of
 _LEAST_CHARACTERS = 20  # of a model's turn that is told twice; shorter ones say "OK"
 
 
-@scorer(name="wasted_steps", needs=("tools_used",), range=(0, 1), passing="<= 0.2", better="lower", version="1")
+@scorer(name="wasted_steps", needs=("tools_used",), range=(0, 1), passing="<= 0.34", better="lower", version="1")
 def wasted_steps(trace: Trace) -> Score | None:
     """Share of the model's turns, tool runs and retrievals that brought nothing.
 

@@ -34,7 +34,7 @@ def judge(*operations: LLMCall | ToolCall | Retrieval) -> Score:
 def test_the_step_whose_tool_failed_is_the_one_to_look_at() -> None:
     found = judge(turn(0), run(1), turn(2), run(3), turn(4), run(5, failed=True), turn(6), run(7))
     assert (found.value, found.label) == (4, "tool")
-    assert found.explanation == "step 4 of 8: failed"
+    assert found.explanation == "step 4 of 8, span s4: failed"
 
 
 def test_a_search_that_finds_nothing_is_a_failure_of_retrieval() -> None:

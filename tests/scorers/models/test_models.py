@@ -80,9 +80,7 @@ def test_a_question_is_of_the_topic_whose_examples_are_near(static_folder: Path)
     topics = {"refunds": ["refund", "money back"], "shipping": ["parcel late", "delivery"], "empty": []}
     one = configured("topic", model=f"model2vec:{static_folder}", topics=topics)
     asked = ["my money", "parcel", "xyz"]
-    found = evaluate(
-        one, *(Trace(f"{at}" * 32, question=text) for at, text in enumerate(["my money", "parcel", "xyz"]))
-    )
+    found = evaluate(one, *(Trace(f"{at}" * 32, question=text) for at, text in enumerate(asked)))
     assert [decision.score and decision.score.label for decision in found] == ["refunds", "shipping", "other"]
 
 
