@@ -126,11 +126,17 @@ def description(one: Scorer) -> dict[str, Any]:
     }
 
 
+_TAKES = {0: "microseconds", 1: "a small model", 2: "a judge"}
+
+
 def _table(found: list[Scorer]) -> Table:
-    table = Table("name", "needs", "range", "better", "passing", "what it says", show_lines=False, box=None)
+    columns = ("name", "of each", "needs", "range", "better", "passing", "takes", "what it says")
+    table = Table(*columns, show_lines=False, box=None)
     for one in found:
         low, high = one.range
         passing = one.passing.text if one.passing else "-"
         needs = ", ".join(one.needs) or "-"
-        table.add_row(one.name, needs, f"{low:g} to {high:g} {one.unit}", one.better, passing, one.doc)
+        of_each = one.target.replace("_", " ")
+        bounds = f"{low:g} to {high:g} {one.unit}"
+        table.add_row(one.name, of_each, needs, bounds, one.better, passing, _TAKES[one.tier], one.doc)
     return table

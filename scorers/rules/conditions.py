@@ -11,8 +11,9 @@ Three-valued logic (Kleene 1938): what is unknown decides nothing that is not de
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
+from collector.core.model import Trace
 from scorers.base import Evidence
 from scorers.rules.comparisons import EXISTS, Test, parse_test
 from scorers.rules.facts import (
@@ -21,6 +22,7 @@ from scorers.rules.facts import (
     RESOURCE,
     TOOL_FIELDS,
     Facts,
+    Field,
     Kind,
     Value,
     tool_runs,
@@ -55,11 +57,14 @@ class BadCondition(ValueError):
         super().__init__(f"{path}: {message}" if path else message)
 
 
-_Parse: TypeAlias = Callable[[Any, str, int], Condition]
-
-
-def parse_condition(raw: Any, path: str = "", depth: int = 0) -> Condition:
+def parse_condition(raw: Any, path: str = "", fields: Mapping[str, Field] = FIELDS, depth: int = 0) -> Condition:
     """The condition that a mapping of the configuration says.
+
+    Args:
+        raw: the mapping.
+        path: where it stands.
+        fields: what may be asked of: `FIELDS` of traces or `SESSION_FIELDS`.
+        depth: how deep it is nested.
 
     Raises:
         BadCondition: with where, what and what is allowed.
@@ -68,30 +73,31 @@ def parse_condition(raw: Any, path: str = "", depth: int = 0) -> Condition:
         raise BadCondition(path, f"conditions are nested more than {_DEEPEST} deep")
     if not isinstance(raw, Mapping) or not raw:
         raise BadCondition(path, f"{raw!r} is not a condition, such as {{answer: {{contains: refund}}}}")
-    parts = [_parse_part(str(name), value, _join(path, str(name)), depth) for name, value in raw.items()]
+    parts = [_parse_part(str(name), value, _join(path, str(name)), fields, depth) for name, value in raw.items()]
     return parts[0] if len(parts) == 1 else _all(parts)
 
 
-def _parse_part(name: str, value: Any, path: str, depth: int) -> Condition:
+def _parse_part(name: str, value: Any, path: str, fields: Mapping[str, Field], depth: int) -> Condition:
     if name in ("all", "any"):
         if not isinstance(value, Sequence) or isinstance(value, str) or not value:
             raise BadCondition(path, f"{value!r} is not a list of conditions")
-        parts = [parse_condition(one, f"{path}[{at}]", depth + 1) for at, one in enumerate(value)]
+        parts = [parse_condition(one, f"{path}[{at}]", fields, depth + 1) for at, one in enumerate(value)]
         return _all(parts) if name == "all" else _any(parts)
     if name == "not":
-        return _not(parse_condition(value, path, depth + 1))
+        return _not(parse_condition(value, path, fields, depth + 1))
     if name == "tool":
         return _tool(value, path)
-    if name == "score":
+    of_traces = [f"{RESOURCE}NAME", "score"] if fields is FIELDS else []
+    if name == "score" and of_traces:
         return _score(value, path)
-    if name.startswith(RESOURCE) and name != RESOURCE:
+    if name.startswith(RESOURCE) and name != RESOURCE and of_traces:
         return _field(name, None, value, path)
-    if name not in FIELDS:
-        known = [*FIELDS, f"{RESOURCE}NAME", "tool", "score", "all", "any", "not"]
+    if name not in fields:
+        known = [*fields, *of_traces, "tool", "all", "any", "not"]
         near = get_close_matches(name, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f" ({', '.join(known)})"
         raise BadCondition(path, f"{name!r} is not a field that rules know{hint}")
-    return _field(name, FIELDS[name].kind, value, path)
+    return _field(name, fields[name].kind, value, path)
 
 
 def _all(parts: Sequence[Condition]) -> Condition:
@@ -126,14 +132,15 @@ def _field(name: str, kind: Kind | None, value: Any, path: str) -> Condition:
     tests, exists = _tests(value, kind, path)
 
     def judge(facts: Facts) -> Told:
-        values = values_of(name, facts.trace)
+        values = values_of(name, facts.subject)
         if exists is not None and bool(values) is not exists:
             return Told(False)
         if not tests:
             return Told(True)
         if not values:
             return Told(None)
-        return _first(values, tests, name if name in _WITH_EVIDENCE else "")
+        of_trace = isinstance(facts.subject, Trace)
+        return _first(values, tests, name if of_trace and name in _WITH_EVIDENCE else "")
 
     return Condition(_told(name, tests, exists), judge)
 
@@ -160,7 +167,7 @@ def _tool(value: Any, path: str) -> Condition:
         asked.append((name, *_tests(wanted, TOOL_FIELDS.get(name), _join(path, name))))
 
     def judge(facts: Facts) -> Told:
-        for run in tool_runs(facts.trace):
+        for run in tool_runs(facts.subject):
             if all(_holds(values_of_tool(name, run), tests, exists) for name, tests, exists in asked):
                 return Told(True)
         return Told(False)

@@ -1,11 +1,11 @@
 """What a rule can ask of a trace: names of fields, and the values that they have."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
-from collector.core.model import JSON, ToolCall, Trace
+from collector.core.model import JSON, Failure, Session, ToolCall, Trace
 from scorers.base import Score
 from scorers.text import LIMIT_CHARACTERS
 
@@ -16,17 +16,17 @@ _MOST_VALUES = 1_000  # of a field with several, and of tool runs
 
 
 class Facts(NamedTuple):
-    """A trace, and the scores that it has so far, by scorer."""
+    """A trace or a session, and the scores that it has so far, by scorer."""
 
-    trace: Trace
+    subject: Trace | Session
     scores: Mapping[str, Score]
 
 
 class Field(NamedTuple):
-    """`values` gives none where a trace does not tell. `told` says what it is, for people."""
+    """`values` gives none where a trace or session does not tell. `told` says what it is, for people."""
 
     kind: Kind
-    values: Callable[[Trace], Sequence[Value | None]]
+    values: Callable[[Any], Sequence[Value | None]]
     told: str
 
 
@@ -77,20 +77,43 @@ FIELDS: dict[str, Field] = {
 RESOURCE = "resource."
 """Before the name of any resource attribute: `resource.deployment.environment.name`."""
 
+SESSION_FIELDS: dict[str, Field] = {
+    "question": Field("text", lambda session: [turn.question for turn in session.turns], "of any turn"),
+    "answer": Field("text", lambda session: [turn.answer for turn in session.turns], "of any turn"),
+    "first_question": Field("text", lambda session: [turn.question for turn in session.turns[:1]], "of the first turn"),
+    "last_question": Field("text", lambda session: [turn.question for turn in session.turns[-1:]], "of the last turn"),
+    "last_answer": Field("text", lambda session: [turn.answer for turn in session.turns[-1:]], "of the last turn"),
+    "service": Field("text", lambda session: [session.service], "`service.name`"),
+    "session": Field("text", lambda session: [session.session_id], "its id"),
+    "turns": Field("number", lambda session: [len(session.turns)], "how many turns"),
+    "tool_calls": Field("number", lambda session: [len(tool_runs(session))], "how many tool calls"),
+    "latency_seconds": Field("number", lambda session: [session.seconds], "from its first start to its last end"),
+    "error": Field("truth", lambda session: [session.error], "whether a turn failed"),
+    "incomplete": Field("truth", lambda session: [session.incomplete], "whether turns are missing"),
+}
+"""Of rules for sessions, which remember the beginning of what was said and of what tools were asked."""
+
 TOOL_FIELDS: dict[str, Kind] = {"name": "text", "result": "text", "error": "truth"}
 ARGUMENTS = "arguments."
 """Before the name of a tool's argument, with dots into objects: `arguments.order.amount`."""
 
 
-def values_of(name: str, trace: Trace) -> list[Value]:
-    """The values of a field that a trace has."""
+def values_of(name: str, subject: Trace | Session) -> list[Value]:
+    """The values of a field that a trace or a session has."""
+    if isinstance(subject, Session):
+        return _plain(SESSION_FIELDS[name].values(subject))
     if name.startswith(RESOURCE):
-        return _plain([trace.resource.get(name.removeprefix(RESOURCE))])
-    return _plain(FIELDS[name].values(trace))
+        return _plain([subject.resource.get(name.removeprefix(RESOURCE))])
+    return _plain(FIELDS[name].values(subject))
 
 
-def tool_runs(trace: Trace) -> Sequence[ToolCall]:
-    """What ran; where the trace tells of no run, the calls that the models asked for."""
+def tool_runs(trace: Trace | Session) -> Sequence[ToolCall]:
+    """What ran; where a trace tells of no run, the calls that the models asked for."""
+    if isinstance(trace, Session):
+        uses = (tool for turn in trace.turns for tool in turn.tools)
+        return [ToolCall(None, 0, 0, Failure() if one.failed else None, one.name, one.arguments) for one in uses][
+            :_MOST_VALUES
+        ]
     if trace.tool_executions:
         return trace.tool_executions[:_MOST_VALUES]
     asked = (call for llm_call in trace.llm_calls for call in llm_call.tool_calls)

@@ -15,19 +15,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import yaml
 from pydantic import Field, field_validator
 
 from collector.core.errors import UserError
-from collector.core.model import Trace
+from collector.core.model import Session, Trace
 from collector.core.settings import Settings
 from collector.sample import Rate
 from scorers.base import Filtered, Score, Scorer, scorer
 from scorers.rules.conditions import BadCondition, Condition, parse_condition
-from scorers.rules.facts import Facts
+from scorers.rules.facts import FIELDS, SESSION_FIELDS, Facts
 
 _NO_SCORES: Mapping[str, Score] = MappingProxyType({})
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -38,6 +38,7 @@ class RuleConfig(Settings):
 
     id: str = Field(description="what records, metrics and monitors call it: letters, digits, `.`, `_`, `-`")
     description: str = Field("", description="what it is for, for people")
+    target: Literal["trace", "session"] = Field("trace", description="what it is held of: a trace or a whole session")
     when: dict[str, Any] = Field(default_factory=dict, description="a condition: the traces that it applies to; all")
     must: Sequence[dict[str, Any]] = Field((), description="conditions that all have to hold")
     must_not: Sequence[dict[str, Any]] = Field((), description="conditions of which none may hold")
@@ -78,9 +79,11 @@ class Rule:
         return self.text
 
 
-def judge_rule(trace: Trace, scores: Mapping[str, Score] = _NO_SCORES, *, rule: Rule) -> Score | Filtered | None:
-    """1 if the rule is kept, 0 if it is broken. None if the trace does not tell."""
-    facts = Facts(trace, scores)
+def judge_rule(
+    subject: Trace | Session, scores: Mapping[str, Score] = _NO_SCORES, *, rule: Rule
+) -> Score | Filtered | None:
+    """1 if the rule is kept, 0 if it is broken. None if the trace or the session does not tell."""
+    facts = Facts(subject, scores)
     if rule.when is not None and rule.when.judge(facts).truth is not True:
         return Filtered.RULE_DOES_NOT_APPLY
     told = [(clause, clause.condition.judge(facts)) for clause in rule.clauses]
@@ -100,18 +103,22 @@ def rule_scorer(config: RuleConfig) -> Scorer:
     """
     if not config.must and not config.must_not:
         raise ValueError("it has neither must nor must_not, so nothing can break it")
-    when = parse_condition(config.when, "when") if config.when else None
+    fields = FIELDS if config.target == "trace" else SESSION_FIELDS
+    when = parse_condition(config.when, "when", fields) if config.when else None
     clauses = [
-        Clause(where, parse_condition(raw, where), wanted)
+        Clause(where, parse_condition(raw, where, fields), wanted)
         for name, several, wanted in (("must", config.must, True), ("must_not", config.must_not, False))
         for at, raw in enumerate(several)
         for where in (f"{name}[{at}]",)
     ]
-    text = orjson.dumps([config.when, config.must, config.must_not], option=orjson.OPT_SORT_KEYS, default=str).decode()
+    text = orjson.dumps(
+        [config.target, config.when, config.must, config.must_not], option=orjson.OPT_SORT_KEYS, default=str
+    ).decode()
     asked = [clause.condition for clause in clauses] + ([when] if when is not None else [])
     declare = scorer(
         name=config.id,
         passing="== 1",
+        target=config.target,
         after=sorted(frozenset().union(*(condition.scores for condition in asked))),
         doc=config.description or in_words(when, clauses),
     )

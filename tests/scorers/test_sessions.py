@@ -6,6 +6,7 @@ from collector.core.model import Session, Trace, Turn
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Score, scorer
+from scorers.builtin.conversation import contradiction, frustration
 from scorers.builtin.sessions import repeated_questions, session_turns, unanswered_ending
 from scorers.offline import score_rows
 from scorers.runner import Runner
@@ -18,7 +19,7 @@ def session(*questions: str | None, answer: str | None = "Yes.") -> Session:
     return Session("s", turns=[Turn(f"{at:032x}", at, at + 1, said, answer) for at, said in enumerate(questions)])
 
 
-@pytest.mark.parametrize("one", [repeated_questions, session_turns, unanswered_ending])
+@pytest.mark.parametrize("one", [repeated_questions, session_turns, unanswered_ending, frustration, contradiction])
 def test_it_stands_what_every_scorer_must(one: object) -> None:
     check_scorer(one)  # type: ignore[arg-type]
 
@@ -100,3 +101,66 @@ def test_rows_with_turns_are_scored_offline() -> None:
     assert (good["id"], good["score"], good["passed"]) == (7, 0.5, False)
     assert bad["error"] == "turns: a list of JSON objects"
     assert worse["error"] == "a row is a JSON object, not list"
+
+
+def talk(*turns: tuple[str, str]) -> Session:
+    return Session("s", turns=[Turn(f"{at:032x}", at, at + 1, *turn) for at, turn in enumerate(turns)])
+
+
+@pytest.mark.parametrize(
+    ("said", "sign"),
+    [
+        ("That's not what I asked.", "not_what_i_asked"),
+        ("You didn't answer my question", "not_what_i_asked"),
+        ("I already told you my order number!", "said_already"),
+        ("It still doesn't work", "still_wrong"),
+        ("This is completely useless", "useless"),
+        ("I want to talk to a human agent", "wants_a_person"),
+        ("Forget it, I'll do it myself", "gives_up"),
+    ],
+)
+def test_a_person_who_is_not_served_is_heard(said: str, sign: str) -> None:
+    found = frustration(talk(("Where is my order?", "Which?"), (said, "Sorry.")))
+    assert isinstance(found, Score)
+    assert (found.value, found.label, found.explanation) == (0.5, sign, f"turn 2: {sign}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Yes, please transfer me to a human agent.", "Thanks, that works!", "Not today.", "Can you tell me again?", ""],
+)
+def test_a_person_who_is_served_is_not(said: str) -> None:
+    found = frustration(talk(("Where is my order?", "Shall I connect you?"), (said, "Sure.")))
+    assert isinstance(found, Score)
+    assert found.value == 0
+
+
+def test_anger_before_the_first_answer_is_no_sign_of_it() -> None:
+    found = frustration(talk(("Your shop is completely useless", "Sorry."), ("Thanks", "Bye")))
+    assert isinstance(found, Score)
+    assert found.value == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "against"),
+    [
+        ("Your premium ticket costs 20 euros per month.", "Your premium ticket costs 30 euros per month.", 1.0),
+        ("Premium tickets can be refunded within a month.", "Premium tickets cannot be refunded within a month.", 1.0),
+        ("Your premium ticket costs 20 euros per month.", "Your premium ticket costs 20 euros per month!", 0.0),
+        ("The red ticket costs 20 euros.", "The blue annual parking permit costs 30 euros.", 0.0),
+        ("Premium ticket prices: 20 euros per month:", "Premium ticket prices: 30 euros per month:", 0.0),
+        ("Order 17 and order 18 were shipped to Bonn.", "Order 19 and order 20 were shipped to Bonn.", 0.0),
+    ],
+)
+def test_an_answer_that_takes_back_another_is_found(earlier: str, later: str, against: float) -> None:
+    found = contradiction(talk(("What is it?", earlier), ("Really?", later)))
+    assert isinstance(found, Score)
+    assert found.value == against
+    assert (found.explanation == "turn 2 against turn 1") == (against > 0)
+
+
+def test_what_one_answer_says_twice_is_no_contradiction_between_turns() -> None:
+    both = "Premium tickets can be refunded within a month. Premium tickets cannot be refunded within a month."
+    found = contradiction(talk(("Can I?", both), ("Thanks", "You are welcome.")))
+    assert isinstance(found, Score)
+    assert found.value == 0

@@ -7,7 +7,7 @@ import pytest
 
 from collector.core.clock import FakeClock
 from collector.core.errors import UserError
-from collector.core.model import LLMCall, RequestedCall, Trace
+from collector.core.model import LLMCall, RequestedCall, Session, ToolUse, Trace, Turn
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Scorer, scorer
@@ -196,3 +196,54 @@ def test_a_scorer_of_ones_own_may_ask_for_scores_too() -> None:
     found = decisions([latency, twice], trace_of_text("Why?"))
     assert found[1].score is not None
     assert found[1].score.value == pytest.approx(5.0, abs=1e-5)
+
+
+GOAL: dict[str, Any] = {
+    "id": "refund-completed",
+    "target": "session",
+    "when": {"first_question": {"matches": "(?i)refund"}},
+    "must": [{"tool": {"name": "refund", "error": False}}, {"turns": {"le": 2}}],
+    "must_not": [{"last_answer": {"contains": "call us"}}],
+}
+
+
+def conversation(*turns: tuple[str, str], tools: list[ToolUse] | None = None) -> Session:
+    made = [Turn(f"{at:032x}", at, at + 1, *turn) for at, turn in enumerate(turns)]
+    made[-1].tools = tools or []
+    return Session("s", "shop", made)
+
+
+@pytest.mark.parametrize(
+    ("session", "value", "told"),
+    [
+        (conversation(("A refund, please", "Done."), tools=[ToolUse("refund", '{"order": 1}')]), 1.0, None),
+        (
+            conversation(("A refund, please", "Done.")),
+            0.0,
+            "must[0]: a tool call with name is 'refund', error is False",
+        ),
+        (
+            conversation(("A refund, please", "No."), ("Why?", "Call us."), tools=[ToolUse("refund", failed=True)]),
+            0.0,
+            "must[0]: a tool call with name is 'refund', error is False; must_not[0]: last_answer contains 'call us'",
+        ),
+        (conversation(("Hello", "Hi"), ("A refund", "No.")), None, None),
+    ],
+)
+def test_whether_a_session_reached_its_goal_is_a_rule(session: Session, value: float | None, told: str | None) -> None:
+    (one,) = rules(GOAL)
+    runner = Runner([one], Telemetry(), FakeClock())
+    (found,) = runner.evaluate_session((session, Admission(0.5, 1.0, 1.0, "sample.rate"), ()))
+    runner.close()
+    assert (found.score and found.score.value, found.score and found.score.explanation) == (value, told)
+    assert value is not None or found.reason == "rule does not apply"
+
+
+@pytest.mark.parametrize("must", [{"context": "x"}, {"score": {"refusal": 1}}, {"resource.x": "y"}, {"model": "m"}])
+def test_a_rule_for_sessions_asks_of_sessions(must: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="is not a field that rules know"):
+        rules({"id": "x", "target": "session", "must": must})
+
+
+def test_a_rule_for_sessions_stands_whatever_comes() -> None:
+    check_scorer(rule_scorer(RuleConfig.model_validate(GOAL)))
