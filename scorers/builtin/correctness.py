@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from collector.core.model import Trace
@@ -27,12 +27,20 @@ _OTHER_NUMBER = 0.5  # factor where the reference's number is missing and anothe
 _DECLINED = 0.5  # factor where the answer begins by saying that it was not found
 _CLOSE = 0.05  # relative difference at which a measure is nearly right; years must be exact
 _NEARLY = 0.55
+_PERIOD = 0.6  # a decade or a century for a year in it
+_OTHER_DATE = 0.5  # factor where the references give a date and the answer gives another
 _LIKE = 0.6  # share of letter pairs (Dice) from which on a word is a spelling of another
 
 _WORD = re.compile(r"\d+(?:\.\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?")
 _THOUSANDS = re.compile(r"(\d),(\d{3})")
 _LITTLE_WORDS = "the a an of in on at and to by is was it for from with as or that this were are be st nd rd th s i"
 _LITTLE = {stem(word) for word in {*_LITTLE_WORDS.split(), *STOP_WORDS} - {"no", "not", "yes"}}
+_DECADE = re.compile(r"\b(\d{3})0s\b")
+_CENTURY = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th) century\b")
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = re.compile(
+    rf"\b(?:{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})|(\d{{1,2}})(?:st|nd|rd|th)? {_MONTH},? (\d{{4}}))\b"
+)
 _NOT_FOUND = re.compile(
     r"(?:couldn't|could not|can't|cannot|unable to|didn't|did not) (?:find|determine|provide)|no information"
     r"|not (?:have|enough) (?:any |enough )?information|(?:don't|do not) (?:know|have)|there (?:is|was) no"
@@ -48,9 +56,9 @@ _UNKNOWN = (
 def answer_correctness(trace: Trace) -> Score | None:
     """Whether the answer says what the reference says: 1 word for word, near 0 nothing of it.
 
-    `/` separates alternative references. Words are compared with their spelling variants, numbers must be equal. Wrong
-    on right answers in other words or at another precision ("the late 1990s" for 1998) and on answers that name the
-    reference among others or deny it.
+    `/` separates alternative references. Words are compared with their spelling variants, numbers must be equal; a
+    decade or century stands in part for a year in it, and another full date than the references' is wrong. Wrong on
+    right answers in other words and on answers that name the reference among others or deny it.
     """
     reference, answer = trace.reference or "", trace.answer or ""
     said = _Said(answer[:LIMIT_CHARACTERS], (trace.question or "")[:LIMIT_CHARACTERS])
@@ -60,6 +68,9 @@ def answer_correctness(trace: Trace) -> Score | None:
         return None
     best = max(worth)
     note = f"the best of {len(worth)} references is matched at {best:.2f}"
+    wanted, given = _dates(reference), _dates(answer)
+    if wanted and given and wanted.isdisjoint(given):
+        best, note = best * _OTHER_DATE, note + ", but the answer gives another date"
     if _NOT_FOUND.search(_folded(answer[:_BEGINNING_CHARACTERS])):
         best, note = best * _DECLINED, note + ", but the answer begins by declining"
     else:
@@ -72,6 +83,7 @@ class _Said:
 
     def __init__(self, answer: str, question: str) -> None:
         self._words = _words(answer)
+        self._periods = list(_periods(_folded(answer)))
         self._all = frozenset(self._words)
         self._row = " ".join(["", *(word for word in self._words if word not in _LITTLE), ""])
         self._glued = "".join(self._words)
@@ -130,8 +142,24 @@ class _Said:
     def _nearest(self, word: str) -> float:
         if word[0].isdigit():
             numbers = [other for digit in "123456789" for other in self._by_letter.get(digit, ())]
+            if len(word) <= 4 and word.isdecimal() and any(first <= int(word) <= last for first, last in self._periods):
+                return _PERIOD
             return max((_same_number(word, other) for other in numbers), default=0.0)
         return _most_like(word, self._by_letter.get(word[0], [])[:_MOST_CANDIDATES])
+
+
+def _periods(folded: str) -> Iterator[tuple[int, int]]:
+    """First and last year of the decades and centuries that a text names."""
+    for decade in _DECADE.finditer(folded):
+        yield int(decade[1]) * 10, int(decade[1]) * 10 + 9
+    for century in _CENTURY.finditer(folded):
+        yield int(century[1]) * 100 - 99, int(century[1]) * 100
+
+
+def _dates(text: str) -> set[tuple[str, int, str]]:
+    """Month, day and year of the dates that a text gives in full."""
+    found = _DATE.findall(_folded(text[:LIMIT_CHARACTERS]))
+    return {(one[0] or one[4], int(one[1] or one[3]), one[2] or one[5]) for one in found}
 
 
 def _same_number(wanted: str, said: str) -> float:

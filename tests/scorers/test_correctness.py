@@ -85,3 +85,24 @@ def test_many_references_of_rare_words_against_a_long_answer_are_bounded() -> No
     began = time.process_time()
     judge("q", answer, reference)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "right"),
+    [
+        ("1998", "It began in the late 1990s.", True),
+        ("1998", "It began in the late 1980s.", False),
+        ("336", "It was first held in the 4th century.", True),
+        ("336", "It was first held in the 3rd century.", False),
+        ("June 11, 2004/2004", "It came out on 11 June 2004.", True),
+        ("June 11, 2004/2004", "It came out in 2004.", True),
+        ("June 11, 2004/2004", "It came out on August 27, 2004.", False),
+        ("2004", "It came out on August 27, 2004.", True),
+    ],
+)
+def test_years_are_in_their_decade_and_century_and_dates_are_whole(reference: str, answer: str, right: bool) -> None:
+    assert (judge("When did it begin?", answer, reference) >= 0.5) is right
+
+
+def test_a_number_of_thousands_of_digits_is_no_year() -> None:
+    assert judge("When?", "In the 1990s.", "1" * 10_000) < 0.5
