@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorers.text import LIMIT_CHARACTERS, clipped_note, read
+from scorers.text import LIMIT_CHARACTERS, Text, clipped_note, read
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,15 @@ def test_a_long_text_is_read_in_part_and_says_so() -> None:
 
 def test_a_text_is_read_once() -> None:
     assert read("the same text") is read("the same text")
+
+
+@given(
+    st.text(alphabet=st.sampled_from([*"aBcΣσ 1.,!?\n'’;。！東京กไ-İß9"]), max_size=60) | st.text(max_size=60),
+)
+def test_what_a_text_has_is_what_its_sentences_have_together(text: str) -> None:
+    split, whole = Text(text, clipped=False), Text(text, clipped=False)
+    sentences = split.sentences
+    assert whole.words == tuple(word for sentence in sentences for word in sentence.words) == split.words
+    assert whole.terms == frozenset().union(*(sentence.terms for sentence in sentences)) == split.terms
+    assert whole.numbers == frozenset().union(*(sentence.numbers for sentence in sentences)) == split.numbers
+    assert whole.vocabulary == split.vocabulary
