@@ -159,6 +159,32 @@ def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(
     assert answer.json() == {"error": error}
 
 
+def test_a_gate_answers_as_the_command_does(idle: Service, ask: Ask) -> None:
+    add_traces(idle.view, [record(1, [scored("refusal", 0.0, True)])])
+    answer = ask(idle, "/api/gate?by=service&a=x&b=y&metrics=refusal:0.02").json()
+    assert (answer["verdict"], answer["traces"]) == ("undecided", {"a": 0, "b": 0})
+    (metric,) = answer["metrics"]
+    assert (metric["scorer"], metric["margin"], metric["pairs"], metric["difference"]) == ("refusal", 0.02, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("b=2", "a is missing: the versions to compare, such as a=v1 and b=v2"),
+        ("a=2&b=2", "a, b: both are '2'; two versions are compared"),
+        ("a=1&b=2&alpha=x", "alpha is 'x'; allowed: a number between 0 and 1"),
+        ("a=1&b=2&alpha=2", "alpha: 2 is not between 0 and 1"),
+        ("a=1&b=2&metrics=refusal:9", "metric: 'refusal:9' is not SCORER or SCORER:MARGIN with a margin from 0 on and"),
+        ("a=1&b=2&metrics=nothing", "metrics: 'nothing' is not one of the scorers that judge ("),
+        ("a=1&b=2&c=3", "parameter 'c' is unknown; allowed: by, a, b, metrics, alpha, since_ns"),
+    ],
+)
+def test_a_wrong_question_to_the_gate_is_refused(idle: Service, ask: Ask, query: str, error: str) -> None:
+    answer = ask(idle, f"/api/gate?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(error)
+
+
 @pytest.mark.parametrize("path", ["/api/traces?limit=1", "/api/traces?limit=1000", "/api/scores?scorer=pii&since_ns=0"])
 def test_values_at_the_bound_are_allowed(idle: Service, ask: Ask, path: str) -> None:
     assert ask(idle, path).status_code == 200

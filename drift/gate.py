@@ -1,0 +1,120 @@
+"""A against B: whether B is worse than A by more than a margin, whenever and however often one looks.
+
+Pairs (x of A, y of B) in the order they came, both in [0, 1] and more being better; d = y - x. Each hypothesis is bet
+against by a mixture of stakes:
+
+    against E[d] <= -margin:   W = mean over l of the product of 1 + l (d + margin)
+    against E[d] >= -margin:   V = mean over l of the product of 1 - l (d + margin)
+
+Under its hypothesis, each factor is 1 or less on average, whatever the law of the pairs, so that the wealth exceeds
+1 / alpha at any time with probability alpha at most (Ville 1939; betting on bounded means: Waudby-Smith and Ramdas,
+JRSS B 2024). W over it is a pass, V over it a failure, until then it is undecided. Assumes that pairs do not depend on
+one another, and that their mean stays what it is.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Verdict: TypeAlias = Literal["pass", "fail", "undecided"]
+
+_STAKES = (0.02, 0.04, 0.08, 0.15, 0.3, 0.6)
+_RHO_SQUARED = 0.002  # of the interval: how soon it is to be tight
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known by now. `more_pairs` is how many it would take at this difference; None if none would do.
+
+    The interval of the difference B - A is a confidence sequence, asymptotic (Waudby-Smith, Arbour, Sinha, Kennedy,
+    Ramdas, arXiv 2103.06476); the verdict does not depend on it.
+    """
+
+    verdict: Verdict
+    pairs: int
+    level_a: float
+    level_b: float
+    difference: float
+    lower: float
+    upper: float
+    more_pairs: int | None
+
+
+class Comparison:
+    """Takes pairs, tells a verdict; a verdict stays.
+
+    Args:
+        margin: how much worse B may be, in [0, 1).
+        alpha: the probability of a wrong pass, and `fail_alpha` that of a wrong failure.
+
+    Raises:
+        ValueError: one is out of its range.
+    """
+
+    def __init__(self, margin: float, alpha: float = 0.05, fail_alpha: float | None = None) -> None:
+        fail_alpha = alpha if fail_alpha is None else fail_alpha
+        if not 0 <= margin < 1:
+            raise ValueError(f"margin is {margin!r}; it must be at least 0 and less than 1")
+        for name, value in (("alpha", alpha), ("fail_alpha", fail_alpha)):
+            if not 0 < value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be between 0 and 1, both excluded")
+        self.margin, self.alpha = margin, alpha
+        self._pass_at, self._fail_at = -math.log(alpha), -math.log(fail_alpha)
+        self._for = [0.0] * len(_STAKES)  # logarithms of wealth, by stake
+        self._against = [0.0] * len(_STAKES)
+        self._n = 0
+        self._sum_a = self._sum_b = self._squares = 0.0
+        self._verdict: Verdict = "undecided"
+
+    def add(self, x: float, y: float) -> None:
+        """Take a pair.
+
+        Raises:
+            ValueError: one is not in [0, 1].
+        """
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise ValueError(f"pair {x!r}, {y!r}: both must be in [0, 1]")
+        gain = y - x + self.margin  # within (-1, 2), so that no factor below is 0 or less
+        for at, stake in enumerate(_STAKES):
+            self._for[at] += math.log1p(stake * gain)
+            self._against[at] += math.log1p(-stake / (1 + self.margin) * gain)
+        self._n += 1
+        self._sum_a += x
+        self._sum_b += y
+        self._squares += (y - x) ** 2
+        if self._verdict == "undecided":
+            if _mixed(self._for) >= self._pass_at:
+                self._verdict = "pass"
+            elif _mixed(self._against) >= self._fail_at:
+                self._verdict = "fail"
+
+    @property
+    def told(self) -> Told:
+        n = self._n
+        if not n:
+            return Told("undecided", 0, math.nan, math.nan, math.nan, -1.0, 1.0, None)
+        a, b = self._sum_a / n, self._sum_b / n
+        wide = _half_width(self._squares / n - (b - a) ** 2, n, self.alpha)
+        return Told(self._verdict, n, a, b, b - a, max(-1.0, b - a - wide), min(1.0, b - a + wide), self._more())
+
+    def _more(self) -> int | None:
+        """The least number of pairs like those so far that would decide."""
+        if self._verdict != "undecided" or self._n < 2:
+            return None if self._verdict == "undecided" else 0
+        ways = [
+            (at - _mixed(logs)) / (max(logs) / self._n)
+            for logs, at in ((self._for, self._pass_at), (self._against, self._fail_at))
+            if max(logs) > 0
+        ]
+        return math.ceil(min(ways)) if ways else None
+
+
+def _mixed(logs: list[float]) -> float:
+    """The logarithm of the mean wealth."""
+    most = max(logs)
+    return most + math.log(sum(math.exp(one - most) for one in logs) / len(logs))
+
+
+def _half_width(variance: float, n: int, alpha: float) -> float:
+    wide = n * _RHO_SQUARED + 1
+    return math.sqrt(max(variance, 1 / (4 * n)) * 2 * wide / (n * n * _RHO_SQUARED) * math.log(math.sqrt(wide) / alpha))

@@ -1,0 +1,147 @@
+"""Versions held against each other: by sheets, by the command, by the API's words."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+
+from collector.core.errors import UserError
+from driftline.gate import Question, Wanted, compare, parse_metric
+from tests.driftline.test_cli import Run
+from tests.real.app import Settings
+from tests.real.bodies import TraceBodies, record_app
+from tests.real.cluster import START_NS
+
+SECOND_NS = 10**9
+
+
+def sheet(number: int, version: str, passed: bool | None, probability: float = 1.0, **more: Any) -> dict[str, Any]:
+    score = None if passed is None else {"value": float(passed), "passed": passed}
+    decision = {"scorer": "refusal", "decision": "scored", "probability": probability, "score": score, **more}
+    return {"trace_id": f"{number:032x}", "slices": {"version": version}, "decisions": [decision]}
+
+
+def question(**more: Any) -> Question:
+    return Question(**{"by": "version", "a": "1", "b": "2", "metrics": [Wanted("refusal", 0.05)], **more})
+
+
+def test_a_version_that_is_worse_fails_and_one_that_is_as_good_passes() -> None:
+    rng = Random(1)
+    for rate, verdict in ((0.7, "fail"), (0.95, "pass")):
+        sheets = [sheet(at, "21"[at % 2], rng.random() < (0.95 if at % 2 else rate), name="") for at in range(4_000)]
+        found = compare(question(), sheets)
+        assert found.verdict == verdict
+        assert found.traces == (2_000, 2_000)
+        assert found.metrics["refusal"].pairs == 2_000
+
+
+def test_other_versions_and_what_was_not_judged_take_no_part() -> None:
+    sheets = [sheet(1, "1", True), sheet(2, "3", True), sheet(3, "2", None), sheet(4, "2", True)]
+    found = compare(question(), sheets)
+    assert found.traces == (1, 2)
+    assert found.metrics["refusal"].pairs == 1
+
+
+def test_of_operations_the_trace_passes_if_all_do() -> None:
+    both = sheet(2, "2", True)
+    both["decisions"] += sheet(2, "2", False)["decisions"]
+    found = compare(question(), [sheet(1, "1", True), both])
+    assert found.metrics["refusal"].level_b == 0
+
+
+def test_what_was_kept_more_often_counts_no_more() -> None:
+    """A keeps all its failures and a tenth of the rest; both versions fail alike."""
+    rng, sheets = Random(2), []
+    for at in range(20_000):
+        passed, version = rng.random() < 0.8, "12"[at % 2]
+        chance = 1.0 if version == "1" and not passed else 0.1
+        if rng.random() < chance:
+            sheets.append(sheet(rng.getrandbits(128), version, passed, chance))
+    told = compare(question(), sheets).metrics["refusal"]
+    assert told.level_a == pytest.approx(0.8, abs=0.06)
+    assert abs(told.difference) < 0.06
+
+
+def test_one_metric_that_fails_fails_the_version_and_all_must_pass() -> None:
+    rng = Random(3)
+    sheets = []
+    for at in range(3_000):
+        one = sheet(at, "12"[at % 2], rng.random() < 0.95)
+        bad = rng.random() < (0.95 if at % 2 == 0 else 0.6)
+        one["decisions"] += [{**one["decisions"][0], "scorer": "pii", "score": {"value": 1.0, "passed": bad}}]
+        sheets.append(one)
+    metrics = [Wanted("refusal", 0.05), Wanted("pii", 0.05)]
+    found = compare(question(metrics=metrics), sheets)
+    assert (found.verdict, found.metrics["refusal"].verdict, found.metrics["pii"].verdict) == ("fail", "pass", "fail")
+    assert compare(question(metrics=[*metrics, Wanted("absent", 0.05)]), []).verdict == "undecided"
+    assert orjson.loads(orjson.dumps(compare(question(), []).to_json()))["metrics"][0]["difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"a": "2"}, "a, b: both are '2'"),
+        ({"metrics": []}, "metric: 0 are given"),
+        ({"metrics": [Wanted("x", 0.1)] * 2}, "metric: a scorer is given twice"),
+        ({"alpha": 1.0}, "alpha: 1 is not between 0 and 1"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        question(**wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", ":0.1", "refusal:x", "refusal:1", "refusal:-0.1", "refusal:nan"])
+def test_a_metric_is_a_scorer_with_a_margin(wrong: str) -> None:
+    with pytest.raises(UserError, match="is not SCORER or SCORER:MARGIN"):
+        parse_metric(wrong)
+
+
+# --- the command ---
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Traffic of an application whose second prompt makes things up and refuses."""
+    folder = tmp_path_factory.mktemp("recorded")
+    settings = Settings(spacing_ns=20 * SECOND_NS, content="span", regress_after=200)
+    bodies: list[TraceBodies] = record_app(400, 41, START_NS, settings)
+    for at, body in enumerate(bodies):
+        (folder / f"{at:04}.binpb").write_bytes(body.spans.SerializeToString())
+    return folder
+
+
+def test_recorded_traffic_of_a_worse_prompt_fails_with_1(run: Run, recorded: Path, tmp_path: Path) -> None:
+    prompts = ["--by", "prompt", "--a", "v1", "--b", "v2"]
+    shown = run("gate", *prompts, "--metric", "groundedness:0.05", recorded)
+    assert shown.code == 1, shown.out + shown.err
+    first, second = shown.out.splitlines()
+    assert first == "fail: prompt v2 (200 traces) against v1 (200 traces)"
+    assert second.startswith("  groundedness           fail       passes ")
+
+
+def test_a_prompt_held_against_what_nobody_sent_is_undecided_with_2(run: Run, recorded: Path) -> None:
+    shown = run("gate", "--by", "prompt", "--a", "v1", "--b", "v9", "--metric", "refusal", "--json", recorded)
+    assert shown.code == 2
+    assert (shown.json["verdict"], shown.json["traces"]) == ("undecided", {"a": 200, "b": 0})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--a", "1"], "Missing option '--b'."),
+        (["--a", "1", "--b", "1"], "a, b: both are '1'; two versions are compared"),
+        (["--a", "1", "--b", "2", "--by", "tenant"], "--by: 'tenant' is not one of the slices (service, version,"),
+        (["--a", "1", "--b", "2", "--metric", "tokens"], "--metric: 'tokens' is not one of the scorers that judge ("),
+        (["--a", "1", "--b", "2", "--metric", "refusal:2"], "metric: 'refusal:2' is not SCORER or SCORER:MARGIN"),
+        (["--a", "1", "--b", "2", "--alpha", "x"], "Invalid value for '--alpha'"),
+        (["--a", "1", "--b", "2", "--since", "soon"], "--since: 'soon' is not a duration with a unit"),
+        (["--a", "1", "--b", "2", "none.binpb"], "none.binpb: there is no such file or folder"),
+    ],
+)
+def test_wrong_usage_is_3_since_2_is_a_verdict(run: Run, arguments: list[str], told: str) -> None:
+    shown = run("gate", *arguments)
+    assert shown.code == 3
+    assert shown.err.startswith(f"driftline: {told}")
