@@ -33,7 +33,11 @@ class MonitorConfig(Settings):
     )
     warmup: int = Field(300, ge=20, le=2000, description="points that a series' first level is learned from")
     min_points: int = Field(10, ge=1, le=1000, description="points since the onset before a change is announced")
-    detector: str = Field("mean", min_length=1, description="mean, adwin, page_hinkley, or one of your own")
+    detector: str = Field(
+        "mean",
+        min_length=1,
+        description="mean, threshold, burn_rate, adwin, page_hinkley, kswin, ddm, hddm_a, hddm_w, or one of your own",
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
     adopt_after: Duration = Field(7 * 86400.0, ge=60, description="a change that lasts so long is the new normal")

@@ -27,7 +27,12 @@ README = (ROOT / "README.md").read_text()
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]+)?\)")
-OTHERS_DOCUMENTS = ("apiVersion", "scrape_configs", "exporters", "receivers")  # of Prometheus and of the Collector
+OTHERS_DOCUMENTS = (
+    "apiVersion",
+    "scrape_configs",
+    "exporters",
+    "receivers",
+)  # of Kubernetes, Prometheus and the Collector
 
 
 def blocks(page: Path, language: str) -> list[str]:
