@@ -7,6 +7,7 @@ split it once. Languages without spaces are read as overlapping pairs of charact
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be tried at every character
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _BOUNDARY = re.compile("[.!?؟।;。！？\n][.!?\"'”’)\\]」』]*")  # ends a sentence if space follows, or it is one of
@@ -103,7 +105,7 @@ class Text:
     def words(self) -> tuple[str, ...]:
         """All words in order, in lower case."""
         if self._is_split:
-            return tuple(word for sentence in self.sentences for word in sentence.words)
+            return tuple(chain.from_iterable([sentence.words for sentence in self.sentences]))
         return tuple(_words(self.lower))
 
     # No word and no number goes over the end of a sentence. So what they have all together is read from them where they
@@ -204,8 +206,8 @@ def _sentence(text: str, start: int, end: int) -> Sentence:
 
 
 def _words(lower: str) -> list[str]:
-    if lower.isascii():
-        return _WORD.findall(lower)
+    if lower.isascii():  # mostly without an apostrophe, and then a fifth of the time is enough
+        return _WORD.findall(lower) if "'" in lower else lower.translate(_BETWEEN_WORDS).split()
     return _WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'")))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 
 import orjson
 
@@ -37,6 +38,7 @@ _MONTH_NUMBERS = {
     for number, month in enumerate(_MONTH_LIST.split(), start=1)
     for name in (month, stem(month), month[:3])
 }
+_MONTHS = frozenset(_MONTH_NUMBERS)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ].*)?")
 _DIGITS = re.compile(r"\d+")
 _RELATIVE_LIST = """
@@ -47,6 +49,7 @@ _RELATIVE = frozenset(map(stem, _RELATIVE_LIST.split()))
 _CODE = re.compile(r"[A-Z]{1,4}|[a-z]{2,3}|[a-z]{2}[-_][A-Z]{2}|[^\w\s]{1,3}")
 _HUMP = re.compile(r"([a-z])([A-Z])")
 _PREFIX = 4
+_PREFIX_OF = itemgetter(slice(_PREFIX))
 
 
 @scorer(
@@ -140,14 +143,14 @@ class _Sources:
 def _learn(text: Text, sources: _Sources) -> None:
     sources.terms |= text.terms
     sources.terms |= text.vocabulary
-    numbers = text.numbers | {term for term in text.terms if term.isdecimal()}  # `five` is a term, and a number
+    numbers = text.numbers.union(filter(str.isdecimal, text.terms))  # `five` is a term, and a number
     sources.numbers |= numbers
     values = {value for number in numbers if (value := _float(number)) is not None}
     sources.values |= values
     if "dozen" in text.terms:
         sources.values.update({_DOZEN * value for value in values} | {float(_DOZEN)})
-    sources.prefixes.update(word[:_PREFIX] for word in text.vocabulary if len(word) >= _PREFIX)
-    sources.numbers.update(_MONTH_NUMBERS[term] for term in text.vocabulary if term in _MONTH_NUMBERS)
+    sources.prefixes.update(map(_PREFIX_OF, text.vocabulary))  # shorter words are none, and match none
+    sources.numbers.update(map(_MONTH_NUMBERS.__getitem__, text.vocabulary & _MONTHS))
 
 
 def _traced(value: JSON, sources: _Sources, declared: "_Sources | None") -> bool | None:

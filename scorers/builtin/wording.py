@@ -48,11 +48,11 @@ def readability(trace: Trace) -> Score | None:
     unless `passing` is set. Wrong on lists and code, whose lines count as sentences, and on languages without spaces.
     """
     text = read(trace.answer or "")
-    words = [word for sentence in text.sentences for word in sentence.words]
+    sentences = sum([bool(sentence.words) for sentence in text.sentences])
+    words = text.words
     if len(words) < _LEAST_WORDS:
         return None
-    sentences = sum(bool(sentence.words) for sentence in text.sentences)
-    long = sum(len(word) > _LONG_WORD for word in words)
+    long = sum([len(word) > _LONG_WORD for word in words])
     return Score(len(words) / sentences + 100 * long / len(words), explanation=clipped_note(text).strip() or None)
 
 
