@@ -73,7 +73,7 @@ class LinearModel:
         return self._of_weights([self.weights[name] for name in known])
 
     def logit_of_words(self, words: Sequence[str], *more: str) -> float:
-        """The same for the `word_features` of `words` and for `more`, without making a string for each two neighbours."""
+        """The same for the `word_features` of `words` and for `more`; makes no string for each two neighbours."""
         weights, of_neighbours = self.weights, self._of_neighbours
         begun = (_BEGIN, *words)
         known = set(filter(weights.__contains__, begun + more))

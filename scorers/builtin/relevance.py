@@ -1,5 +1,6 @@
 """Do contexts and answer speak of what was asked? Lexical: the share of the question's content that they take up."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -70,19 +71,16 @@ def answer_relevance(trace: Trace) -> Score | None:
 
 def relevances(question: Text, contexts: Sequence[str]) -> list[float]:
     """Of each context (the first 200), how much of the question it takes up, 0 to 1."""
+    return [_relevance(question, read_passage(context)) for context in contexts[:_MOST_CONTEXTS]]
+
+
+@lru_cache(maxsize=64)  # of a trace, and of those evaluated with it: several scorers ask
+def _relevance(question: Text, context: Text) -> float:
     weights = _weights(question)
-    return [_relevance(weights, read_passage(context)) for context in contexts[:_MOST_CONTEXTS]]
-
-
-def _relevance(weights: Mapping[str, float], context: Text) -> float:
     total = sum(weights.values())
-    asked = weights.keys()
-    best = max((_sum(weights, asked & sentence.terms) for sentence in context.sentences), default=0.0)
+    asked, weight_of = question.terms & context.terms, weights.__getitem__
+    best = max([math.fsum(map(weight_of, asked & sentence.terms)) for sentence in context.sentences], default=0.0)
     return round(((1 - _SENTENCE) * _held(weights, context) + _SENTENCE * best) / total, 4) if total else 0.0
-
-
-def _sum(weights: Mapping[str, float], terms: set[str]) -> float:
-    return sum(weights[term] for term in sorted(terms))  # sorted: a sum of floats depends on its order
 
 
 def _weights(question: Text) -> dict[str, float]:
@@ -99,29 +97,18 @@ def _weight(term: str) -> float:
 
 def _held(weights: Mapping[str, float], text: Text) -> float:
     """The weight of the terms that `text` has, in part for those that it has in another form."""
-    held, absent = 0.0, []
-    for term, weight in weights.items():
-        if term in text.terms:
-            held += weight
-        elif len(term) > _PREFIX and not term[0].isdigit():
-            absent.append(term)
-    if not absent:
-        return held
-    starts = text.once(_starts)
-    return held + sum(weights[term] * _likeness(term, starts.get(term[:_PREFIX], ())) for term in absent)
-
-
-def _starts(text: str) -> dict[str, list[str]]:
-    """The terms of a text by their first letters."""
-    found: dict[str, list[str]] = {}
-    for term in read(text).terms:
-        if len(term) >= _PREFIX:
-            found.setdefault(term[:_PREFIX], []).append(term)
-    return found
-
-
-def _likeness(term: str, others: Sequence[str]) -> float:
-    return max((shared_start(term, other) / max(len(term), len(other)) for other in others), default=0.0)
+    terms = text.terms
+    absent: dict[str, list[str]] = {}  # by their first letters
+    for term in weights.keys() - terms:
+        if len(term) > _PREFIX and not term[0].isdigit():
+            absent.setdefault(term[:_PREFIX], []).append(term)
+    likest: dict[str, float] = {}
+    if absent:
+        for other in terms:
+            for term in absent.get(other[:_PREFIX], ()):
+                likest[term] = max(likest.get(term, 0.0), shared_start(term, other) / max(len(term), len(other)))
+    held = [weight for term, weight in weights.items() if term in terms]
+    return math.fsum(held + [weights[term] * likeness for term, likeness in likest.items()])
 
 
 @lru_cache(maxsize=16_384)

@@ -31,6 +31,7 @@ _GENERAL = frozenset(map(stem, _GENERAL_LIST.split()))
 _HUMP = re.compile(r"([a-z0-9])([A-Z])")
 _ASKS = frozenset({"what", "who", "why", "when", "where", "which", "how", "what's", "who's", "where's", "how's"})
 _VALUES = re.compile(r"(?<=[\w,'] )[A-Z]\w+|'[^']{1,200}'|\"[^\"]{1,200}\"|[\w.]{1,64}@[\w.]+|https?:\S+")
+_VALUES_BUT_ADDRESSES = re.compile(_VALUES.pattern.replace(r"|[\w.]{1,64}@[\w.]+", ""))  # is tried at every letter
 _LEFT_OPEN = re.compile(r"default|optional", re.IGNORECASE)
 _NUMERIC = re.compile(r"\b(?:number|amount|integer|length|radius|value|rate|size|height|weight|numeric)")
 _MOST_VALUES = 3
@@ -73,7 +74,6 @@ def measure(question: str, tools: Sequence[dict[str, JSON]]) -> tuple[float, ...
     if not readings or not asked:
         return None
     described, named, tool = max(((*_common(one, asked), one) for one in readings), key=lambda one: one[0] + one[1])
-    given = min(_MOST_VALUES, len(text.numbers)) + sum(1 for _ in _VALUES.finditer(text.text))
     return (
         described,
         _share(asked, tool.everything),
@@ -81,8 +81,17 @@ def measure(question: str, tools: Sequence[dict[str, JSON]]) -> tuple[float, ...
         named,
         float(bool(text.words) and text.words[0] in _ASKS),
         float(tool.numeric and not text.numbers),
-        float(max(0, min(one.required for one in readings) - given)),
+        float(_lacking(text, min([one.required for one in readings]))),
     )
+
+
+def _lacking(text: Text, required: int) -> int:
+    """How many of so many required values the question has too few."""
+    lacking = max(0, required - min(_MOST_VALUES, len(text.numbers)))
+    if not lacking:
+        return 0
+    values = _VALUES if "@" in text.text else _VALUES_BUT_ADDRESSES
+    return max(0, lacking - sum(1 for _ in values.finditer(text.text)))
 
 
 def nearness(question: str, tool: dict[str, JSON]) -> float:
@@ -91,7 +100,7 @@ def nearness(question: str, tool: dict[str, JSON]) -> float:
 
 
 def _asked(text: Text) -> frozenset[str]:
-    return frozenset(islice((term for term in sorted(text.terms) if _counts(term)), _MOST_TERMS))
+    return _first(text.terms)
 
 
 class _Tool:
@@ -158,7 +167,13 @@ def _model() -> tuple[tuple[float, ...], float]:
 
 def _terms(text: str) -> frozenset[str]:
     plain = _HUMP.sub(r"\1 \2", text[:_TOOL_CHARACTERS].replace("_", " ").replace(".", " . "))
-    return frozenset(islice((term for term in sorted(read(plain).terms) if _counts(term)), _MOST_TERMS))
+    return _first(read(plain).terms)
+
+
+def _first(terms: frozenset[str]) -> frozenset[str]:
+    """Those that count, and of too many the first of the alphabet."""
+    counting = [term for term in terms if _counts(term)]
+    return frozenset(counting if len(counting) <= _MOST_TERMS else sorted(counting)[:_MOST_TERMS])
 
 
 def _counts(term: str) -> bool:
@@ -172,17 +187,19 @@ def _share(of: frozenset[str], among: frozenset[str]) -> float:
 
 
 def _mass(of: frozenset[str], among: frozenset[str]) -> float:
+    found = [_weight(term) for term in of & among]
+    others = of - among
+    wanted = {term[:4] for term in others}
     beginnings: dict[str, list[str]] = {}
     for term in among:
-        beginnings.setdefault(term[:4], []).append(term)
-    found = 0.0
-    for term in sorted(of):
-        if term in among:
-            found += _weight(term)
-        else:
-            near = max((_near(term, other) for other in beginnings.get(term[:4], ())), default=0.0)
-            found += _weight(term) * near
-    return found
+        if (beginning := term[:4]) in wanted:
+            beginnings.setdefault(beginning, []).append(term)
+    if beginnings:
+        for term in others:
+            near = [_near(term, other) for other in beginnings.get(term[:4], ())]
+            if near:
+                found.append(_weight(term) * max(near))
+    return math.fsum(found)
 
 
 def _weight(term: str) -> float:
