@@ -43,7 +43,7 @@ class Execution:
     """
 
     def __init__(self, scorer: Scorer, clock: Clock, retried: Callable[[], None]) -> None:
-        self._scorer, self._clock = scorer, clock
+        self._scorer, self._clock, self._monotonic = scorer, clock, clock.monotonic
         self._isolated = None if scorer.built_in else Isolated(scorer.name, scorer.timeout_seconds)
         call: Callable[..., object] = scorer.function
         if scorer.options:
@@ -97,16 +97,16 @@ class Execution:
         return call() if self._isolated is None else self._isolated.call(call)
 
     def _run(self, call: Callable[..., object], arguments: Sequence[object]) -> Ran:
-        began = self._clock.monotonic()
+        began = self._monotonic()
         try:
             returned = call(*arguments)
             if isinstance(returned, Filtered):
-                return Ran(("filtered", returned.value, ""), (), self._clock.monotonic() - began)
+                return Ran(("filtered", returned.value, ""), (), self._monotonic() - began)
             scores = scores_of(self._scorer, returned)
             verdict = SCORED if scores else _NOTHING
         except Exception as error:  # also a built-in's defect must not stop the others
             scores, verdict = [], self._failure(error)
-        return Ran(verdict, scores, self._clock.monotonic() - began)
+        return Ran(verdict, scores, self._monotonic() - began)
 
     def _failure(self, error: Exception) -> Verdict:
         match error:

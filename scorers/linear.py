@@ -47,7 +47,7 @@ class LinearModel:
         self.characters = characters
         self.intercept = intercept
         self.weights = weights
-        self._of_neighbours = {tuple(name.split(" ")): weight for name, weight in weights.items() if " " in name}
+        self._known = frozenset(weights)
 
     @classmethod
     def load(cls, path: Path) -> "LinearModel":
@@ -69,19 +69,10 @@ class LinearModel:
 
     def logit(self, found: Iterable[str]) -> float:
         """The logarithm of the odds, for a text with these features."""
-        known = set(filter(self.weights.__contains__, found))
-        return self._of_weights([self.weights[name] for name in known])
-
-    def logit_of_words(self, words: Sequence[str], *more: str) -> float:
-        """The same for the `word_features` of `words` and for `more`; makes no string for each two neighbours."""
-        weights, of_neighbours = self.weights, self._of_neighbours
-        begun = (_BEGIN, *words)
-        known = set(filter(weights.__contains__, begun + more))
-        neighbours = set(filter(of_neighbours.__contains__, zip(begun, words, strict=False)))
-        return self._of_weights([weights[name] for name in known] + [of_neighbours[two] for two in neighbours])
-
-    def _of_weights(self, known: Sequence[float]) -> float:
-        return self.intercept + math.fsum(known) / math.sqrt(len(known)) if known else self.intercept
+        known = self._known.intersection(found)
+        if not known:
+            return self.intercept
+        return self.intercept + math.fsum(map(self.weights.__getitem__, known)) / math.sqrt(len(known))
 
 
 def probability(logit: float) -> float:

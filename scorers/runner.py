@@ -110,6 +110,8 @@ class Runner:
             if shed:
                 _leave_out(one, wanted, behind_seconds)
                 continue
+            if not wanted:
+                continue
             execution = self._executions[one.name]
             ran = execution.run_all([run.arguments for run in wanted])
             self._results.ran(one.name, [run.seconds for run in ran], execution.suspended)
@@ -133,7 +135,7 @@ class Runner:
         if not admission.includes(one.rate, unit):
             decisions.append(_unscored(one, _NOT_SAMPLED, probability, rule))
             return
-        operations = OPERATIONS.get(one.target)
+        operations = None if one.target == "trace" else OPERATIONS.get(one.target)
         missing = _missing(one.needs if operations is None else (operations,), subject)
         if missing is not None:
             decisions.append(_unscored(one, ("filtered", missing, ""), probability, rule))

@@ -16,6 +16,7 @@ LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
 
 _CACHED_TEXTS = 48  # a trace's question, answer and contexts, a few times over; at most a few tens of MB
+_CACHED_TERMS = 32_768
 _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge base, which many traces retrieve
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
@@ -25,10 +26,13 @@ _NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be t
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _BOUNDARY = re.compile("[.!?؟।;。！？\n][.!?\"'”’)\\]」』]*")  # ends a sentence if space follows, or it is one of
 _BOUNDARY_WITHOUT_SPACE = "。！？\n"
+_ABBREVIATION_LIST = """
+    mr mrs ms dr prof st vs etc inc ltd co corp no vol fig approx jr sr dept est jan feb mar apr jun jul aug sep sept
+    oct nov dec
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]|mr|mrs|ms|dr|prof|st|vs|etc|inc|ltd|co|corp|no|vol|fig|approx|jr|sr|dept|est"
-    r"|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)$",
-    re.IGNORECASE,
+    rf"(?:^|[\s(])(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]|{'|'.join(_ABBREVIATION_LIST.split())})$", re.IGNORECASE
 )
 
 _STOP_WORD_LIST = """
@@ -193,8 +197,9 @@ def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _abbreviated(text: str, stop: int) -> bool:
-    """Whether the full stop at `stop` ends an abbreviation. Most words before one are longer than any of those."""
-    if stop >= 7 and text[stop - 7 : stop].isalpha():
+    """Whether the full stop at `stop` ends an abbreviation. Most words before one need no pattern to tell."""
+    word = text[max(0, stop - 12) : stop].rpartition(" ")[2]
+    if len(word) > 1 and word.isalpha() and word.isascii() and word.lower() not in _ABBREVIATIONS:
         return False
     return _ABBREVIATION.search(text, max(0, stop - 12), stop) is not None
 
@@ -212,7 +217,7 @@ def _words(lower: str) -> list[str]:
 
 
 def _terms(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(filter(None, map(_term, words)))
+    return frozenset(filter(None, map(_TERMS.__getitem__, words)))
 
 
 def _numbers(lower: str) -> frozenset[str]:
@@ -223,10 +228,17 @@ def _numbers(lower: str) -> frozenset[str]:
 _NO_NUMBERS: frozenset[str] = frozenset()
 
 
-@lru_cache(maxsize=32_768)
-def _term(word: str) -> str:
+class _Terms(dict[str, str]):
     """The term of a word; none for words that carry no claim, and for numbers, which are read by themselves."""
-    return "" if word in STOP_WORDS or word[0].isdigit() else stem(word)
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _CACHED_TERMS:
+            self.clear()
+        self[word] = found = "" if word in STOP_WORDS or word[0].isdigit() else stem(word)
+        return found
+
+
+_TERMS = _Terms()
 
 
 def _pairs(run: re.Match[str]) -> str:

@@ -141,12 +141,9 @@ def prompt_features(text: Text) -> Iterator[str]:
 
 def order_features(text: Text, sentence: Sentence) -> Iterator[str]:
     """What the model of orders sees of a sentence."""
-    return chain(word_features(sentence.words[:MOST_WORDS]), _mark(text, sentence))
-
-
-def _mark(text: Text, sentence: Sentence) -> tuple[str, ...]:
+    found = word_features(sentence.words[:MOST_WORDS])
     mark = text.text[sentence.end - 1]
-    return (mark,) if mark in _ENDS else ()
+    return chain(found, (mark,)) if mark in _ENDS else found
 
 
 def judge_prompt(text: Text) -> tuple[float, list[Evidence]]:
@@ -164,7 +161,7 @@ def _judge_document(text: str) -> tuple[float, list[Evidence]]:
 
 
 def _prompt_logit(text: Text) -> tuple[float, Sentence | None]:
-    return _model(_PROMPTS).logit_of_words(text.words), None
+    return _model(_PROMPTS).logit(prompt_features(text)), None
 
 
 def _order_logit(text: Text) -> tuple[float, Sentence | None]:
@@ -172,7 +169,7 @@ def _order_logit(text: Text) -> tuple[float, Sentence | None]:
     model = _model(_ORDERS)
     found, where = -math.inf, None
     for sentence in text.sentences:
-        logit = model.logit_of_words(sentence.words[:MOST_WORDS], *_mark(text, sentence))
+        logit = model.logit(order_features(text, sentence))
         if logit > found:
             found, where = logit, sentence
     return (model.intercept, None) if where is None else (found, where)
