@@ -103,7 +103,7 @@ class Text:
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
-        return tuple(_sentence(self.text, start, end) for start, end in _sentence_spans(self.text))
+        return tuple([_sentence(self.text, start, end) for start, end in _sentence_spans(self.text)])
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -207,7 +207,8 @@ def _abbreviated(text: str, stop: int) -> bool:
 def _sentence(text: str, start: int, end: int) -> Sentence:
     piece = text[start:end].lower()
     words, numbers = _words(piece), _numbers(piece)
-    return Sentence(start, end, tuple(words), _terms(words) | numbers, numbers)
+    terms = _terms(words)
+    return Sentence(start, end, tuple(words), terms | numbers if numbers else terms, numbers)
 
 
 def _words(lower: str) -> list[str]:

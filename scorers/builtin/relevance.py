@@ -1,6 +1,5 @@
 """Do contexts and answer speak of what was asked? Lexical: the share of the question's content that they take up."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -79,7 +78,8 @@ def _relevance(question: Text, context: Text) -> float:
     weights = _weights(question)
     total = sum(weights.values())
     asked, weight_of = question.terms & context.terms, weights.__getitem__
-    best = max([math.fsum(map(weight_of, asked & sentence.terms)) for sentence in context.sentences], default=0.0)
+    # sorted: a sum of floats depends on its order
+    best = max([sum(map(weight_of, sorted(asked & sentence.terms))) for sentence in context.sentences], default=0.0)
     return round(((1 - _SENTENCE) * _held(weights, context) + _SENTENCE * best) / total, 4) if total else 0.0
 
 
@@ -107,8 +107,11 @@ def _held(weights: Mapping[str, float], text: Text) -> float:
         for other in terms:
             for term in absent.get(other[:_PREFIX], ()):
                 likest[term] = max(likest.get(term, 0.0), shared_start(term, other) / max(len(term), len(other)))
-    held = [weight for term, weight in weights.items() if term in terms]
-    return math.fsum(held + [weights[term] * likeness for term, likeness in likest.items()])
+    held = 0.0
+    for term, weight in weights.items():
+        if term in terms:
+            held += weight
+    return held + sum([weight * likest[term] for term, weight in weights.items() if term in likest])
 
 
 @lru_cache(maxsize=16_384)

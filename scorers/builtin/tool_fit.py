@@ -187,7 +187,7 @@ def _share(of: frozenset[str], among: frozenset[str]) -> float:
 
 
 def _mass(of: frozenset[str], among: frozenset[str]) -> float:
-    found = [_weight(term) for term in of & among]
+    found = {term: _weight(term) for term in of & among}
     others = of - among
     wanted = {term[:4] for term in others}
     beginnings: dict[str, list[str]] = {}
@@ -198,8 +198,11 @@ def _mass(of: frozenset[str], among: frozenset[str]) -> float:
         for term in others:
             near = [_near(term, other) for other in beginnings.get(term[:4], ())]
             if near:
-                found.append(_weight(term) * max(near))
-    return math.fsum(found)
+                found[term] = _weight(term) * max(near)
+    mass = 0.0
+    for term in sorted(found):  # a sum of floats depends on its order
+        mass += found[term]
+    return mass
 
 
 def _weight(term: str) -> float:
