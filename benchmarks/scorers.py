@@ -1,8 +1,9 @@
 """What scoring costs and how right it is: `python -m benchmarks.scorers [DATASETS]`.
 
 Prints microseconds per trace for each built-in on a RAG trace (2 KB prompt, four documents of 800 characters, a
-600-character answer), every trace with other texts so that no cache helps across traces; then, given a folder of
-labelled data sets, AUROC, average precision, F1 and false-positive rate at the shipped thresholds.
+600-character answer), every trace with other texts: questions and answers are read anew each round, documents are still
+read from the first (`read_passage`). Then, given a folder of labelled data sets, AUROC,
+average precision, F1 and false-positive rate at the shipped thresholds.
 """
 
 import random
@@ -20,7 +21,7 @@ from scorers.loading import ScorerConfig, load_scorer
 from scorers.rules.rule import RuleConfig, rule_scorer
 from scorers.runner import Runner
 
-TRACES = 200  # more texts than are cached, so that a second round reads them all again
+TRACES = 200  # more questions and answers than are cached, so that a second round reads them again; not the documents
 ROUNDS = 7  # the quickest is taken: what else the machine does only adds
 BUILT_INS = (
     "groundedness:groundedness",
