@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check lint type format bench soak fuzz collector lock clean
+.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -56,9 +56,14 @@ fuzz: $(VENV)/.dev ## hostile requests, each time others (ARGS='--minutes 60'; t
 collector: $(VENV)/.dev ## build the OpenTelemetry Collector that tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.collector
 
+gotools: $(VENV)/.dev ## build kustomize and the parser of compose files, with which tests check deploy/, once (needs Go)
+	$(BIN)/python -m tests.real.parts.gotools
+
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(LOCK) -o requirements/runtime.lock
 	$(LOCK) --extra dev -c requirements/runtime.lock -o requirements/dev.lock
+	for extra in parquet compression models; do \
+	  $(LOCK) --extra $$extra -c requirements/dev.lock -o requirements/$$extra.lock || exit 1; done
 
 clean: ## remove the environment and everything built or cached here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,13 +13,12 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.real.parts.gotools import find_go, run_to_end
 from tests.real.parts.kafka import cache_folder
 from tests.real.parts.process import Process, free_ports, missing
 
 _PARTS = Path(__file__).parent / "otelcol" / "builder.yaml"
 _BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"
-_OLDEST_GO = (1, 21)  # since then Go fetches the newer one that the modules ask for
-_BUILD_SECONDS = 3600.0  # four minutes of processor time, and what the machine is busy with besides
 _VALIDATE_SECONDS = 60.0
 
 Document = Mapping[str, Any]
@@ -100,9 +97,7 @@ def build() -> Path:
     binary = _cached()
     if binary.is_file():
         return binary
-    go = shutil.which("go")
-    if go is None or _go_version(go) < _OLDEST_GO:
-        raise SystemExit(f"Go {'.'.join(map(str, _OLDEST_GO))} or newer is needed to build the Collector")
+    go = find_go("the Collector")
     binary.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=binary.parent) as unfinished:
         folder = Path(unfinished)
@@ -110,26 +105,14 @@ def build() -> Path:
         config = yaml.safe_load(_PARTS.read_text())
         config["dist"] |= {"output_path": str(folder / "out"), "go": go}
         (folder / "builder.yaml").write_text(yaml.safe_dump(config))
-        _run([go, "install", _BUILDER], env)
-        _run([str(folder / "builder"), "--config", str(folder / "builder.yaml"), "--ldflags=-s -w"], env)
+        run_to_end([go, "install", _BUILDER], env)
+        run_to_end([str(folder / "builder"), "--config", str(folder / "builder.yaml"), "--ldflags=-s -w"], env)
         (folder / "out" / "otelcol").replace(binary)  # whole, or not there: another run may look for it
     return binary
 
 
 def _cached() -> Path:
     return cache_folder() / f"otelcol-{hashlib.sha256(_PARTS.read_bytes()).hexdigest()[:12]}"
-
-
-def _run(command: list[str], env: Mapping[str, str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS, env=env)
-    if done.returncode != 0:
-        raise SystemExit(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
-
-
-def _go_version(go: str) -> tuple[int, int]:
-    told = subprocess.run([go, "version"], capture_output=True, text=True, timeout=_VALIDATE_SECONDS).stdout
-    found = re.search(r"go(\d+)\.(\d+)", told)
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
 if __name__ == "__main__":
