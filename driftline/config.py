@@ -19,6 +19,7 @@ from pydantic import (
 
 from alerts.config import AlertsConfig
 from alerts.events import EventsConfig
+from alerts.rules.config import ObjectiveConfig
 from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
 from collector.core.settings import Settings
@@ -145,6 +146,9 @@ class Config(Settings):
     false_pages: Budget = Field(
         parse_false_pages("1 per week"),
         description="how many false pages are accepted, over everything that is watched together",
+    )
+    objectives: Sequence[ObjectiveConfig] = Field(
+        (), description="which share of the scores has to pass, for `driftline rules`"
     )
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
