@@ -10,6 +10,7 @@ from alerts.rules.promql import duration, selector
 
 _API = "openslo/v1"
 _SERVICE = "driftline"
+_AFTER = "5m"  # there is no second, shorter window
 _TARGETS: dict[Severity, str] = {
     "page": "Wakes somebody, whatever the hour.",
     "ticket": "Is looked at within a few working days.",
@@ -75,7 +76,7 @@ def _policies(objective: ObjectiveConfig, name: str) -> Iterator[dict[str, Any]]
             "op": "gte",
             "threshold": float(f"{threshold(objective, row.rate) / budget:.6g}"),
             "lookbackWindow": window,
-            "alertAfter": duration(row.short_seconds),
+            "alertAfter": _AFTER,
         }
         spec = {"severity": row.severity, "condition": condition}
         named = f"{name}-{window}"

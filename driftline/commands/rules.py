@@ -16,10 +16,10 @@ from driftline.flow import load_parts
 
 _SHED_AFTER_SECONDS = 60.0
 _BEHIND = 5  # times as far as where scorers are left out: that did not help
-_HEAD = (
-    "Written by `driftline rules`: change the configuration, then write it anew. What each alert means is in",
-    "docs/runbooks. Alerts on changes are left out where alerts.alertmanager is configured: Driftline then tells it",
-    "of changes itself, and says more.",
+_HEAD = ("Written by `driftline rules`: change the configuration, then write it anew.",)
+_OF_ALERTS = (
+    "What each alert means is in docs/runbooks. Those on changes are left out where alerts.alertmanager is configured:",
+    "Driftline then tells it of changes itself, and says more.",
 )
 _FILES = {
     "prometheus": "driftline.rules.yml",
@@ -57,7 +57,7 @@ def command(
     documents = _documents(form, facts, _labels(labels))
     if not documents:
         raise UserError(f"objectives: there are none in the configuration, and --format {form} is about nothing else")
-    text = to_yaml(documents, _HEAD)
+    text = to_yaml(documents, (*_HEAD, *(_OF_ALERTS if form in ("prometheus", "operator") else ())))
     if out is None:
         click.echo(text, nl=False)
         return
