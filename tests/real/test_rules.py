@@ -109,8 +109,10 @@ def test_links_to_a_dashboard_survive_promtool_with_the_labels_filled_in(tmp_pat
     assert tested.returncode == 0, told(tested)
 
 
-def test_a_hostile_name_of_a_service_stays_within_its_quotes(tmp_path: Path) -> None:
-    document = {"objectives": [{"scorer": "refusal", "target": 0.9, "services": ['a"}) or vector(1) #', "b|.*\\"]}]}
+def test_hostile_names_stay_within_their_quotes(tmp_path: Path) -> None:
+    hostile = ['a"}) or vector(1) #', "b|.*\\", "`{{ . }}`\n"]
+    named = {"scorer": "refusal", "target": 0.9, "services": hostile, "name": 'x") or vector(1) # \\ `\n- y: z'}
+    document = {"objectives": [named]}
     (tmp_path / "driftline.yaml").write_text(yaml.safe_dump(document))
     generate("-c", tmp_path / "driftline.yaml", "--out", tmp_path)
     checked = promtool("check", "rules", tmp_path / "driftline.rules.yml")
