@@ -11,7 +11,7 @@ from alerts.rules.generate import rules_document
 from alerts.rules.model import Facts
 from alerts.rules.text import to_yaml
 from collector.core.errors import UserError
-from driftline.config import Config, load_config
+from driftline.config import Config, is_loopback, load_config, split_address
 from driftline.flow import load_parts
 
 _SHED_AFTER_SECONDS = 60.0
@@ -53,8 +53,10 @@ def command(
     path: Path | None, form: str, out: Path | None, runbooks: str, dashboards: str, job: str, labels: Sequence[str]
 ) -> None:
     """Generate rules: of Driftline's health, of changes, and of the objectives in the configuration."""
-    facts = rule_facts(load_config(path), runbooks, dashboards, job)
-    documents = _documents(form, facts, _labels(labels))
+    config = load_config(path)
+    documents = _documents(form, rule_facts(config, runbooks, dashboards, job), _labels(labels))
+    if form == "operator":
+        check_reachable(config)
     if not documents:
         raise UserError(f"objectives: there are none in the configuration, and --format {form} is about nothing else")
     text = to_yaml(documents, (*_HEAD, *(_OF_ALERTS if form in ("prometheus", "operator") else ())))
@@ -88,6 +90,21 @@ def rule_facts(config: Config, runbooks: str, dashboards: str, job: str) -> Fact
         runbooks=runbooks,
         dashboards=dashboards,
     )
+
+
+def check_reachable(config: Config) -> None:
+    """Say so where no Prometheus in another pod can read the metrics.
+
+    Raises:
+        UserError: there are none to read.
+    """
+    if config.listen.web is None:
+        raise UserError("listen.web: is off, so that there are no metrics for the operator's Prometheus to scrape")
+    if is_loopback(split_address(config.listen.web)[0]):
+        told = (
+            "cannot be reached from another pod; set 0.0.0.0:8321, and listen.insecure if only the cluster reaches it"
+        )
+        click.echo(f"driftline: listen.web: {config.listen.web} {told}", err=True)
 
 
 def _documents(form: str, facts: Facts, labels: Mapping[str, str]) -> list[dict[str, Any]]:

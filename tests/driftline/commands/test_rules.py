@@ -86,6 +86,23 @@ def test_a_label_that_is_none_and_a_folder_that_cannot_be_made_are_told_in_one_l
     assert ran.err.count("\n") == 1
 
 
+def test_a_web_listener_that_no_prometheus_can_reach_is_told(run: Run, tmp_path: Path) -> None:
+    ran = run("rules", "--format", "operator")
+    assert (ran.code, ran.out[:1]) == (0, "#")
+    assert ran.err == (
+        "driftline: listen.web: 127.0.0.1:8321 cannot be reached from another pod; set 0.0.0.0:8321, and "
+        "listen.insecure if only the cluster reaches it\n"
+    )
+    path = tmp_path / "driftline.yaml"
+    path.write_text("listen: {web: 0.0.0.0:8321, insecure: true}\n")
+    assert run("rules", "-c", path, "--format", "operator").err == ""
+    path.write_text("listen: {web: null}\n")
+    ran = run("rules", "-c", path, "--format", "operator")
+    assert ran.code == 2
+    assert ran.err.startswith("driftline: listen.web: is off")
+    assert run("rules", "-c", path).code == 0
+
+
 def test_facts_are_those_of_the_configuration() -> None:
     config = Config.model_validate(
         {
