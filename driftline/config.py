@@ -19,6 +19,7 @@ from pydantic import (
 
 from alerts.config import AlertsConfig
 from alerts.events import EventsConfig
+from alerts.rules.config import ObjectiveConfig
 from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
 from collector.core.settings import Settings
@@ -60,7 +61,8 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it: an address or `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -97,7 +99,7 @@ class ListenConfig(ReceiveConfig):
         """As `hosts`, in lower case; None: any."""
         if self.hosts is not None:
             return [name.lower() for name in self.hosts]
-        beyond = self.web is not None and not _is_loopback(split_address(self.web)[0])
+        beyond = self.web is not None and not is_loopback(split_address(self.web)[0])
         return None if beyond else []
 
     @model_validator(mode="after")
@@ -108,7 +110,7 @@ class ListenConfig(ReceiveConfig):
         found: list[tuple[faults.Path, str]] = []
         for name in open_doors:
             address = getattr(self, name)
-            if address is not None and not self.insecure and not _is_loopback(split_address(address)[0]):
+            if address is not None and not self.insecure and not is_loopback(split_address(address)[0]):
                 allowed = "use a loopback address" + ("" if name == "web" else ", set listen.token")
                 problem = f"{address} is reachable from other machines and asks nobody who they are"
                 found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
@@ -145,6 +147,9 @@ class Config(Settings):
     false_pages: Budget = Field(
         parse_false_pages("1 per week"),
         description="how many false pages are accepted, over everything that is watched together",
+    )
+    objectives: Sequence[ObjectiveConfig] = Field(
+        (), description="which share of the scores has to pass, for `driftline rules`"
     )
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()

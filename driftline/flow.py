@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
+from alerts.rules.config import check_objectives
 from collector.assemble import Assembler
 from collector.core.clock import Clock
 from collector.core.engine import CHANGES, DECISIONS, SCORES, Engine
@@ -133,10 +134,12 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     """The scorers, and what monitors need to know of them.
 
     Raises:
-        UserError: with every scorer that cannot be had.
+        UserError: with every scorer that cannot be had, or every objective that none of them can tell of.
     """
     scorers = load_scorers(config.scorers, config.base)
     scorers += load_rules(config.rules, scorers)
+    judging = {scorer.name for scorer in scorers if scorer.passing is not None}
+    check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 

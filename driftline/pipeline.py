@@ -7,6 +7,7 @@ between any two of these does the same work again, from the same records, with t
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -56,6 +57,13 @@ class Stage(ABC):
         )
         self._heartbeat = telemetry.counter(
             "driftline_stage_loops", "Turns of each stage's loop: its heartbeat.", ["stage"]
+        )
+        # The moment and not the age: it is told at a scrape, and a thread that hangs sets nothing any more.
+        self._busy_since = telemetry.gauge(
+            "driftline_stage_busy_since_timestamp_seconds",
+            "When the stage began what it works on, or last committed a part of it; absent while there is no work.",
+            ["stage"],
+            unit="seconds",
         )
 
     def start(self) -> None:
@@ -127,8 +135,12 @@ class Stage(ABC):
         self._heartbeat.add(1, self.name)
         if batches:
             self.idle.clear()
-        for partition, entries in batches:
-            self.process(partition, entries)
+        try:
+            for partition, entries in batches:
+                self._busy_since.set(time.time(), self.name)
+                self.process(partition, entries)
+        finally:
+            self._busy_since.remove(self.name)
 
     def commit(self, transaction: Transaction) -> None:
         """Commit, trying again for as long as the store cannot be written.
@@ -137,6 +149,8 @@ class Stage(ABC):
             Stopped: the stage is to stop before it could.
         """
         self.retrying(transaction.commit)
+        if (self.name,) in self._busy_since.values():
+            self._busy_since.set(time.time(), self.name)
 
     def commit_offset(self, partition: int, entries: Sequence[Entry]) -> None:
         """Commit that the batch was worked through, and nothing else. Raises Stopped."""

@@ -55,6 +55,12 @@ class Results:
             ("scorer", "service"),
             fold=("service",),
         )
+        self._judged = telemetry.counter(
+            "driftline_judged_scores",
+            "Judged scores, each counted once however rarely such traces are sampled: how many a share rests on.",
+            ("scorer", "service"),
+            fold=("service",),
+        )
         self._ratio = telemetry.histogram(
             "driftline_score_ratio",
             "Scores between 0 and 1 as they were given, unweighed; exemplars are traces to open.",
@@ -97,6 +103,7 @@ class Results:
         self._evaluations.add_all(tally.evaluations)
         self._valid.add_all(tally.valid)
         self._good.add_all(tally.good)
+        self._judged.add_all(tally.judged)
         for labels, seen in tally.ratios.items():
             self._ratio.observe_all([exemplar.value for exemplar in seen], *labels, exemplars=seen)
 
@@ -110,6 +117,7 @@ class Tally:
         self.evaluations: defaultdict[Labels, float] = defaultdict(float)
         self.valid: defaultdict[Labels, float] = defaultdict(float)
         self.good: defaultdict[Labels, float] = defaultdict(float)
+        self.judged: defaultdict[Labels, float] = defaultdict(float)
         self.ratios: defaultdict[Labels, list[Exemplar]] = defaultdict(list)
 
     def add(self, trace: Trace, decisions: Sequence[Decision]) -> None:
@@ -128,6 +136,7 @@ class Tally:
             weight = 1 / decision.probability
             self.valid[name, service] += weight
             self.good[name, service] += weight if passed else 0
+            self.judged[name, service] += 1
         value = score.value
         if name in self._names and value is not None and 0 <= value <= 1:
             exemplar = Exemplar(

@@ -54,6 +54,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("watches")
     for monitor in monitors:
         click.echo(f"  {describe_monitor(monitor)}")
+    for line in describe_objectives(config):
+        click.echo(line)
     click.echo("tells")
     for notifier in build_notifiers(config.alerts, config.base):
         click.echo(f"  {notifier.name}")
@@ -99,6 +101,16 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
+
+
+def describe_objectives(config: Config) -> Iterator[str]:
+    """What has to pass, in words."""
+    if config.objectives:
+        yield "objectives"
+    for one in config.objectives:
+        named = "" if one.title == one.scorer else f"{one.title}: "
+        where = ", ".join(one.services) or ("each service" if one.by else "all services together")
+        yield f"  {named}{100 * one.target:.9g}% of {one.scorer} pass within {duration_text(one.window)}, in {where}"
 
 
 def describe_rules(scorers: Sequence[Scorer]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """From answers that got worse to an alert at a real Alertmanager and numbers in a real Prometheus."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tests.real.service import Service, service, values
 TRACES = 500
 REGRESS_AFTER = 300
 SPACING_NS = 6_000_000_000
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "driftline.rules.yml"
 MONITORS = [{"watch": "groundedness", "by": ["service", "prompt"], "direction": "down", "warmup": 100}]
 
 
@@ -60,7 +62,7 @@ def scene(
             },
         }
         with service(tmp_path_factory.mktemp("regressed"), document) as driftline:
-            prometheus = prometheus_factory([driftline.web])
+            prometheus = prometheus_factory([driftline.web], rules=[RULES])
             run = send(driftline, REGRESS_AFTER)
             driftline.wait_for_traces([trace.trace_id for trace in run.traces])
             yield Scene(driftline, alertmanager, hook, prometheus, run)
@@ -129,6 +131,21 @@ def test_prometheus_scrapes_what_the_api_says(scene: Scene) -> None:
     funnel = scene.driftline.funnel()
     (scored,) = scene.prometheus.query('driftline_decisions_total{scorer="groundedness",decision="scored"}')
     assert scored.value == funnel["groundedness", "scored", "ok"]
+
+
+def test_the_rules_that_are_deployed_tell_of_the_change_and_of_nothing_else(scene: Scene) -> None:
+    def evaluated() -> bool:
+        health = {rule["name"]: (rule["health"], rule.get("lastError")) for rule in scene.prometheus.rules()}
+        assert {name: told for name, told in health.items() if told[0] == "err"} == {}
+        return bool(health) and all(told == "ok" for told, _ in health.values())
+
+    wait_until(evaluated, "every rule to be evaluated")
+    scene.prometheus.wait_for('ALERTS{alertname="DriftlineChangeActive",alertstate="firing"}')
+    firing = [one for one in scene.prometheus.alerts() if one["state"] == "firing"]
+    assert {one["labels"]["alertname"] for one in firing} == {"DriftlineChangeActive"}
+    told = next(one for one in firing if one["labels"]["slice"] == "service=shop-assistant")
+    assert told["annotations"]["summary"] == "groundedness (service=shop-assistant) has changed."
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC", told["annotations"]["since"])
 
 
 def test_exemplars_lead_from_a_bucket_to_a_trace_in_it(scene: Scene) -> None:

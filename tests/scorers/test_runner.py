@@ -129,6 +129,7 @@ def test_evaluation_counts_nothing_until_it_is_recorded() -> None:
     assert values["driftline_decisions"].values() == {("one", "scored", "ok"): 1}  # type: ignore[attr-defined]
     assert values["driftline_valid"].values() == {("one", "shop"): 4}  # type: ignore[attr-defined]
     assert values["driftline_good"].values() == {("one", "shop"): 4}  # type: ignore[attr-defined]
+    assert values["driftline_judged_scores"].values() == {("one", "shop"): 1}  # type: ignore[attr-defined]
     ratio = values["driftline_score_ratio"]
     assert isinstance(ratio, Histogram)
     (distribution,) = ratio.values().values()

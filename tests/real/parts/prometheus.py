@@ -120,6 +120,11 @@ class Prometheus:
         found: list[dict[str, Any]] = self._ask("alerts")["alerts"]
         return found
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Its own rules, with `health` and `lastError` of each once it was evaluated."""
+        groups: list[dict[str, Any]] = self._ask("rules")["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
     def wait_for(
         self,
         expression: str,
