@@ -1,6 +1,5 @@
 """The document: each part's own configuration, composed; from YAML and the environment, every error with its path."""
 
-import ipaddress
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from alerts.config import AlertsConfig
 from alerts.events import EventsConfig
 from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
-from collector.core.settings import Settings
+from collector.core.settings import Settings, is_loopback
 from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.prices import PricesConfig
@@ -60,13 +59,6 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _check_address(address: str) -> str:
     split_address(address)
     return address
@@ -97,7 +89,7 @@ class ListenConfig(ReceiveConfig):
         """As `hosts`, in lower case; None: any."""
         if self.hosts is not None:
             return [name.lower() for name in self.hosts]
-        beyond = self.web is not None and not _is_loopback(split_address(self.web)[0])
+        beyond = self.web is not None and not is_loopback(split_address(self.web)[0])
         return None if beyond else []
 
     @model_validator(mode="after")
@@ -108,7 +100,7 @@ class ListenConfig(ReceiveConfig):
         found: list[tuple[faults.Path, str]] = []
         for name in open_doors:
             address = getattr(self, name)
-            if address is not None and not self.insecure and not _is_loopback(split_address(address)[0]):
+            if address is not None and not self.insecure and not is_loopback(split_address(address)[0]):
                 allowed = "use a loopback address" + ("" if name == "web" else ", set listen.token")
                 problem = f"{address} is reachable from other machines and asks nobody who they are"
                 found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from alerts.base import DeliveryError, Notification, Permanent, Retryable
-from alerts.deliver import LARGEST_GROUP, Deliverer
+from alerts.deliver import Deliverer
 from alerts.explain import Wording
 from alerts.journal import REMEMBERED_CHANGES
+from alerts.outlet import LARGEST_GROUP
 from alerts.schedule import LONGEST_BACKOFF_SECONDS, backoff_seconds
 from collector.core.clock import FakeClock
 from collector.core.telemetry import Telemetry
