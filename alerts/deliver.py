@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-from alerts.base import DeliveryError, Notification, Notifier, Permanent, Retryable
+from alerts.base import DeliveryError, Notification, Notifier, Permanent, Retryable, as_delivery_error
 from alerts.compose import compose
 from alerts.explain import Wording
 from alerts.history import Delivery, Outcome
@@ -229,7 +229,5 @@ def _delivery(name: str, kind: Kind, outcome: Outcome, error: DeliveryError | No
 def _error_of(future: "Future[None]") -> DeliveryError | None:
     with suppress(Exception):
         error = future.exception()
-        if error is None or isinstance(error, DeliveryError):
-            return error
-        return Retryable("server_error", f"the notifier raised {type(error).__name__}: {error}")
+        return None if error is None else as_delivery_error(error)
     return Retryable("timeout", "cancelled")
