@@ -8,7 +8,7 @@ every letter of a change has the same subject and refers to the same message id,
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -19,6 +19,10 @@ from alerts.base import Notification
 from alerts.explain import clean
 from alerts.message import MARKS, TITLES, Message, message
 
+_REGISTRY = HeaderRegistry()  # by itself it takes these two for plain words, and would encode a long id to fold it
+_REGISTRY.map_to_type("references", MessageIDHeader)
+_REGISTRY.map_to_type("in-reply-to", MessageIDHeader)
+_POLICY = SMTP.clone(header_factory=_REGISTRY)
 _SUBJECT_RUNES = 150
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LATEST_SECONDS = 253_402_300_799  # 9999-12-31, the last second that a date can say
@@ -28,7 +32,7 @@ _COLOURS = {"firing": "#c62828", "reminder": "#b26a00", "resolved": "#2e7d32"}
 def letter(notification: Notification, sender: Address, to: Sequence[Address]) -> EmailMessage:
     """The whole letter. No text of a notification can become a header of its own: there is no line break in any."""
     said = message(notification)
-    made = EmailMessage(policy=SMTP)
+    made = EmailMessage(policy=_POLICY)
     made["From"] = sender
     made["To"] = tuple(to)
     made["Subject"] = subject(notification)
@@ -51,7 +55,8 @@ def subject(notification: Notification) -> str:
     moved = {"down": "fell", "up": "rose"}.get(labels.get("direction", ""), "moved")
     service = f" in {labels['service']}" if labels.get("service") else ""
     test = "Test: " if labels.get("test") == "true" else ""
-    return clean(f"[Driftline] {test}{labels.get('metric', 'a metric')} {moved}{service}", _SUBJECT_RUNES)
+    text = clean(f"[Driftline] {test}{labels.get('metric', 'a metric')} {moved}{service}", _SUBJECT_RUNES)
+    return text.replace("=?", "= ?")  # no encoded word (RFC 2047) but our own: one could hold a line break
 
 
 def thread_id(notification: Notification, domain: str) -> str:
@@ -71,7 +76,7 @@ def _word(fingerprint: str) -> str:
     """A fingerprint as the left side of a message id; its hash if it is no plain word."""
     if _PLAIN_ID.fullmatch(fingerprint) and not fingerprint.startswith(".") and ".." not in fingerprint:
         return f"driftline-{fingerprint.rstrip('.')}"
-    return f"driftline-{blake2b(fingerprint.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
+    return f"driftline-{blake2b(fingerprint.encode('utf-8', 'replace'), digest_size=10).hexdigest()}"
 
 
 def _plain(said: Message) -> str:
