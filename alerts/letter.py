@@ -20,8 +20,8 @@ from alerts.explain import clean
 from alerts.message import MARKS, TITLES, Message, message
 
 _REGISTRY = HeaderRegistry()  # by itself it takes these two for plain words, and would encode a long id to fold it
-_REGISTRY.map_to_type("references", MessageIDHeader)
-_REGISTRY.map_to_type("in-reply-to", MessageIDHeader)
+for _name in ("references", "in-reply-to"):
+    _REGISTRY.map_to_type(_name, MessageIDHeader)  # type: ignore[arg-type]  # takes such classes, as the library's own
 _POLICY = SMTP.clone(header_factory=_REGISTRY)
 _SUBJECT_RUNES = 150
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
