@@ -1,5 +1,6 @@
 """One POST of JSON, and what each way to fail means for trying again. What all notifiers that speak HTTP share."""
 
+import logging
 import socket
 import ssl
 import time
@@ -17,6 +18,8 @@ from collector.core.settings import Duration, Secret, Settings
 
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """What a notifier may be called: fit for a metric label and a line of the log."""
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells the address of each request, which may be a secret
 
 _ANSWER_BYTES = 2048  # enough of an error answer to tell a person; the rest is never read
 _SHORTEST_SECRET = 5  # what is shorter keeps no secret, and is found in half of all texts

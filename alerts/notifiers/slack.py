@@ -47,7 +47,8 @@ def body(notifications: Sequence[Notification]) -> dict[str, Any]:
         text = f"{TITLES[only.state]}: {only.summary}"
         mark, attachments = MARKS[only.state], [_attachment(only, _whole(only))]
     else:
-        title = text = headline(notifications)
+        title = headline(notifications)
+        text = f"{title}. {messages[0].summary}"  # a telephone shows no more
         mark, attachments = "", [_attachment(one, _line(one)) for one in messages]
     return {
         "text": cut(text, SECTION_UNITS, escape),

@@ -35,7 +35,6 @@ def test(ctx: click.Context, notifier: str | None, path: Path | None, as_json: b
     Nothing is tried again, and no rate limit applies. Exits with 3 if one was not delivered.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, which may be secret
     config = load_config(path)
     chosen = choose(config, notifier)
     width = max(len(one.name) for one in chosen)

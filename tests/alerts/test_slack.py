@@ -1,5 +1,6 @@
 """What a Slack channel gets: within Slack's limits whatever is said, and with no markup but our own."""
 
+import logging
 import re
 from collections.abc import Sequence
 
@@ -112,13 +113,15 @@ def test_slacks_errors_mean_what_slack_says(status: int, answer: bytes, error: t
     assert getattr(caught.value, "retry_after_seconds", 0) == (30 if error is Retryable else 0)
 
 
-def test_the_address_is_a_secret(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_is_a_secret(server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("SLACK", f"{server.url}/services/T0/B0/S3cr3tS3cr3t")
     sender = Slack(url={"env": "SLACK"})
     server.status, server.answer = 404, b"nothing at /services/T0/B0/S3cr3tS3cr3t, S3cr3tS3cr3t is unknown"
     with pytest.raises(Permanent) as caught:
         sender.notify(examples()[:1])
 
+    assert "S3cr3t" not in caplog.text
     assert "S3cr3t" not in repr(sender) + str(sender) + str(caught.value) + sender.model_dump_json()
     with pytest.raises(ValidationError, match="never as plain text"):
         Slack(url="https://hooks.slack.com/services/T0/B0/X")
