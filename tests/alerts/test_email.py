@@ -101,6 +101,17 @@ def test_a_letter_that_is_sent_again_has_the_same_id() -> None:
     assert first["Message-ID"] == again["Message-ID"]
 
 
+def test_an_id_that_is_longer_than_a_line_is_still_one_id() -> None:
+    domain = ".".join(["long" * 10] * 4) + ".example"
+    made = letter(examples()[1], Address(addr_spec=f"a@{domain}"), [Address(addr_spec="d@e.f")])
+    sent = Mail("", [], bytes(made), False, None).message
+
+    assert b"=?" not in bytes(made).partition(b"\r\n\r\n")[0]
+    for name in ("References", "In-Reply-To"):
+        assert sent[name].strip() == f"<driftline-7f3a9c51@{domain}>"
+    assert sent["Message-ID"].strip().endswith(f"@{domain}>")
+
+
 class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()

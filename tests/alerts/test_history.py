@@ -133,6 +133,14 @@ def test_the_record_is_bounded_in_order_and_survives_storing(deliveries: list[De
     assert from_json(to_json(record)) == record
 
 
+def test_of_many_different_outcomes_the_newest_stay() -> None:
+    record: tuple[Delivery, ...] = ()
+    for at_ns in range(100):
+        record = added(record, Delivery("slack", "firing", "retry", REASONS[at_ns % 2], "", at_ns, at_ns))
+
+    assert [one.first_ns for one in record] == list(range(100 - MOST_DELIVERIES, 100))
+
+
 @pytest.mark.parametrize(
     "stored",
     [

@@ -150,6 +150,21 @@ def test_reminders_wait_for_news(make_change: Make) -> None:
     assert world.count("held_back", REMINDER) == 3
 
 
+def test_news_that_failed_before_still_goes_before_a_reminder(make_change: Make) -> None:
+    hook = LimitedNotifier(rate_limit="1 per minute")
+    world = World(hook, repeat_seconds=2 * MINUTE)
+    world.deliverer.accept(make_change(id="known"))
+    world.run(95)
+    hook.error = Retryable("connection", "no", retry_after_seconds=40)
+    world.deliverer.accept(make_change(id="news"))  # due again after 135 seconds, the reminder after 120
+    world.run(5)
+    hook.error = None
+    world.deliverer.accept(make_change(id="other"))  # fills the window until 160
+    world.run(61)
+
+    assert hook.got == [("known", FIRING), ("other", FIRING), ("news", FIRING)]
+
+
 def test_a_message_that_tells_of_several_counts_once(make_change: Make) -> None:
     hook = LimitedNotifier(largest_group=5)
     world = World(hook)

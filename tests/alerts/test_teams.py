@@ -1,6 +1,7 @@
 """What a Teams channel gets: one card that Teams takes, whatever is said, and text that it shows as it is."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from alerts.base import Notification, Permanent, Retryable
-from alerts.notifiers.teams import CARD_BYTES, Teams, body, escape
+from alerts.notifiers.teams import CARD_BYTES, Teams, body, escape, size
 from tests.alerts.told import examples, golden, groups, hostile, schema
 
 
@@ -60,6 +61,21 @@ def test_the_usual_card_is_whole_and_far_from_the_limit() -> None:
     assert len(orjson.dumps(found)) < CARD_BYTES / 4
     for part in ("summary", "size", "carriers", "new", "confidence", "first"):
         assert notification.annotations[part] in shown
+
+
+def test_of_a_card_that_would_be_too_large_the_last_paragraphs_are_left_out() -> None:
+    (example, *_) = examples()
+    parts = {name: f"{name} " + "語" * 2000 for name in ("size", "carriers", "new", "confidence", "first")}
+    labels = {f"label{number:02}": "語" * 200 for number in range(12)}
+    address = "https://example.com/" + "x" * 570
+    links = {"change_url": address, "runbook_url": address, "traces": " ".join([address] * 3)}
+    large = replace(example, annotations={**example.annotations, **parts, **links}, labels=labels)
+    found = body([large])
+    shown = [one["text"].split(" ")[0] for one in objects(card(found)) if one.get("type") == "TextRun"]
+
+    assert size(found) <= CARD_BYTES
+    assert "size" in shown and "first" not in shown
+    assert "label08:" in shown
 
 
 def test_what_slices_say_stands_only_where_no_markdown_is_read() -> None:
