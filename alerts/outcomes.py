@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from alerts.base import REASONS, DeliveryError, Notification, Notifier, Retryable
 from alerts.history import Outcome
@@ -47,6 +48,8 @@ class Outcomes:
             for outcome in ("refused", "given_up"):
                 for reason in REASONS:
                     self._notifications.add(0, notifier, outcome, reason)
+            for kind in get_args(Kind):
+                self._notifications.add(0, notifier, "held_back", kind)
 
     def timed(self, notifier: Notifier, notifications: Sequence[Notification]) -> None:
         """Call the notifier; runs in the notifier's thread."""

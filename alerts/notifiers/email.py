@@ -53,7 +53,9 @@ def parse_address(text: str) -> Address:
         address = Address()
     plain = bool(address.username and address.domain) and spec.isascii() and not set(spec) & set(' "<>(),;:\\')
     if not plain or spec not in text:
-        raise ValueError(f"{text!r:.80} is not one address, such as ops@example.com or Operations <ops@example.com>")
+        raise ValueError(
+            f"{text!r:.80} is not one address in ASCII, such as ops@example.com or Operations <ops@example.com>"
+        )
     return address
 
 

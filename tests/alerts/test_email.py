@@ -339,7 +339,7 @@ def test_an_address_is_read_with_and_without_a_name(text: str, spec: str) -> Non
     ],
 )
 def test_what_is_not_one_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not one address, such as ops@example.com"):
+    with pytest.raises(ValueError, match=r"is not one address in ASCII, such as ops@example.com"):
         parse_address(text)
 
 
