@@ -20,7 +20,7 @@ from alerts.message import MARKS, TITLES, Message, State, cut, headline, message
 CARD_BYTES = 28_000
 """Of a whole body, however it is counted: as UTF-8, or as UTF-16, which Teams keeps messages in."""
 
-_ACTIONS = 6  # more are hidden behind a menu
+_ACTIONS = 5  # more are hidden behind a menu, or refused
 _STYLES: dict[State, str] = {"firing": "attention", "reminder": "warning", "resolved": "good"}
 _SUMMARY_UNITS, _LINE_UNITS, _PARAGRAPH_UNITS, _FALLBACK_UNITS = 1000, 350, 1200, 500
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!<>|~&])")
