@@ -130,7 +130,8 @@ def _plugin(plugin: PluginConfig, path: str, base: Path | None) -> Notifier:
     if not isinstance(notifier, Notifier):
         raise UserError(f"{path}.use: {plugin.use!r} makes a {type(notifier).__name__} without `name` and `notify`")
     try:
-        parse_rate_limit(getattr(notifier, "rate_limit", None) or "1 per minute")
+        if (limit := getattr(notifier, "rate_limit", None)) is not None:
+            parse_rate_limit(limit)
     except ValueError as error:
         raise UserError(f"{path}.use: {plugin.use!r} has a rate_limit that is none: {error}") from None
     return notifier

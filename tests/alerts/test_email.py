@@ -3,7 +3,7 @@
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from email.headerregistry import Address
 from html.parser import HTMLParser
@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from alerts.base import DeliveryError, Notification, Permanent, Retryable
+from alerts.base import Notification, Permanent, Retryable
 from alerts.letter import letter
 from alerts.notifiers import email as mail
 from alerts.notifiers.email import Email, parse_address
 from tests.alerts.smtp import CERTIFICATE, HANG, Mail, MailServer, mail_server
-from tests.alerts.told import HERE, any_notification, examples, hostile
+from tests.alerts.told import HERE, any_notification, examples, hostile, outcome
 
 FROM, TO = "Driftline <driftline@example.com>", ["oncall@example.com", "ML team <ml@example.com>"]
 PASSWORD = "pa55w0rd"
@@ -46,14 +46,6 @@ def sender(to: MailServer, **options: object) -> Email:
         "password": SecretStr(PASSWORD),
     }
     return Email(**{**usual, **options})
-
-
-def outcome(action: Callable[[], None]) -> tuple[type[DeliveryError] | None, str]:
-    try:
-        action()
-    except DeliveryError as error:
-        return type(error), error.reason
-    return None, ""
 
 
 # --- what arrives ---

@@ -20,6 +20,7 @@ from alerts.notifiers.slack import Slack
 from alerts.notifiers.teams import Teams
 from alerts.notifiers.webhook import Webhook
 from drift.base import Change
+from tests.alerts.told import outcome
 
 NOTIFIERS = [
     Alertmanager,
@@ -46,14 +47,6 @@ def expected(status: int) -> tuple[type[DeliveryError] | None, str]:
     if status in TAKEN:
         return None, ""
     return (Retryable, RETRIED[status]) if status in RETRIED else (Permanent, REFUSED[status])
-
-
-def outcome(action: Callable[[], None]) -> tuple[type[DeliveryError] | None, str]:
-    try:
-        action()
-    except DeliveryError as error:
-        return type(error), error.reason
-    return None, ""
 
 
 @pytest.fixture

@@ -190,6 +190,8 @@ class Mute:
     name = "mute"
 class Hasty(Pager):
     rate_limit = "30 a second"
+class Never(Pager):
+    rate_limit = 0
 class Double(Pager):
     def __init__(self):
         self.name = "log"
@@ -210,6 +212,7 @@ def test_a_notifier_of_ones_own_is_loaded_from_a_file(tmp_path: Path) -> None:
         ({"use": "./mine.py:Pager", "options": {"kee": ""}}, r"alerts.plugins\[0\].options: .*kee"),
         ({"use": "./mine.py:Mute"}, r"alerts.plugins\[0\].use: .* makes a Mute without `name` and `notify`"),
         ({"use": "./mine.py:Hasty", "options": {"key": "k"}}, "rate_limit that is none: '30 a second' is not a number"),
+        ({"use": "./mine.py:Never", "options": {"key": "k"}}, "rate_limit that is none: 0 is not a number"),
         ({"use": "./mine.py:Double"}, "more than one notifier is named log"),
         ({"use": "./mine.py:PLUGIN_VERSION"}, "has no 'PLUGIN_VERSION'"),
         ({"use": "./mine.py:__doc__"}, "is not a class or function"),

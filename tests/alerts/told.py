@@ -9,7 +9,7 @@ import jsonschema_rs
 import orjson
 from hypothesis import strategies as st
 
-from alerts.base import Notification
+from alerts.base import DeliveryError, Notification
 from alerts.compose import compose
 from alerts.explain import Wording
 from drift.base import Carrier, Change, Estimate
@@ -46,6 +46,15 @@ def golden(name: str, found: object) -> None:
     """Compare with the file of this name."""
     text = orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
     assert text == (HERE / "golden" / name).read_text()
+
+
+def outcome(action: Callable[[], None]) -> tuple[type[DeliveryError] | None, str]:
+    """How a delivery failed, and why; (None, "") if it did not."""
+    try:
+        action()
+    except DeliveryError as error:
+        return type(error), error.reason
+    return None, ""
 
 
 def schema(name: str) -> Any:
