@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.conftest import Server
+from tests.alerts.smtp import CERTIFICATE, MailServer, mail_server
 from tests.driftline.conftest import Run
 
 BROKEN = """
@@ -106,6 +107,23 @@ def test_a_notifier_of_ones_own_that_breaks_half_way_is_told_in_one_line(run: Ru
         "broken  failed: server_error: the notifier raised RuntimeError: line one line two "
         "(the beginning was delivered, the end was not)\n"
     )
+
+
+def test_letters_are_tried_as_all_else(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mail_server(MailServer()) as office:
+        monkeypatch.setenv("MAIL", office.password)
+        path = tmp_path / "driftline.yaml"
+        path.write_text(
+            f"alerts: {{log: false, email: {{host: localhost, port: {office.port}, ca_file: '{CERTIFICATE}', "
+            "username: driftline, password: {env: MAIL}, sender: a@example.com, to: [b@example.com]}}\n"
+        )
+        assert run("alerts", "test", "-c", path).code == 0
+        subjects = [one.message["Subject"] for one in office.mails]
+        assert subjects == ["[Driftline] Test: test fell"] * 2
+
+        monkeypatch.setenv("MAIL", "wr0ngpa55")
+        ran = run("alerts", "test", "-c", path, "email")
+        assert (ran.code, ran.out) == (3, "email  refused: auth: answered 535: 5.7.8 no, not ***\n")
 
 
 def test_what_is_not_there_is_named_with_what_is(run: Run, config: Path, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_people_are_told_and_it_is_on_record_also_after_a_restart(
         wait_until(lambda: outcomes(service, "second", "email") == both, "a letter is sent")
 
     with running(config) as service:
-        assert outcomes(service, "second", "slack") == [("firing", "held_back")]
+        wait_until(
+            lambda: outcomes(service, "second", "slack") == [("firing", "held_back")], "the record is read again"
+        )
         tell(service, _with(**over))
         ended = [*both, ("resolved", "delivered")]
         wait_until(lambda: outcomes(service, EXAMPLE.id, "slack") == ended, "the end is not held back")
