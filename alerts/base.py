@@ -52,6 +52,13 @@ class Permanent(DeliveryError):
     """The same notification will never arrive."""
 
 
+def as_delivery_error(error: BaseException) -> DeliveryError:
+    """What a notifier raised; what it should not have raised is the other side's fault, as it were, and tried again."""
+    if isinstance(error, DeliveryError):
+        return error
+    return Retryable("server_error", f"the notifier raised {type(error).__name__}: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     """A change put in words, for one moment of sending. Holds nothing of the content of traces.

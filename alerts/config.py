@@ -10,8 +10,13 @@ from alerts.base import Notifier
 from alerts.deliver import Deliverer
 from alerts.explain import Wording
 from alerts.http import check_address
+from alerts.limit import parse_rate_limit
 from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.email import Email
 from alerts.notifiers.log import Log
+from alerts.notifiers.pagerduty import PagerDuty
+from alerts.notifiers.slack import Slack
+from alerts.notifiers.teams import Teams
 from alerts.notifiers.webhook import Webhook
 from collector.core.clock import Clock, SystemClock
 from collector.core.component import load
@@ -44,6 +49,10 @@ class AlertsConfig(Settings):
 
     alertmanager: Alertmanager | None = Field(None, description="tell an Alertmanager; null: do not")
     webhook: Webhook | None = Field(None, description="post JSON to an address of yours; null: do not")
+    slack: Slack | None = Field(None, description="post to a Slack channel; null: do not")
+    pagerduty: PagerDuty | None = Field(None, description="open and resolve incidents in PagerDuty; null: do not")
+    teams: Teams | None = Field(None, description="post cards to Microsoft Teams; null: do not")
+    email: Email | None = Field(None, description="send e-mails; null: do not")
     log: bool = Field(True, description="one line of JSON per notification in the log of the service")
     plugins: Sequence[PluginConfig] = Field((), description="notifiers of your own")
     repeat: Annotated[Duration, Field(ge=60, description="between reminders of a change that lasts")] = 4 * 3600.0
@@ -93,7 +102,9 @@ def build_notifiers(config: AlertsConfig, base: Path | None = None) -> list[Noti
     Raises:
         UserError: see `build_deliverer`.
     """
-    found: list[Notifier] = [n for n in (config.alertmanager, config.webhook, Log() if config.log else None) if n]
+    people = (config.slack, config.pagerduty, config.teams, config.email)
+    every = (config.alertmanager, config.webhook, *people, Log() if config.log else None)
+    found: list[Notifier] = [notifier for notifier in every if notifier is not None]
     for number, plugin in enumerate(config.plugins):
         found.append(_plugin(plugin, f"alerts.plugins[{number}]", base))
     names = [notifier.name for notifier in found]
@@ -118,6 +129,11 @@ def _plugin(plugin: PluginConfig, path: str, base: Path | None) -> Notifier:
         raise UserError(f"{path}.options: {plugin.use!r} refuses them: {error}") from error
     if not isinstance(notifier, Notifier):
         raise UserError(f"{path}.use: {plugin.use!r} makes a {type(notifier).__name__} without `name` and `notify`")
+    try:
+        if (limit := getattr(notifier, "rate_limit", None)) is not None:
+            parse_rate_limit(limit)
+    except ValueError as error:
+        raise UserError(f"{path}.use: {plugin.use!r} has a rate_limit that is none: {error}") from None
     return notifier
 
 

@@ -9,49 +9,26 @@ most one step of a change, so that even then nobody hears of a beginning after t
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import Literal
 
-from alerts.base import DeliveryError, Notification, Notifier, Permanent, Retryable
+from alerts.base import DeliveryError, Notification, Notifier, Permanent, Retryable, as_delivery_error
 from alerts.compose import compose
 from alerts.explain import Wording
+from alerts.history import Delivery, Outcome
 from alerts.journal import Fate, Journal, Told
 from alerts.outcomes import Outcomes
-from alerts.schedule import NANOSECONDS, Kind, Leg, Step
+from alerts.outlet import Call, Due, Outlet, Part
+from alerts.schedule import NANOSECONDS, Kind
 from collector.core.clock import Clock, SystemClock
 from collector.core.telemetry import Telemetry
 from drift.base import Change
 
-LARGEST_GROUP = 64  # notifications in one request
 _ATTEMPTS_A_RUN = 100  # so that no notifier keeps the driver from reading new changes
 _IN_FLIGHT_SECONDS = 0.1  # how soon to look again while a notifier is at work
 _IDLE_SECONDS = 60.0
 _FAULTS_OF_ONE = ("server_error", "bad_response", "client_error", "too_large")  # may be due to one of a group
-
-
-class Part(NamedTuple):
-    """One notification of a call: whose it is, and what it tells."""
-
-    change_id: str
-    kind: Kind
-
-
-@dataclass(slots=True)
-class Call:
-    """A notifier at work."""
-
-    future: "Future[None]"
-    parts: list[Part]
-
-
-@dataclass(slots=True)
-class Outlet:
-    """A notifier with its policy."""
-
-    notifier: Notifier
-    repeat_seconds: float
-    takes_unpaged: bool
-    call: Call | None = None
+_LIMITS = "limits/"  # what is stored of a notifier's window
 
 
 class Deliverer:
@@ -75,14 +52,7 @@ class Deliverer:
             clock: measures how long notifiers take.
             executor: where notifiers run; a thread for each if None.
         """
-        self._outlets = {
-            notifier.name: Outlet(
-                notifier,
-                getattr(notifier, "repeat_seconds", repeat_seconds),
-                getattr(notifier, "takes_unpaged", False),
-            )
-            for notifier in notifiers
-        }
+        self._outlets = {notifier.name: Outlet(notifier, repeat_seconds) for notifier in notifiers}
         self._wording = wording
         self._give_up_ns = round(give_up_seconds * NANOSECONDS)
         self._journal = Journal()
@@ -117,15 +87,23 @@ class Deliverer:
     def take_state(self) -> dict[str, bytes | None]:
         """What changed since the last call, by key; None: to be deleted. To be committed before the next `run_due`."""
         self._uncommitted.clear()
-        return self._journal.take_state()
+        windows = {_LIMITS + name: outlet.window.take_state() for name, outlet in self._outlets.items()}
+        return {**self._journal.take_state(), **{key: state for key, state in windows.items() if state is not None}}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from stored state; entries that cannot be read are counted and left out."""
         self._outcomes.unreadable(self._journal.restore(state))
+        for name, outlet in self._outlets.items():
+            if not outlet.window.restore(state.get(_LIMITS + name)):
+                self._outcomes.unreadable(1)
 
     def active(self) -> list[Change]:
         """The changes that last, oldest first."""
         return sorted((told.change for told in self._journal if not told.over), key=lambda change: change.detected_ns)
+
+    def deliveries(self, change_id: str) -> Sequence[Delivery]:
+        """What was done to tell of a change, oldest first; may be asked by any thread."""
+        return self._journal.deliveries(change_id)
 
     def close(self, now_ns: int, timeout_seconds: float = 10.0) -> None:
         """Wait for notifiers at work, take in their outcomes, start nothing more. Take the state afterwards."""
@@ -137,7 +115,7 @@ class Deliverer:
 
     # --- what is due ---------------------------------------------------------------------------------------------
 
-    def _steps(self, name: str, outlet: Outlet) -> Iterator[tuple[Told, Leg, Step]]:
+    def _steps(self, name: str, outlet: Outlet) -> Iterator[Due]:
         """What a notifier is still to be told, now or later."""
         for told in self._journal:
             leg = told.leg(name)
@@ -145,19 +123,19 @@ class Deliverer:
                 repeat_seconds = outlet.repeat_seconds if told.change.paged else None
                 step = leg.step(over=told.over, repeat_seconds=repeat_seconds)
                 if step is not None:
-                    yield told, leg, step
+                    yield Due(told, leg, step)
 
     def _wait_seconds(self, name: str, outlet: Outlet, now_ns: int) -> float:
         """Until the notifier's next step; on the way, how many beginnings and ends it has not heard of."""
-        steps = [step for _, _, step in self._steps(name, outlet)]
-        self._outcomes.pending(name, sum(1 for step in steps if step.kind != "reminder"))
+        steps = list(self._steps(name, outlet))
+        self._outcomes.pending(name, sum(1 for one in steps if one.step.kind != "reminder"))
         if outlet.call is not None:
             return _IN_FLIGHT_SECONDS
-        return min(((step.due_ns - now_ns) / NANOSECONDS for step in steps), default=_IDLE_SECONDS)
+        return min(((outlet.ready_ns(one, now_ns) - now_ns) / NANOSECONDS for one in steps), default=_IDLE_SECONDS)
 
     def _forget_finished(self) -> None:
         """Changes that are over and of which nobody is to hear any more."""
-        awaited = {told.change.id for name, outlet in self._outlets.items() for told, _, _ in self._steps(name, outlet)}
+        awaited = {told.change.id for name, outlet in self._outlets.items() for told, *_ in self._steps(name, outlet)}
         for told in [told for told in self._journal if told.over and told.change.id not in awaited]:
             self._journal.finish(told.change.id)
 
@@ -166,22 +144,39 @@ class Deliverer:
     def _start(self, name: str, outlet: Outlet, now_ns: int) -> bool:
         """Hand what is due to a notifier that is free; whether there was anything."""
         due = [
-            (told, leg, step)
-            for told, leg, step in self._steps(name, outlet)
-            if step.due_ns <= now_ns and (name, told.change.id) not in self._uncommitted
+            one
+            for one in self._steps(name, outlet)
+            if one.step.due_ns <= now_ns and (name, one.told.change.id) not in self._uncommitted
         ]
-        due.sort(key=lambda entry: (entry[2].due_ns, entry[0].change.detected_ns, entry[0].change.id))
-        if not due:
+        due.sort(key=lambda one: (one.step.due_ns, one.told.change.detected_ns, one.told.change.id))
+        group, held = outlet.choose(due, now_ns)
+        for one in held:
+            self._hold_back(name, one, now_ns)
+        if not group:
             return False
-        group = due[:1] if due[0][1].alone else [entry for entry in due if not entry[1].alone][:LARGEST_GROUP]
-        notifications = [self._notification(told.change, step.kind, now_ns) for told, _, step in group]
-        parts = [Part(told.change.id, step.kind) for told, _, step in group]
+        notes = [""] * (len(group) - 1) + [outlet.note(len(due) - len(group), now_ns)]
+        notifications = [
+            self._notification(one.told.change, one.step.kind, now_ns, note)
+            for one, note in zip(group, notes, strict=True)
+        ]
+        parts = [Part(one.told.change.id, one.step.kind) for one in group]
         outlet.call = Call(self._executor.submit(self._outcomes.timed, outlet.notifier, notifications), parts)
         return True
 
-    def _notification(self, change: Change, kind: Kind, now_ns: int) -> Notification:
+    def _hold_back(self, name: str, one: Due, now_ns: int) -> None:
+        """Note that a step waits for the limit; once, however long it does."""
+        if not one.leg.held:
+            one.leg.held = True
+            self._journal.touch(one.told.change.id)
+            self._outcomes.settled(name, one.step.kind, "held_back", None)
+            one.told.record(_delivery(name, one.step.kind, "held_back", None, now_ns))
+
+    def _notification(self, change: Change, kind: Kind, now_ns: int, note: str) -> Notification:
         status: Literal["firing", "resolved"] = "resolved" if kind == "resolved" else "firing"
-        return compose(change, self._wording, now_ns, status, reminder=kind == "reminder")
+        made = compose(change, self._wording, now_ns, status, reminder=kind == "reminder")
+        return made if not note else replace(made, annotations={**made.annotations, "rate_limit": note})
+
+    # --- what came of it ------------------------------------------------------------------------------------------
 
     def _take_in(self, outlet: Outlet, now_ns: int) -> None:
         """The outcome of a call that has finished."""
@@ -190,7 +185,9 @@ class Deliverer:
             return
         outlet.call = None
         error = _error_of(call.future)
-        if error is not None:
+        if error is None:
+            outlet.window.add(now_ns)
+        else:
             self._outcomes.log(outlet.notifier.name, len(call.parts), error)
         for part in call.parts:
             told = self._journal.get(part.change_id)
@@ -206,25 +203,31 @@ class Deliverer:
         name = outlet.notifier.name
         leg = told.leg(name)
         one_may_spoil_it = in_company and error is not None and error.reason in _FAULTS_OF_ONE
+        outcome: Outcome
         if error is None:
+            outcome = "delivered"
             told.arrived(name, part.kind, now_ns)
-            self._outcomes.delivered(name, part.kind)
         elif isinstance(error, Permanent) and one_may_spoil_it:
+            outcome = "split"
             leg.alone = True  # which one it is shows when each goes by itself
-            self._outcomes.failed(name, "split", error)
         elif isinstance(error, Retryable) and now_ns - (leg.since_ns or now_ns) < self._give_up_ns:
+            outcome = "retry"
             leg.alone = leg.alone or one_may_spoil_it
             leg.failed(f"{part.change_id} {name}", now_ns, error.retry_after_seconds)
-            self._outcomes.failed(name, "retry", error)
         else:
+            outcome = "refused" if isinstance(error, Permanent) else "given_up"
             leg.give_up(part.kind, now_ns, outlet.repeat_seconds)
-            self._outcomes.failed(name, "refused" if isinstance(error, Permanent) else "given_up", error)
+        self._outcomes.settled(name, part.kind, outcome, error)
+        told.record(_delivery(name, part.kind, outcome, error, now_ns))
+
+
+def _delivery(name: str, kind: Kind, outcome: Outcome, error: DeliveryError | None, now_ns: int) -> Delivery:
+    reason, message = ("", "") if error is None else (error.reason, str(error))
+    return Delivery(name, kind, outcome, reason, message, now_ns, now_ns)
 
 
 def _error_of(future: "Future[None]") -> DeliveryError | None:
     with suppress(Exception):
         error = future.exception()
-        if error is None or isinstance(error, DeliveryError):
-            return error
-        return Retryable("server_error", f"the notifier raised {type(error).__name__}: {error}")
+        return None if error is None else as_delivery_error(error)
     return Retryable("timeout", "cancelled")

@@ -1,9 +1,10 @@
 """One POST of JSON, and what each way to fail means for trying again. What all notifiers that speak HTTP share."""
 
+import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from pathlib import Path
@@ -18,7 +19,10 @@ from collector.core.settings import Duration, Secret, Settings
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """What a notifier may be called: fit for a metric label and a line of the log."""
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells the address of each request, which may be a secret
+
 _ANSWER_BYTES = 2048  # enough of an error answer to tell a person; the rest is never read
+_SHORTEST_SECRET = 5  # what is shorter keeps no secret, and is found in half of all texts
 _LONGEST_WAIT_SECONDS = 3600.0  # a Retry-After beyond this would outlast the alert
 
 
@@ -52,6 +56,9 @@ Address = Annotated[
 ]
 """An http(s) address; `{env: NAME}` or `{file: PATH}` where it holds a token of its own."""
 
+SecretAddress = Annotated[Secret, AfterValidator(check_address)]
+"""An http(s) address that is itself the credential: whoever has it may post."""
+
 
 class HttpSettings(Settings):
     """How to reach the other side."""
@@ -62,8 +69,13 @@ class HttpSettings(Settings):
     ca_file: Path | None = Field(None, description="certificates to trust instead of the usual ones")
 
 
-def post(settings: HttpSettings, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+def post(
+    settings: HttpSettings, path: str, body: bytes, headers: Mapping[str, str], secrets: Sequence[str] = ()
+) -> None:
     """Send `body` once; returns if the answer says it was taken. Redirects are not followed.
+
+    Args:
+        secrets: of the body, besides those of the settings: an answer that repeats one is told without it.
 
     Raises:
         Retryable, Permanent: see `verdict` for answers and `_failure` for the absence of one.
@@ -76,7 +88,7 @@ def post(settings: HttpSettings, path: str, body: bytes, headers: Mapping[str, s
             httpx.Client(verify=_trust(settings), timeout=settings.timeout, follow_redirects=False) as client,
             client.stream("POST", address, content=body, headers=every) as response,
         ):
-            answer = _read(response, settings.timeout)
+            answer = conceal(_read(response, settings.timeout), [*_secrets(settings), *secrets])
             problem = verdict(response.status_code, response.headers, answer)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         raise _failure(error) from error
@@ -130,6 +142,31 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float:
     return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if isfinite(seconds) else 0.0
 
 
+def conceal(text: str, secrets: Iterable[str]) -> str:
+    """The text without what is secret, should the other side have repeated it.
+
+    >>> conceal("no such key: 4f2a77", ["4f2a77"])
+    'no such key: ***'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(settings: HttpSettings) -> Iterator[str]:
+    yield from (value.get_secret_value() for value in settings.headers.values())
+    if isinstance(settings.url, SecretStr):
+        url = httpx.URL(settings.url.get_secret_value())
+        yield from (
+            str(url),
+            url.raw_path.decode("ascii", "replace"),
+            url.path,
+            *url.path.split("/"),
+            *url.params.values(),
+        )
+
+
 def _trust(settings: HttpSettings) -> ssl.SSLContext | bool:
     return True if settings.ca_file is None else ssl.create_default_context(cafile=str(settings.ca_file))
 
@@ -152,17 +189,18 @@ def _failure(error: BaseException) -> DeliveryError:
         return Retryable("timeout", f"no answer in time ({type(error).__name__})")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError | UnicodeError):
         return Permanent("client_error", f"the request cannot be sent: {type(error).__name__}")
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return Retryable("tls", f"no secure connection: {causes[-1]}")
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return Retryable("dns", f"the host name has no address: {causes[-1]}")
+    every = list(causes(error))
+    if any(isinstance(cause, ssl.SSLError) for cause in every):
+        return Retryable("tls", f"no secure connection: {every[-1]}")
+    if any(isinstance(cause, socket.gaierror) for cause in every):
+        return Retryable("dns", f"the host name has no address: {every[-1]}")
     if isinstance(error, httpx.RemoteProtocolError):
         return Retryable("bad_response", f"not an HTTP answer: {error}")
-    return Retryable("connection", f"no connection: {causes[-1]}")
+    return Retryable("connection", f"no connection: {every[-1]}")
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from, back to the first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from alerts.base import REASONS, DeliveryError, Notification, Notifier, Retryable
+from alerts.history import Outcome
 from alerts.schedule import Kind
 from collector.core.clock import Clock
 from collector.core.telemetry import Telemetry
@@ -21,7 +23,8 @@ class Outcomes:
         self._notifications = telemetry.counter(
             "driftline_notifications",
             "Notifications by outcome: delivered (reason: firing, reminder, resolved), retry (failed, tried again), "
-            "split (failed in company, tried alone), refused (never accepted) and given_up (failed for too long).",
+            "split (failed in company, tried alone), refused (never accepted), given_up (failed for too long) and "
+            "held_back (waits, since the notifier's rate_limit is reached; reason: as of delivered).",
             ["notifier", "outcome", "reason"],
         )
         self._pending = telemetry.gauge(
@@ -45,6 +48,8 @@ class Outcomes:
             for outcome in ("refused", "given_up"):
                 for reason in REASONS:
                     self._notifications.add(0, notifier, outcome, reason)
+            for kind in get_args(Kind):
+                self._notifications.add(0, notifier, "held_back", kind)
 
     def timed(self, notifier: Notifier, notifications: Sequence[Notification]) -> None:
         """Call the notifier; runs in the notifier's thread."""
@@ -65,11 +70,9 @@ class Outcomes:
     def pending(self, notifier: str, count: int) -> None:
         self._pending.set(count, notifier)
 
-    def delivered(self, notifier: str, kind: Kind) -> None:
-        self._notifications.add(1, notifier, "delivered", kind)
-
-    def failed(self, notifier: str, outcome: str, error: DeliveryError) -> None:
-        self._notifications.add(1, notifier, outcome, error.reason)
+    def settled(self, notifier: str, kind: Kind, outcome: Outcome, error: DeliveryError | None) -> None:
+        """What came of one notification."""
+        self._notifications.add(1, notifier, outcome, kind if error is None else error.reason)
 
     def log(self, notifier: str, notifications: int, error: DeliveryError) -> None:
         """One line for a call that failed, however many notifications were in it."""

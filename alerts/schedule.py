@@ -35,13 +35,17 @@ class Leg:
     since_ns: int = 0  # when the step at hand first failed
     next_ns: int = 0  # not to be tried before
     alone: bool = False  # failed in company: to be sent by itself, so that it spoils nothing else
+    held: bool = False  # a limit holds the step at hand back
 
     def step(self, *, over: bool, repeat_seconds: float | None) -> Step | None:
-        """The next step; None if there is none. No reminders if `repeat_seconds` is None."""
+        """The next step; None if there is none. No reminders if `repeat_seconds` is None.
+
+        What ended while its beginning was held back is told by its end alone, which says all of it.
+        """
         if self.resolved:
             return None
         if not self.fired:
-            return None if over and self.lost else Step("firing", self.next_ns)
+            return None if over and self.lost else Step("resolved" if over and self.held else "firing", self.next_ns)
         if over:
             return Step("resolved", self.next_ns)
         if repeat_seconds is None:
@@ -75,7 +79,7 @@ class Leg:
 
     def _settle(self) -> None:
         self.attempts = self.since_ns = self.next_ns = 0
-        self.alone = False
+        self.alone = self.held = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

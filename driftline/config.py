@@ -1,6 +1,5 @@
 """The document: each part's own configuration, composed; from YAML and the environment, every error with its path."""
 
-import ipaddress
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from alerts.events import EventsConfig
 from alerts.rules.config import ObjectiveConfig
 from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
-from collector.core.settings import Settings
+from collector.core.settings import Settings, is_loopback
 from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.prices import PricesConfig
@@ -59,14 +58,6 @@ def split_address(address: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:4318")
     return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it: an address or `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_address(address: str) -> str:

@@ -16,9 +16,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from alerts.http import Address as HttpAddress
+from alerts.limit import RateLimit
+from alerts.notifiers.email import MailAddress
 from alerts.reference import between_marks
 from alerts.reference import in_document as with_metrics
 from collector.allowance import Limit
+from collector.core.frequency import Frequency
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import KafkaMetrics
@@ -62,6 +65,8 @@ _MARKED = {
         (SlicePath, "place in a trace"),
         (Budget, "N per PERIOD"),
         (Limit, "N per PERIOD"),
+        (RateLimit, "N per PERIOD"),
+        (MailAddress, "e-mail address"),
         (ScorerEntry, "name or mapping"),
         (Rate, "0 to 1"),
     )
@@ -203,6 +208,8 @@ def _value(value: Any, words: str) -> str:
         return f"`{size_text(value)}`"
     if isinstance(value, FalsePages):
         return f"`{value.per_week:g} per week`"
+    if isinstance(value, Frequency):
+        return f"`{value.text}`"
     if isinstance(value, float):
         return f"`{value:g}`"
     if isinstance(value, Mapping):

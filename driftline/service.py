@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from alerts.history import Delivery
 from drift.base import Change, decode_change
 from drift.series import SeriesStatus
 from driftline.flow import Flow, Ground
 from driftline.network import Network
 from driftline.pipeline import Stage
+from driftline.stages.notify import NotifyStage
 from driftline.stages.watch import WatchStage
 from driftline.web.source import ScorerFacts
 
@@ -108,6 +110,10 @@ class Service:
     def changes(self) -> list[Change]:
         """All that are kept, newest first, each as it is known now."""
         return [decode_change(encoded) for encoded in self.view.changes()]
+
+    def deliveries(self, change_id: str) -> Sequence[Delivery]:
+        """What this process did to tell of a change, oldest first."""
+        return [one for stage in self.stages if isinstance(stage, NotifyStage) for one in stage.deliveries(change_id)]
 
     def series(self) -> Sequence[SeriesStatus]:
         """Those that this process watches."""

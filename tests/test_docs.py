@@ -159,9 +159,10 @@ def test_a_configuration_that_is_shown_is_valid(
     page: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("s")
+    value = "https://secret.example/" + "s" * 32  # long enough for a key, and an address for where it must be one
+    secret.write_text(value)
     for name in re.findall(r"env: (\w+)", text):
-        monkeypatch.setenv(name, "s" * 32)
+        monkeypatch.setenv(name, value)
     path = tmp_path / "driftline.yaml"
     path.write_text(re.sub(r"file: [^}\s]+", f"file: {secret}", text))
     config = load_config(path, {})

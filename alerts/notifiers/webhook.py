@@ -13,6 +13,7 @@ from pydantic import Field
 from alerts.base import Notification, rfc3339
 from alerts.explain import clean
 from alerts.http import NAME, HttpSettings, post
+from alerts.limit import RateLimit
 from collector.core.settings import Secret
 
 VERSION = "1"
@@ -29,6 +30,7 @@ class Webhook(HttpSettings):
 
     name: str = Field("webhook", pattern=NAME, description="in metrics and logs, if there are several")
     secret: Secret | None = Field(None, description="signs each body with HMAC-SHA256")
+    rate_limit: RateLimit | None = Field(None, description="messages at most, such as `30 per hour`; null: no limit")
 
     def notify(self, notifications: Sequence[Notification]) -> None:
         body = orjson.dumps(payload(notifications))

@@ -134,6 +134,15 @@ def _telling() -> list[Alert]:
             variables=("notifier",),
         ),
         Alert(
+            "DriftlineNotificationsHeldBack",
+            'sum by (notifier) (increase(driftline_notifications_total{outcome="held_back"}[1h])) > 0',
+            "ticket",
+            "{{ $labels.notifier }} has reached its rate_limit: the page of Driftline shows what it has not told.",
+            "More changed at once than this notifier may tell within its limit. What waits is told when there is room, "
+            "what has ended by then by its end; the end of what was told is never held back.",
+            variables=("notifier",),
+        ),
+        Alert(
             "DriftlineEventsDropped",
             'increase(driftline_evaluation_events_total{outcome=~"failed|queue_full"}[1h]) > 0',
             "ticket",

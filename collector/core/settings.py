@@ -1,5 +1,6 @@
 """What every part's configuration is made of: a strict base model, durations, sizes, and secrets by reference."""
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -40,6 +41,18 @@ def parse_size(value: Any) -> int:
         ValueError: not a size; the message says what one looks like.
     """
     return round(_parse(value, _SIZE_BYTES, "a size with a unit, such as 64KiB, 512MiB, 20GiB"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine itself.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("10.0.0.1")
+    (True, True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _parse(value: Any, units: dict[str, float] | dict[str, int], allowed: str) -> float:

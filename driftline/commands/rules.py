@@ -11,7 +11,8 @@ from alerts.rules.generate import rules_document
 from alerts.rules.model import Facts
 from alerts.rules.text import to_yaml
 from collector.core.errors import UserError
-from driftline.config import Config, is_loopback, load_config, split_address
+from collector.core.settings import is_loopback
+from driftline.config import Config, load_config, split_address
 from driftline.flow import load_parts
 
 _SHED_AFTER_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alerts.deliver import Deliverer
+from alerts.history import Delivery
 from collector.core.clock import Clock
 from collector.core.engine import CHANGES, Engine, Entry, Partition
 from collector.core.telemetry import Telemetry
@@ -39,6 +40,10 @@ class NotifyStage(Stage):
     def finish(self) -> None:
         self._deliverer.close(self._clock.now_ns())
         self._save_all()
+
+    def deliveries(self, change_id: str) -> Sequence[Delivery]:
+        """What was done to tell of a change; nothing where another process tells of it. May be asked by any thread."""
+        return self._deliverer.deliveries(change_id)
 
     def _deliver(self) -> None:
         self._deliverer.run_due(self._clock.now_ns())

@@ -80,7 +80,8 @@ class Api:
         found = read_changes(self._source.view).find(change_id)
         if found is None:
             raise Refused(f"change {shown(change_id)} is not known; /api/changes lists those that are", 404)
-        return answer(self._change(found))
+        told = [asdict(delivery) for delivery in self._source.deliveries(found.id)]
+        return answer({**self._change(found), "deliveries": told})
 
     def traces(self, request: Request) -> Response:
         limit = whole(parameters(request, "limit"), "limit", 100, 1, MOST_TRACES)

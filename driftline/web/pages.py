@@ -114,6 +114,7 @@ class Pages:
             card=change_card(found, self._wording),
             bad=example_rows(found.traces, self._source.view),
             good=example_rows(found.contrast_traces, self._source.view),
+            deliveries=self._source.deliveries(found.id),
         )
 
     def problem(self, request: Request, message: str, status_code: int) -> Response:

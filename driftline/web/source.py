@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from alerts.history import Delivery
 from collector.core.telemetry import Telemetry
 from drift.base import Estimate
 from driftline.view import View
@@ -95,3 +96,7 @@ class Source(Protocol):
         ...
 
     def series(self) -> Sequence[SeriesStatus]: ...
+
+    def deliveries(self, change_id: str) -> Sequence[Delivery]:
+        """What was done to tell people of a change, oldest first."""
+        ...

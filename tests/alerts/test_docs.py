@@ -11,6 +11,10 @@ from alerts.base import Notifier
 from alerts.config import AlertsConfig, build_notifiers
 from alerts.events import EventsConfig
 from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.email import Email
+from alerts.notifiers.pagerduty import PagerDuty
+from alerts.notifiers.slack import Slack
+from alerts.notifiers.teams import Teams
 from alerts.notifiers.webhook import Webhook, signature
 
 ROOT = Path(__file__).parents[2]
@@ -21,20 +25,22 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
-@pytest.mark.parametrize("model", [AlertsConfig, Alertmanager, Webhook, EventsConfig])
+@pytest.mark.parametrize("model", [AlertsConfig, Alertmanager, Webhook, Slack, PagerDuty, Teams, Email, EventsConfig])
 def test_every_option_is_documented(model: type[BaseModel]) -> None:
     assert [name for name in model.model_fields if f"`{name}`" not in TEXT] == []
 
 
 def test_the_configurations_shown_are_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DRIFTLINE_WEBHOOK_SECRET", "s")
+    for name in re.findall(r"env: (\w+)", TEXT):
+        monkeypatch.setenv(name, "https://example.com/secret")
     token = tmp_path / "token"
-    token.write_text("t")
-    shown = [yaml.safe_load(block.replace("/run/secrets/ops-token", str(token))) for block in blocks("yaml")]
+    token.write_text("https://example.com/token")
+    shown = [yaml.safe_load(re.sub("/run/secrets/[a-z-]+", str(token), block)) for block in blocks("yaml")]
 
-    assert len(shown) == 4
+    assert len(shown) == 9
     for document in shown:
-        AlertsConfig(**document.get("alerts", {}))
+        if "./pager.py" not in str(document):
+            build_notifiers(AlertsConfig(**document.get("alerts", {})))
         EventsConfig(**document.get("events", {}))
 
 

@@ -8,16 +8,27 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from alerts.base import REASONS, DeliveryError, Notification, Permanent, Retryable
 from alerts.compose import compose
 from alerts.explain import Wording
 from alerts.http import HttpSettings, retry_after_seconds, verdict
 from alerts.notifiers.alertmanager import Alertmanager
+from alerts.notifiers.pagerduty import PagerDuty
+from alerts.notifiers.slack import Slack
+from alerts.notifiers.teams import Teams
 from alerts.notifiers.webhook import Webhook
 from drift.base import Change
+from tests.alerts.told import outcome
 
-NOTIFIERS = [Alertmanager, Webhook]
+NOTIFIERS = [
+    Alertmanager,
+    Webhook,
+    lambda url: Slack(url=SecretStr(url)),
+    lambda url: Teams(url=SecretStr(url)),
+    lambda url: PagerDuty(url=url, routing_key=SecretStr("k" * 32)),
+]
 
 TAKEN = range(200, 300)
 RETRIED = {408: "timeout", 425: "timeout", 429: "rate_limited", **dict.fromkeys(range(500, 600), "server_error")}
@@ -36,14 +47,6 @@ def expected(status: int) -> tuple[type[DeliveryError] | None, str]:
     if status in TAKEN:
         return None, ""
     return (Retryable, RETRIED[status]) if status in RETRIED else (Permanent, REFUSED[status])
-
-
-def outcome(action: Callable[[], None]) -> tuple[type[DeliveryError] | None, str]:
-    try:
-        action()
-    except DeliveryError as error:
-        return type(error), error.reason
-    return None, ""
 
 
 @pytest.fixture
@@ -78,6 +81,21 @@ def test_every_status_of_a_real_server_leads_to_its_decision(notifier, server, n
 
     assert decided == {status: expected(status) for status in ANSWERED_BY_A_SERVER}
     assert len(server.requests) == len(ANSWERED_BY_A_SERVER)  # nothing was tried twice, no redirect followed
+
+
+@pytest.mark.parametrize("notifier", NOTIFIERS)
+def test_no_answer_in_the_world_gives_a_secret_away(notifier, server, notification: Notification) -> None:
+    """A server that answers with all that it was sent."""
+    sender = notifier(url=f"{server.url}/s3cr3t-path/T0K3NT0K3N")
+    server.status, server.answer = 400, b"/s3cr3t-path/T0K3NT0K3N and T0K3NT0K3N and " + b"k" * 32
+    with pytest.raises(Permanent) as caught:
+        sender.notify([notification])
+
+    if isinstance(sender, Slack | Teams):
+        assert "T0K3N" not in str(caught.value) and "s3cr3t" not in str(caught.value)
+    if isinstance(sender, PagerDuty):
+        assert "kkkk" not in str(caught.value)
+    assert "answered 400: " in str(caught.value)
 
 
 @pytest.mark.parametrize("notifier", NOTIFIERS)

@@ -188,6 +188,10 @@ class Pager:
         pass
 class Mute:
     name = "mute"
+class Hasty(Pager):
+    rate_limit = "30 a second"
+class Never(Pager):
+    rate_limit = 0
 class Double(Pager):
     def __init__(self):
         self.name = "log"
@@ -207,6 +211,8 @@ def test_a_notifier_of_ones_own_is_loaded_from_a_file(tmp_path: Path) -> None:
         ({"use": "./mine.py:Pager", "options": {"key": ""}}, r"alerts.plugins\[0\].options: .* key is empty"),
         ({"use": "./mine.py:Pager", "options": {"kee": ""}}, r"alerts.plugins\[0\].options: .*kee"),
         ({"use": "./mine.py:Mute"}, r"alerts.plugins\[0\].use: .* makes a Mute without `name` and `notify`"),
+        ({"use": "./mine.py:Hasty", "options": {"key": "k"}}, "rate_limit that is none: '30 a second' is not a number"),
+        ({"use": "./mine.py:Never", "options": {"key": "k"}}, "rate_limit that is none: 0 is not a number"),
         ({"use": "./mine.py:Double"}, "more than one notifier is named log"),
         ({"use": "./mine.py:PLUGIN_VERSION"}, "has no 'PLUGIN_VERSION'"),
         ({"use": "./mine.py:__doc__"}, "is not a class or function"),
@@ -218,6 +224,38 @@ def test_a_plugin_that_cannot_be_used_is_named(plugin: dict, message: str, tmp_p
 
     with pytest.raises(UserError, match=message):
         build_notifiers(AlertsConfig(plugins=[PluginConfig(**plugin)]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("use", "options"),
+    [
+        ("slack", {"url": "https://hooks.slack.com/services/s3cr3t"}),
+        ("teams", {"url": "https://example.com/?sig=s3cr3t"}),
+        ("pagerduty", {"routing_key": "s3cr3t"}),
+        ("email", {"host": "h", "sender": "a@b.c", "to": ["d@e.f"], "username": "u", "password": "s3cr3t"}),
+    ],
+)
+def test_a_secret_in_plain_text_is_refused_without_repeating_it(use: str, options: dict) -> None:
+    with pytest.raises(UserError, match=r"given as {env: NAME} or {file: PATH}") as caught:
+        build_notifiers(AlertsConfig(plugins=[{"use": use, "options": options}]))
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_people_can_be_told_in_several_places_of_one_kind(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("https://example.com/x")
+    url = {"file": str(tmp_path / "secret")}
+    plugins = [
+        {"use": "slack", "options": {"url": url, "name": "slack-ml", "rate_limit": "5 per day"}},
+        {"use": "teams", "options": {"url": url}},
+        {"use": "email", "options": {"host": "h", "sender": "a@b.c", "to": ["d@e.f"]}},
+        {"use": "pagerduty", "options": {"routing_key": url, "name": "night"}},
+    ]
+    notifiers = build_notifiers(AlertsConfig(slack={"url": url}, log=False, plugins=plugins))
+
+    assert [notifier.name for notifier in notifiers] == ["slack", "slack-ml", "teams", "email", "night"]
+    assert [notifier.rate_limit.text for notifier in notifiers] == ["30 per hour", "5 per day", *["30 per hour"] * 3]
+    with pytest.raises(UserError, match="more than one notifier is named slack"):
+        build_notifiers(AlertsConfig(slack={"url": url}, plugins=[{"use": "slack", "options": {"url": url}}]))
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,18 @@ def test_alertmanager_hands_the_alert_on(scene: Scene) -> None:
     assert received.json()["alerts"][0]["labels"]["service"] == "shop-assistant"
 
 
+def test_the_change_says_that_alertmanager_was_told(scene: Scene) -> None:
+    (change,) = [one for one in scene.driftline.api("/api/changes")["changes"] if one["paged"]]
+
+    def told() -> set[tuple[str, str, str]]:
+        deliveries = scene.driftline.api(f"/api/changes/{change['id']}")["deliveries"]
+        return {(one["notifier"], one["kind"], one["outcome"]) for one in deliveries}
+
+    expected = {("alertmanager", "firing", "delivered"), ("alertmanager", "reminder", "delivered")}
+    wait_until(lambda: expected <= told(), "the deliveries are on record")
+    assert ("log", "firing", "delivered") in told()
+
+
 def test_prometheus_scrapes_what_the_api_says(scene: Scene) -> None:
     scene.prometheus.wait_for_scrape()
     query = 'sum(driftline_decisions_total{scorer="groundedness"})'

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from alerts.history import Delivery
 from collector.core.engine import Entry
 from collector.core.model import LLMCall, Trace
 from collector.core.telemetry import Telemetry
@@ -71,6 +72,7 @@ class Service:
         default_factory=lambda: {"traces_received": 0, "traces_scored": 0, "scores": 0, "changes": 0}
     )
     watched: list[Series] = field(default_factory=list)
+    told: dict[str, list[Delivery]] = field(default_factory=dict)
 
     def health(self) -> list[str]:
         return list(self.problems)
@@ -83,6 +85,9 @@ class Service:
 
     def series(self) -> Sequence[Series]:
         return list(self.watched)
+
+    def deliveries(self, change_id: str) -> Sequence[Delivery]:
+        return list(self.told.get(change_id, ()))
 
 
 def service(folder: Path) -> Service:

@@ -1,10 +1,12 @@
 """The JSON API: facts for programs, and errors that say what is allowed."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import httpx
 import pytest
 
+from alerts.history import Delivery
 from collector.core.engine import Entry
 from tests.driftline.web.service import (
     NOW_NS,
@@ -54,6 +56,17 @@ def test_one_change_is_found_by_its_id(incident: Service, ask: Ask) -> None:
     missing = ask(incident, "/api/changes/nope")
     assert missing.status_code == 404
     assert "'nope' is not known" in missing.json()["error"]
+
+
+def test_a_change_says_who_was_told_of_it(incident: Service, ask: Ask) -> None:
+    told = [
+        Delivery("slack", "firing", "retry", "rate_limited", "answered 429", NOW_NS, NOW_NS + 5, 3),
+        Delivery("slack", "firing", "delivered", "", "", NOW_NS + 9, NOW_NS + 9),
+    ]
+    incident.told["c0ffee00c0ffee00c0ff"] = told
+
+    assert ask(incident, "/api/changes/c0ffee00c0ffee00c0ff").json()["deliveries"] == [asdict(one) for one in told]
+    assert ask(incident, "/api/changes/beef0000beef0000beef").json()["deliveries"] == []
 
 
 def test_a_change_that_cannot_be_read_is_counted_and_hides_no_other(idle: Service, ask: Ask) -> None:

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerts.history import Delivery
 from drift.base import Estimate
 from drift.series import SeriesStatus
 from driftline.web.source import ScorerFacts
 from scorers.base import Evidence
 from tests.driftline.web.service import (
+    MINUTE_NS,
+    NOW_NS,
     Service,
     add_changes,
     add_traces,
@@ -199,6 +202,23 @@ def test_the_page_of_a_change_shows_carriers_and_traces(incident: Service, ask: 
         assert words in text, words
     ended = page(ask(incident, "/changes/feed0000feed0000feed")).text
     assert "resolved: recovered" in ended
+
+
+def test_the_page_of_a_change_says_who_was_told_of_it(incident: Service, ask: Ask) -> None:
+    path = "/changes/c0ffee00c0ffee00c0ff"
+    assert "Who was told" not in ask(incident, path).text
+    incident.told["c0ffee00c0ffee00c0ff"] = [
+        Delivery("alertmanager", "firing", "delivered", "", "", NOW_NS, NOW_NS),
+        Delivery("slack", "firing", "refused", "client_error", "answered 404: <b>no_service</b>", NOW_NS, NOW_NS),
+        Delivery("email", "reminder", "held_back", "", "", NOW_NS, NOW_NS + 60 * MINUTE_NS, 7),
+    ]
+    seen = page(ask(incident, path))
+
+    check_structure(seen)
+    assert "alertmanager beginning delivered" in seen.text
+    assert "slack beginning refused client error answered 404: <b>no_service</b>" in seen.text
+    assert "email reminder held back by the rate limit" in seen.text
+    assert seen.tags("b") == []
 
 
 def test_examples_past_retention_remain_as_ids(idle: Service, ask: Ask) -> None:
