@@ -61,7 +61,7 @@ def test_an_account_with_its_check_digits_is_found_and_with_others_is_not(
         assert kinds(before + account + after).get(account) == "IBAN_CODE"
     wrong = f"{country}{98 - int(right) or 1:02}{rest}"
     if not iban_valid(wrong):
-        assert "IBAN_CODE" not in kinds(f"{before}{wrong}{after}").values()
+        assert kinds(f"{before}{wrong}{after}").get(wrong) != "IBAN_CODE"  # with the text beside it, it may be one
 
 
 @given(BEFORE, st.ip_addresses(), AFTER)
