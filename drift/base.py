@@ -65,6 +65,13 @@ class Detector(ABC):
         """After a warm-up: count also older points of this mean and total weight. A detector without a running level
         ignores it."""
 
+    def recurring(self) -> bytes:
+        """What comes back by the hour, for the detector that follows this one after a change; empty if nothing."""
+        return b""
+
+    def recur(self, recurring: bytes) -> None:  # noqa: B027 - not all know seasons
+        """Take over what `recurring` of one with equal options gave; ValueError if it cannot be."""
+
     @property
     @abstractmethod
     def evidence(self) -> float:

@@ -13,6 +13,7 @@ from collector.core.settings import Duration, Settings
 from drift.base import Detector, Direction, Estimate, Metric, Point, detector_factory
 
 NANO = 10**9
+_LAYOUT = 2  # of what a series has learned; what an older release learned is learned anew
 Statistic = Literal["mean", "pass_rate"]
 
 
@@ -186,5 +187,6 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
 
 def _fingerprint(config: MonitorConfig, statistic: str, direction: str, low: float, span: float) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
-    parts = [config.watch, list(config.by), statistic, direction, low, span, config.detector, dict(config.options)]
+    detector = [config.detector, dict(config.options), _LAYOUT]
+    parts = [config.watch, list(config.by), statistic, direction, low, span, *detector]
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

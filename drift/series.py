@@ -1,5 +1,6 @@
 """One metric in one slice: learns its level, watches it, follows a change until it is over."""
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -59,6 +60,7 @@ class Series:
         self.key = blake2b(orjson.dumps([plan.name, list(slices.items())]), digest_size=12).hexdigest()
         self.detector: Detector | None = None
         self.budgeted = False
+        self.recurring = b""  # of the last detector that a change ended
         self.episode: Episode | None = None
         self.recent = Recent()
         self.window = Window()
@@ -141,6 +143,7 @@ class Series:
             setattr(self, name, head[name])
         self.cap = float("inf") if head["cap"] is None else float(head["cap"])
         self.inflation = float(head["inflation"])
+        self.recurring = b64decode(head["recurring"], validate=True)
         if head["detector"] is not None:
             self._watch(self.plan.make())
             assert self.detector is not None
@@ -163,6 +166,7 @@ class Series:
             "inflation": self.inflation,
             "window": self.window.to_json(),
             "detector": None if self.detector is None else pack(self.detector),
+            "recurring": b64encode(self.recurring).decode(),
             "episode": None if self.episode is None else self.episode.to_json(),
         }
 
@@ -196,6 +200,7 @@ class Series:
             return None
         self.episode.opened_ns = now_ns
         self.ordinal += 1
+        self.recurring = detector.recurring() or self.recurring
         self._watch(None)
         return self.episode.change
 
@@ -218,6 +223,7 @@ class Series:
         records = list(self.recent.records())[-self.plan.warmup :]
         detector = self.plan.make()
         detector.warmup([record[1] for record in records], [record[2] for record in records])
+        detector.recur(self.recurring)
         self._watch(detector)
 
     def _close(self, episode: Episode, at_ns: int, reason: str) -> Change:
@@ -239,5 +245,6 @@ class Series:
         rest = level.w - sum(weights)
         if rest > 0:
             detector.remember((level.wx - sum(x * w for x, w in reference)) / rest, rest)
+        detector.recur(self.recurring)
         self._watch(detector)
         return told

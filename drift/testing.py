@@ -1,4 +1,4 @@
-"""What a detector must do to be watched with, and a vectorised twin of the default detector for simulations.
+"""What a detector must do to be watched with, and the default detector over many streams at once, for simulations.
 
 def test_mine() -> None:
     check_detector(MyDetector)
@@ -10,8 +10,7 @@ from math import inf, isnan, nan
 from random import Random
 from typing import Any
 
-from drift.base import Detector
-from drift.estimate import variance_inflation
+from drift.base import Detector, Direction
 
 _LENGTH = 3000
 _WARMUP = 500
@@ -114,56 +113,29 @@ def _must_raise(action: Callable[[], object], complaint: str) -> None:
     raise AssertionError(complaint)
 
 
-def mean_evidence(warmups: Any, streams: Any, direction: str = "down", **options: Any) -> Any:
-    """What `MeanDetector` does, for many streams at once; needs numpy.
+def mean_evidence(warmups: Any, streams: Any, direction: Direction = "down", **options: Any) -> Any:
+    """What `MeanDetector` does without a season, for many streams at once.
 
     Args:
         warmups: array (streams, points) for the warm-up.
         streams: array (streams, points) to watch.
         direction: as for the detector.
-        **options: `tempered` (default True), `weights` and `starts` (arrays like `streams`; weights are capped at 1).
+        **options: `dependent` (default True), `weights` and `starts` (arrays like `streams`; weights are capped at 1).
 
     Returns:
         Array like `streams`: the evidence after each point.
     """
     import numpy as np
 
-    from drift.detectors.mean import MeanDetector
+    from drift.bank import MeanBank
 
+    bank = MeanBank(len(streams), direction, dependent=options.get("dependent", True))
+    bank.warmup(warmups)
     weights, starts = options.get("weights"), options.get("starts")
-    tempered = options.get("tempered", True)
-    probe = MeanDetector(direction=direction)  # type: ignore[arg-type]
-    shifts, near_half = np.array(probe._shifts), np.empty(0)
-    probe.warmup([0.0, 1.0])
-    near_half = np.array(probe._shifts)
-    n = np.full(len(streams), warmups.shape[1] + 1.0)
-    total = warmups.sum(axis=1) + 0.5
-    most_power = np.array([1.0 / variance_inflation(row.tolist()) if tempered else 1.0 for row in warmups])
-    off = warmups - (total / n)[:, None]
-    lag0, lag1, previous = (off * off).sum(axis=1), (off[:, 1:] * off[:, :-1]).sum(axis=1), off[:, -1]
-    pairs = warmups.shape[1]
-    power = _power(most_power, lag0, lag1, pairs) if tempered else most_power
-    d = np.where((np.abs(total / n - 0.5) <= 0.2)[:, None], near_half, shifts)
-    mass = np.zeros_like(d)
     evidence = np.empty(streams.shape)
     for t in range(streams.shape[1]):
-        x, p = streams[:, t], total / n
-        w = 1.0 if weights is None else weights[:, t]
-        start = 1.0 if starts is None else starts[:, t, None]
-        bet = 1.0 + ((x - p) * w)[:, None] * d / (1.0 + p[:, None] * d)
-        mass = np.minimum((mass + start) * bet ** power[:, None], 1e200)
-        evidence[:, t] = mass.mean(axis=1)
-        n = n + w
-        total = total + w * x
-        lag0, lag1, previous, pairs = lag0 + (x - p) ** 2, lag1 + (x - p) * previous, x - p, pairs + 1
-        if tempered and pairs % 32 == 0:
-            power = _power(most_power, lag0, lag1, pairs)
+        weight = 1.0 if weights is None else weights[:, t]
+        start = 1.0 if starts is None else starts[:, t]
+        bank.update(streams[:, t], weight, start)
+        evidence[:, t] = bank.evidence
     return evidence
-
-
-def _power(most: Any, lag0: Any, lag1: Any, pairs: int) -> Any:
-    import numpy as np
-
-    rho = lag1 / np.maximum(lag0, 1e-300)
-    ratio = np.maximum((1.0 - rho) / (1.0 + np.maximum(rho, 0.0)), 1 / 50)
-    return np.where(rho < 2.0 / np.sqrt(pairs + 1), most, np.minimum(most, ratio))

@@ -1,36 +1,39 @@
 """The default detector: a mixture Shiryaev-Roberts e-detector for a mean in [0, 1]."""
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite, sqrt
+from math import exp, inf, isfinite
 from struct import Struct
 from typing import ClassVar
 
 from drift.base import Detection, Detector, Direction
-from drift.estimate import variance_inflation
+from drift.baseline import EDGE, INDEPENDENT, Baseline
+from drift.season import KINDS
 
-_HEAD = Struct("<2sBBBx11dqqq")
+_HEAD = Struct("<2sBBBxxxdddqq")
 _MAGIC = b"mD"
-_VERSION = 1
 _DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 _BETS = 6
 _SMALLEST_SHIFT = 0.25
 _SMALLEST_SHIFT_NEAR_HALF = 0.15  # near a rate of .5 a point tells least, and small shifts need longer bets
 _LARGEST_SHIFT = 2.5
+_PATIENT_BETS = 3  # the smallest shifts, also held against the older part of the stream
+_PATIENT_SHARE = 0.25
 _CAP_QUANTILE = 0.95
 _MOST_WEIGHT = 1e15
 _MOST_EVIDENCE = 1e290
-_TEMPER_EVERY = 32
-_MOST_INFLATION = 50.0
-_FAR = 1e9  # from this many points on, keep the mean away from 0 and 1, where rounding would divide by zero
 
 
 class MeanDetector(Detector):
     """Pass rates and bounded scores: detects that the mean left its level.
 
-    A bet on each of six shifts of the odds per side. With p the level so far and d the bet's odds ratio minus one,
+    A bet on each of six shifts of the odds per side. With m the expectation of the next point and d the bet's odds
+    ratio minus one,
 
-        L = 1 + (x - p) d / (1 + p d)         E[L] = 1 if the mean is p, whatever else the law on [0, 1]
+        L = 1 + (x - m) / (m + 1/d)           E[L] = 1 if the expectation is m, whatever else the law on [0, 1]
         M = (M + start) L                     evidence: the mean of M over the bets; a change at `arl` or more
+
+    A quarter of the stake goes to the three smallest shifts once more, held against the older part of the stream: they
+    find the small changes that a running mean absorbs. Where points foretell one another it is left out.
 
     **Guarantee.** M minus the start mass handed out so far is a supermartingale while the mean has not moved to the
     bad side, so the expected number of false alarms is at most the start mass divided by `arl`, at every moment one
@@ -40,11 +43,10 @@ class MeanDetector(Detector):
     likelihood ratios of Bernoulli laws with odds ratio exp(-s) (drops) or exp(s) (rises), s geometric from .25 (.15 if
     the level is near one half) to 2.5.
 
-    **Assumed.** Exact if the level is known (`baseline`). A level that is estimated, and goes on being estimated,
-    makes it approximate (benchmarks/drift.py measures it). Points must not predict one another: autocorrelation seen
-    so far tempers the bets (L to the power of 1/VIF, which keeps E[L] <= 1), which mends weak dependence and part of
-    strong; VIF is the warm-up's, or (1 + rho) / (1 - rho) of all neighbours so far if that is more. Seasons look like
-    changes. **It breaks** on small shifts that the growing level absorbs before the evidence is in.
+    **Assumed.** Exact if the expectation is right (`baseline`, and points that do not foretell one another). Here it is
+    estimated, and goes on being estimated, from level, dependence and season (`drift.baseline`): approximate, and
+    measured by benchmarks/drift.py. **It breaks** on dependence that reaches far beyond two points without showing in
+    them, and on seasons in the first week.
 
     **Weights.** A point of weight w bets f = w / weight_cap of its stake: L becomes 1 + f (L - 1). So a change of the
     sampling rate alone is no evidence. Heavier points count as weight_cap; `clipped` is their share.
@@ -53,7 +55,9 @@ class MeanDetector(Detector):
         direction: `down`, `up` or `both`.
         arl: start mass per false alarm; with one a point, the average run length in points. Greater than 0.
         weight_cap: the weight that stakes all; None takes the 95% quantile of the warm-up's weights.
-        tempered: whether autocorrelation softens the bets.
+        dependent: whether points may foretell one another; False saves a third of the time.
+        season: `auto` (hours of the day, once they are seen to differ), `hour_of_day`, `hour_of_week` or `none`; takes
+            part only if `update` is told times.
         baseline: a known level in (0, 1) to hold on to instead of the running mean.
 
     >>> import random
@@ -69,13 +73,15 @@ class MeanDetector(Detector):
     """
 
     budgeted: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
         direction: Direction = "down",
         arl: float = 1e5,
         weight_cap: float | None = None,
-        tempered: bool = True,
+        dependent: bool = True,
+        season: str = "auto",
         baseline: float | None = None,
     ) -> None:
         if direction not in _DIRECTIONS:
@@ -83,22 +89,31 @@ class MeanDetector(Detector):
         _positive("arl", arl)
         if weight_cap is not None:
             _positive("weight_cap", weight_cap)
+        if season not in KINDS:
+            raise ValueError(f"season is {season!r}; it must be one of {', '.join(KINDS)}")
         if baseline is not None and not 0.0 < baseline < 1.0:
             raise ValueError(f"baseline is {baseline!r}; it must be between 0 and 1, both excluded")
         self.direction: Direction = direction
         self.arl = float(arl)
         self.weight_cap = weight_cap
-        self.tempered = tempered
         self.baseline = baseline
+        self._past = Baseline(baseline, dependent, season)
         self._cap = min(float(weight_cap or 1.0), _MOST_WEIGHT)
-        self._power = self._most_power = 1.0
-        self._lag0 = self._lag1 = self._previous = 0.0  # sums of squares and of neighbours' products, off the level
-        self._pairs = 0
-        self._n, self._sum = 1.0, 0.5  # one point of no opinion keeps the level off 0 and 1
         self._seen = self._clipped = 0
-        self._shifts = _odds_minus_one(direction, _SMALLEST_SHIFT)
-        self._mass = [0.0] * len(self._shifts)
         self._evidence = 0.0
+        self._begin(_SMALLEST_SHIFT)
+
+    def _begin(self, smallest_shift: float) -> None:
+        """The bets, as one over (odds ratio minus one), and what is staked on each so far."""
+        ratio = (_LARGEST_SHIFT / smallest_shift) ** (1.0 / (_BETS - 1))
+        shifts = [smallest_shift * ratio**k for k in range(_BETS)]
+        drops = [1.0 / (exp(-s) - 1.0) for s in shifts] if self.direction != "up" else []
+        rises = [1.0 / (exp(s) - 1.0) for s in shifts] if self.direction != "down" else []
+        patient = _PATIENT_BETS if self.baseline is None else 0
+        self._now, self._low, self._high = drops + rises, drops[:patient], rises[:patient]
+        self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
+        share = _PATIENT_SHARE if patient else 0.0
+        self._each, self._each_patient = (1.0 - share) / len(self._now), share / max(1, len(self._low + self._high))
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
         weights = [1.0] * len(values) if weights is None else weights
@@ -106,22 +121,20 @@ class MeanDetector(Detector):
             _check(x, weight, 0.0)
         if self.weight_cap is None and weights:
             self._cap = min(float(sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))]), _MOST_WEIGHT)
-        for x, weight in zip(values, weights, strict=True):
-            held = min(weight, self._cap)
-            self._n += held
-            self._sum += held * x
-        if self.tempered:
-            self._most_power = 1.0 / variance_inflation(values)
-            for x in values:
-                self._relate(x - self.level)
-            self._temper()
+        self._past.warmup(values, [min(weight, self._cap) / self._cap for weight in weights])
         near_half = abs(self.level - 0.5) <= 0.2
-        self._shifts = _odds_minus_one(self.direction, _SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
+        self._begin(_SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
 
     def remember(self, level: float, weight: float) -> None:
         if 0.0 < weight < inf and isfinite(level):
-            self._n += weight
-            self._sum += weight * min(max(level, 0.0), 1.0)
+            self._past.remember(min(max(level, 0.0), 1.0), weight / self._cap)
+
+    def recurring(self) -> bytes:
+        return self._past.season.state() if self._past.season is not None else b""
+
+    def recur(self, recurring: bytes) -> None:
+        if self._past.season is not None and recurring:
+            self._past.season.restore(recurring)
 
     def update(self, x: float, weight: float = 1.0, at: int | None = None, start: float = 1.0) -> None:
         if not (0.0 <= x <= 1.0 and 0.0 < weight < inf and 0.0 <= start < inf):
@@ -130,61 +143,43 @@ class MeanDetector(Detector):
         if weight > self._cap:
             weight = self._cap
             self._clipped += 1
-        p = self._sum / self._n if self.baseline is None and self._n < _FAR else self.level
-        y = (x - p) * (weight / self._cap)
-        power = self._power
-        if power == 1.0:
-            mass = [(m + start) * (1.0 + y * d / (1.0 + p * d)) for m, d in zip(self._mass, self._shifts, strict=True)]
-        else:
-            mass = [
-                (m + start) * (1.0 + y * d / (1.0 + p * d)) ** power
-                for m, d in zip(self._mass, self._shifts, strict=True)
-            ]
-        total = sum(mass)
-        if total > _MOST_EVIDENCE:
-            mass = [min(m, _MOST_EVIDENCE / len(mass)) for m in mass]
-            total = sum(mass)
-        self._mass = mass
-        self._evidence = total / len(mass)
-        self._n += weight
-        self._sum += weight * x
-        if self.tempered:
-            off = x - p  # as in _relate, without the call
-            self._lag0 += off * off
-            self._lag1 += off * self._previous
-            self._previous = off
-            self._pairs += 1
-            if not self._pairs % _TEMPER_EVERY:
-                self._temper()
-
-    def _relate(self, off: float) -> None:
-        """Remember how a point's distance from the level goes with that of the one before."""
-        self._lag0 += off * off
-        self._lag1 += off * self._previous
-        self._previous = off
-        self._pairs += 1
-
-    def _temper(self) -> None:
-        """Soften the bets to come by the correlation of neighbours so far, or by that of the warm-up if it is more."""
-        rho = self._lag1 / self._lag0 if self._lag0 > 0 else 0.0
-        if rho < 2.0 / sqrt(self._pairs + 1):
-            self._power = self._most_power
-        else:
-            inflation = (1.0 + rho) / (1.0 - rho) if rho < 1.0 else _MOST_INFLATION
-            self._power = min(self._most_power, 1.0 / min(inflation, _MOST_INFLATION))
+        weight /= self._cap
+        past = self._past
+        m, power = past.expected(at), past.power
+        self._mass = mass = _grown(self._mass, self._now, m, (x - m) * weight, start, power)
+        evidence = self._each * sum(mass)
+        if self._each_patient and past.dependence == INDEPENDENT:
+            off_level = m - past.level
+            patient = 0.0
+            if self._low:
+                low = max(past.low + off_level, EDGE)
+                self._mass_low = mass = _grown(self._mass_low, self._low, low, (x - low) * weight, start, power)
+                patient = sum(mass)
+            if self._high:
+                high = min(past.high + off_level, 1.0 - EDGE)
+                self._mass_high = mass = _grown(self._mass_high, self._high, high, (x - high) * weight, start, power)
+                patient += sum(mass)
+            evidence += self._each_patient * patient
+        elif self._each_patient:  # the older part's error is then several times what it seems
+            self._mass_low, self._mass_high = [0.0] * len(self._low), [0.0] * len(self._high)
+        if evidence > _MOST_EVIDENCE:
+            self._mass, self._mass_low, self._mass_high = (
+                [min(mass, _MOST_EVIDENCE / 100) for mass in masses]
+                for masses in (self._mass, self._mass_low, self._mass_high)
+            )
+            evidence = _MOST_EVIDENCE
+        self._evidence = evidence
+        past.learn(x, weight, at, m)
 
     @property
     def level(self) -> float:
-        """The mean that the next point is held against."""
-        if self.baseline is not None:
-            return self.baseline
-        p = self._sum / self._n
-        return p if self._n < _FAR else min(max(p, 1.0 / _FAR), 1.0 - 1.0 / _FAR)
+        """The mean that points are held against, before dependence and season."""
+        return min(max(self._past.level, EDGE), 1.0 - EDGE)
 
     @property
     def inflation(self) -> float:
-        """The variance inflation factor that the bets are tempered by; 1 is none."""
-        return 1.0 / self._power
+        """The variance inflation by dependence, as estimated; 1 is none."""
+        return self._past.inflation
 
     @property
     def clipped(self) -> float:
@@ -203,75 +198,74 @@ class MeanDetector(Detector):
     def change(self) -> Detection | None:
         if self._evidence < self.arl:
             return None
-        drops = sum(m for m, d in zip(self._mass, self._shifts, strict=True) if d < 0)
-        down = drops >= sum(self._mass) - drops
-        return Detection("down" if down else "up", self._evidence, self.arl)
+        return Detection("down" if self._points_down() else "up", self._evidence, self.arl)
+
+    @property
+    def bets(self) -> list[float]:
+        """All bets, as one over (odds ratio minus one): those on the expectation, then the patient ones."""
+        return self._now + self._low + self._high
+
+    @property
+    def shares(self) -> list[float]:
+        """What each of `bets` counts in the evidence."""
+        return [self._each] * len(self._now) + [self._each_patient] * len(self._low + self._high)
+
+    @property
+    def sides(self) -> list[int]:
+        """What each of `bets` is held against: 0 the expectation, 1 and 2 the older part's low and high."""
+        return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
+
+    def _points_down(self) -> bool:
+        side = self._each_patient * (sum(self._mass_low) - sum(self._mass_high))
+        return side + self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True)) >= 0
 
     def state(self) -> bytes:
-        head = _HEAD.pack(
-            _MAGIC,
-            _VERSION,
-            _DIRECTIONS.index(self.direction),
-            len(self._mass),
-            self.arl,
-            self._cap,
-            self._power,
-            self._n,
-            self._sum,
-            -1.0 if self.baseline is None else self.baseline,
-            self._evidence,
-            self._most_power,
-            self._lag0,
-            self._lag1,
-            self._previous,
-            self._seen,
-            self._clipped,
-            self._pairs,
-        )
-        return head + Struct(f"<{2 * len(self._mass)}d").pack(*self._shifts, *self._mass)
+        fixed = -1.0 if self.baseline is None else self.baseline
+        direction = _DIRECTIONS.index(self.direction)
+        counts = (self._seen, self._clipped)
+        head = _HEAD.pack(_MAGIC, self.version, direction, len(self._now), self.arl, self._cap, fixed, *counts)
+        numbers = (*self._now, *self._mass, *self._mass_low, *self._mass_high, self._evidence)
+        return head + Struct(f"<{len(numbers)}d").pack(*numbers) + self._past.state()
 
     def restore(self, state: bytes) -> None:
         if len(state) < _HEAD.size or state[:2] != _MAGIC:
             raise ValueError("not the state of a mean detector")
-        if state[2] != _VERSION:
-            raise ValueError(f"state of version {state[2]}; this release reads version {_VERSION}")
-        _, _, direction, bets, arl, cap, power, n, total, baseline, evidence, *rest = _HEAD.unpack_from(state)
-        most_power, lag0, lag1, previous, seen, clipped, pairs = rest
-        if len(state) != _HEAD.size + 16 * bets or bets != len(self._mass):
-            raise ValueError(f"state of {bets} bets in {len(state)} bytes does not fit a {self.direction} detector")
-        numbers = Struct(f"<{2 * bets}d").unpack_from(state, _HEAD.size)
-        shifts, mass = list(numbers[:bets]), list(numbers[bets:])
+        if state[2] != self.version:
+            raise ValueError(f"state of version {state[2]}; this release reads version {self.version}")
+        _, _, direction, bets, arl, cap, fixed, seen, clipped = _HEAD.unpack_from(state)
         mine = (_DIRECTIONS.index(self.direction), self.arl, -1.0 if self.baseline is None else self.baseline)
-        if (direction, arl, baseline) != mine or (self.weight_cap is not None and cap != self._cap):
+        if (direction, arl, fixed) != mine or (self.weight_cap is not None and cap != self._cap):
             raise ValueError("state of a detector with another direction, arl, baseline or weight_cap")
+        count = 2 * bets + len(self._low) + len(self._high) + 1
+        if bets != len(self._now) or len(state) < _HEAD.size + 8 * count:
+            raise ValueError(f"state of {bets} bets in {len(state)} bytes does not fit a {self.direction} detector")
+        numbers = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
+        now, masses, evidence = list(numbers[:bets]), list(numbers[bets:-1]), numbers[-1]
         sane = (
-            all(isfinite(value) for value in (cap, n, total, evidence, lag0, lag1, *numbers))
+            isfinite(cap)
             and cap > 0
-            and 0 < power <= most_power <= 1
-            and lag0 >= 0
-            and -1 <= previous <= 1
-            and pairs >= 0
-            and 0 <= total <= n
-            and n > 0
+            and all(map(isfinite, numbers))
+            and min(masses) >= 0
             and evidence >= 0
-            and all(m >= 0 for m in mass)
-            and all(-1 < d < 1e3 for d in shifts)
+            and all(i < -1 or i > 0 for i in now)
             and 0 <= clipped <= seen
         )
         if not sane:
             raise ValueError("state with numbers that no detector could have reached")
-        self._cap, self._power, self._n, self._sum, self._evidence = cap, power, n, total, evidence
-        self._most_power, self._lag0, self._lag1, self._previous, self._pairs = most_power, lag0, lag1, previous, pairs
-        self._seen, self._clipped, self._shifts, self._mass = seen, clipped, shifts, mass
+        self._past.restore(state[_HEAD.size + 8 * count :])
+        self._cap, self._seen, self._clipped, self._evidence = cap, seen, clipped, evidence
+        self._now = now
+        drops, rises = [i for i in now if i < 0], [i for i in now if i > 0]
+        low, high = len(self._low), len(self._high)
+        self._low, self._high = drops[:low], rises[:high]
+        self._mass, self._mass_low, self._mass_high = masses[:bets], masses[bets : bets + low], masses[bets + low :]
 
 
-def _odds_minus_one(direction: Direction, smallest: float) -> list[float]:
-    """The bets of `direction`: odds ratio minus one, drops before rises."""
-    ratio = (_LARGEST_SHIFT / smallest) ** (1.0 / (_BETS - 1))
-    shifts = [smallest * ratio**k for k in range(_BETS)]
-    drops = [exp(-s) - 1.0 for s in shifts]
-    rises = [exp(s) - 1.0 for s in shifts]
-    return {"down": drops, "up": rises, "both": drops + rises}[direction]
+def _grown(mass: list[float], bets: list[float], m: float, y: float, start: float, power: float) -> list[float]:
+    """What is staked on each bet after a point that is `y` off its expectation `m`."""
+    if power == 1.0:
+        return [(old + start) * (1.0 + y / (m + i)) for old, i in zip(mass, bets)]  # noqa: B905 - for every point
+    return [(old + start) * (1.0 + y / (m + i)) ** power for old, i in zip(mass, bets)]  # noqa: B905
 
 
 def _check(x: float, weight: float, start: float) -> None:

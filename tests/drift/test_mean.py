@@ -4,13 +4,16 @@ Simulations state their Monte Carlo error; they are seeded, so they pass or fail
 """
 
 import math
+from collections.abc import Callable
 from random import Random
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drift.baseline import Baseline
 from drift.detectors.mean import MeanDetector
 from drift.testing import mean_evidence, stream
 
@@ -18,43 +21,31 @@ TARGET = 1e4
 SEED = 20240601
 
 
-def reference_evidence(warmup: list[float], values: list[float]) -> list[float]:
-    """Drops only, straight from the formula with its odds ratios, as a second opinion."""
+def reference_evidence(warmup: list[float], values: list[float], level: float | None = None) -> list[float]:
+    """Drops only, straight from the formula with its odds ratios, as a second opinion; against `level` if given."""
     ratios = [math.exp(-0.25 * 10 ** (k / 5)) for k in range(6)]
-    n, s, mass, found = 1.0 + len(warmup), 0.5 + sum(warmup), [0.0] * 6, []
+    past = Baseline(level, dependent=False, season="none")
+    past.warmup(warmup, [1.0] * len(warmup))
+    n, s, mass, patient, found = 1.0 + len(warmup), 0.5 + sum(warmup), [0.0] * 6, [0.0] * 3, []
     for x in values:
-        p = s / n
-        for k, r in enumerate(ratios):
-            q = p * r / (1 - p + p * r)
-            mass[k] = (mass[k] + 1) * (x * q / p + (1 - x) * (1 - q) / (1 - p))
-        found.append(sum(mass) / 6)
+        for held, p, some in ((mass, level or s / n, ratios), (patient, past.low, ratios[:3])):
+            for k, r in enumerate(some):
+                q = p * r / (1 - p + p * r)
+                held[k] = (held[k] + 1) * (x * q / p + (1 - x) * (1 - q) / (1 - p))
+        found.append(sum(mass) / 6 if level else 0.75 * sum(mass) / 6 + 0.25 * sum(patient) / 3)
         n, s = n + 1, s + x
+        past.learn(x, 1.0, None, past.expected(None))
     return found
 
 
-def test_evidence_is_the_mixture_of_shiryaev_roberts_statistics() -> None:
+@pytest.mark.parametrize("level", [None, 0.88])
+def test_evidence_is_the_mixture_of_shiryaev_roberts_statistics(level: float | None) -> None:
     warmup, values = stream(1, 0.9, 0.9, 0, 300), stream(2, 0.9, 0.8, 100, 400)
-    watch = MeanDetector(tempered=False)
+    watch = MeanDetector(dependent=False, baseline=level)
     watch.warmup(warmup)
-    for x, expected in zip(values, reference_evidence(warmup, values), strict=True):
+    for x, expected in zip(values, reference_evidence(warmup, values, level), strict=True):
         watch.update(x)
         assert watch.evidence == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("direction", ["down", "up", "both"])
-@pytest.mark.parametrize("rate", [0.5, 0.95])
-def test_the_vectorised_twin_computes_the_same(direction: str, rate: float) -> None:
-    rng = np.random.default_rng(3)
-    warmups, values = rng.random((4, 300)) < rate, rng.random((4, 500)) < rate
-    weights, starts = rng.uniform(0.2, 1.0, (4, 500)), rng.uniform(0.0, 2.0, (4, 500))
-    warmups, values = warmups * 1.0, values * 1.0
-    twin = mean_evidence(warmups, values, direction, weights=weights, starts=starts)
-    for row in range(4):
-        watch = MeanDetector(direction=direction, weight_cap=1.0)
-        watch.warmup(warmups[row].tolist())
-        for t in range(500):
-            watch.update(values[row, t], weights[row, t], start=starts[row, t])
-            assert watch.evidence == pytest.approx(twin[row, t], rel=1e-9)
 
 
 def average_run_length(evidence: np.ndarray, target: float) -> tuple[float, int]:
@@ -118,40 +109,91 @@ def test_another_sampling_rate_with_equal_quality_is_no_evidence() -> None:
     assert alarms[True] <= 8  # the null's own: 2,100 points at 1e4, about 8 of 40 before the detector's slack
 
 
-def test_autocorrelation_in_the_warm_up_tempers_the_bets() -> None:
-    rng = Random(5)
-    sticky, x = [], 1.0
-    for _ in range(1000):
-        x = float(rng.random() < 0.8) if rng.random() < 0.5 else x
-        sticky.append(x)
-    tempered, plain = MeanDetector(), MeanDetector(tempered=False)
-    tempered.warmup(sticky)
-    plain.warmup(sticky)
-    assert 2.0 < tempered.inflation < 4.5  # 3 for a repeat half of the time
-    assert plain.inflation == 1.0
-
-
-def test_false_alarms_stay_rare_when_one_point_in_five_repeats_the_last() -> None:
-    """About 180 alarms: a standard error of 8%. Over several seeds it is .9 to 1.1; without tempering .2."""
-    rng = np.random.default_rng(SEED)
-    fresh, repeats = (rng.random((200, 20_300)) < 0.95) * 1.0, rng.random((200, 20_300)) < 0.2
+def repeating(rng: np.random.Generator, streams: int, points: int, repeat: float) -> np.ndarray:
+    """Passes at .95 of which each repeats the last one with a probability."""
+    fresh, repeats = (rng.random((streams, points)) < 0.95) * 1.0, rng.random((streams, points)) < repeat
     repeats[:, 0] = False
-    source = np.maximum.accumulate(np.where(repeats, 0, np.arange(20_300)), axis=1)
-    values = np.take_along_axis(fresh, source, axis=1)
-    found, alarms = average_run_length(mean_evidence(values[:, :300], values[:, 300:]), TARGET)
+    source = np.maximum.accumulate(np.where(repeats, 0, np.arange(points)), axis=1)
+    return np.take_along_axis(fresh, source, axis=1)
+
+
+def autoregressive(rng: np.random.Generator, streams: int, points: int, rho: float) -> np.ndarray:
+    """Passes at .95, where a hidden normal value of autocorrelation rho is below its quantile."""
+    z, value = np.empty((streams, points)), rng.standard_normal(streams)
+    for t in range(points):
+        value = rho * value + math.sqrt(1 - rho * rho) * rng.standard_normal(streams)
+        z[:, t] = value
+    return (z < NormalDist().inv_cdf(0.95)) * 1.0
+
+
+@pytest.mark.parametrize("direction", ["down", "both"])
+@pytest.mark.parametrize(("sample", "strength"), [(repeating, 0.2), (repeating, 0.5), (autoregressive, 0.5)])
+def test_false_alarms_stay_as_rare_where_points_foretell_one_another(
+    sample: Callable[..., np.ndarray], strength: float, direction: str
+) -> None:
+    """About 170 alarms: a standard error of 8%; the goal is .8. Taken to be independent, it is .1 to .4."""
+    values = sample(np.random.default_rng(SEED), 200, 20_300, strength)
+    warmups, values = values[:, :300], values[:, 300:]
+    found, alarms = average_run_length(mean_evidence(warmups, values, direction), TARGET)
     assert alarms > 100
-    assert found >= 0.75 * TARGET
-    assert average_run_length(mean_evidence(values[:, :300], values[:, 300:], tempered=False), TARGET)[0] < 0.4 * TARGET
+    assert found >= 0.8 * TARGET
+    naive = mean_evidence(warmups[:50], values[:50], direction, dependent=False)
+    assert average_run_length(naive, TARGET)[0] < 0.5 * TARGET
 
 
-def test_correlation_that_only_shows_later_tempers_too() -> None:
-    rng, watch, x = Random(8), MeanDetector(), 1.0
-    watch.warmup(stream(9, 0.8, 0.8, 0, 300))
-    assert watch.inflation == pytest.approx(1.0, abs=0.3)
-    for _ in range(4000):
-        x = float(rng.random() < 0.8) if rng.random() < 0.5 else x
-        watch.update(x)
-    assert 2.0 < watch.inflation < 3.5
+def test_dependence_is_told_whether_it_shows_in_the_warm_up_or_later() -> None:
+    rng, x = Random(8), 1.0
+    sticky = [x := float(rng.random() < 0.8) if rng.random() < 0.5 else x for _ in range(5000)]
+    early, late, blind = MeanDetector(), MeanDetector(), MeanDetector(dependent=False)
+    for watch in (early, blind):
+        watch.warmup(sticky[:1000])
+    late.warmup(stream(9, 0.8, 0.8, 0, 300))
+    assert late.inflation == pytest.approx(1.0, abs=0.3)
+    for x in sticky[1000:]:
+        late.update(x)
+    for watch in (early, late):
+        assert 2.0 < watch.inflation < 4.5  # 3 for a repeat half of the time
+    assert blind.inflation == 1.0
+
+
+@pytest.mark.parametrize(("before", "after", "mean", "missed"), [(0.8, 0.75, 1400, 0.02), (0.5, 0.45, 2200, 0.05)])
+def test_a_small_drop_is_found_before_the_running_mean_absorbs_it(
+    before: float, after: float, mean: float, missed: float
+) -> None:
+    """300 streams, run length 1e5, standard errors: of the mean 6%, of the share missed within 10,000 points 1%.
+
+    Held against the running mean alone, .80 to .75 takes 1,700 on average, and of .50 to .45 one in twenty is missed.
+    """
+    rng = np.random.default_rng(SEED)
+    warmups = (rng.random((300, 1000)) < before) * 1.0
+    values = (rng.random((300, 12_000)) < np.where(np.arange(12_000) < 2000, before, after)) * 1.0
+    hit = mean_evidence(warmups, values) >= 1e5
+    first = np.where(hit.any(axis=1), hit.argmax(axis=1), 12_000)
+    delays = first[first >= 2000] - 1999
+    assert (delays >= 10_000).mean() <= missed
+    assert delays.mean() <= mean
+
+
+def test_hours_that_are_always_worse_are_no_evidence() -> None:
+    """Three weeks of 60 points an hour at .9, .03 up and down with the hour; what is staked counts from day 8 on.
+
+    18,700 points at a run length of 1e5: of six, one is expected to alarm, and five or so if hours are left alone.
+    """
+    rng, alarms = Random(3), {"auto": 0, "none": 0}
+    hour_ns = 3600 * 10**9
+    for season in alarms:
+        for _ in range(6):
+            watch = MeanDetector("both", arl=1e5, season=season)
+            watch.warmup([float(rng.random() < 0.9) for _ in range(300)])
+            for i in range(21 * 24 * 60):
+                rate = 0.9 + 0.03 * math.sin(i / 60 * math.tau / 24)
+                start = 1.0 if i > 8 * 24 * 60 else 0.0
+                watch.update(float(rng.random() < rate), at=i * hour_ns // 60, start=start)
+                if watch.change is not None:
+                    alarms[season] += 1
+                    break
+    assert alarms["auto"] <= 3
+    assert alarms["none"] >= 4
 
 
 def test_heavy_weights_are_clipped_and_their_share_is_told() -> None:
