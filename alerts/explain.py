@@ -19,6 +19,7 @@ _ENDINGS = {
     "no_data": "no more data, so it is no longer watched",
     "reconfigured": "no longer watched in this way, by a change of configuration",
 }
+_STATISTICS = {"pass_rate": "pass rate of", "mean": "mean of", "typical": "typical"}
 LINKED_TRACES = 3
 _TEXT_RUNES = 120
 
@@ -109,7 +110,7 @@ class _Measure:
     def __init__(self, change: Change, wording: Wording) -> None:
         self.is_rate = change.statistic == "pass_rate"
         self.unit = "" if self.is_rate else clean(wording.units.get(change.metric, ""))
-        self.name = f"{'pass rate' if self.is_rate else 'mean'} of {clean(change.metric)}"
+        self.name = f"{_STATISTICS[change.statistic]} {clean(change.metric)}"
         self.digits = 2 if self.is_rate and 0 < abs(change.size.value) < 0.01 else 1
 
     def value(self, value: float | None) -> str:

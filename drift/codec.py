@@ -110,7 +110,7 @@ def decode_change(data: bytes) -> Change:
     for name in ("evidence", "threshold", "clipped"):
         _number(raw, name)
     _one_of(raw, "status", ("active", "resolved"))
-    _one_of(raw, "statistic", ("mean", "pass_rate"))
+    _one_of(raw, "statistic", ("mean", "pass_rate", "typical"))
     _one_of(raw, "direction", ("down", "up"))
     _truth(raw, "paged")
     if raw["resolved_ns"] is not None:

@@ -9,9 +9,10 @@ from drift.attribute import carriers, contrast, worst
 from drift.base import Carrier, Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
-from drift.onset import Onset, locate
+from drift.onset import locate
 from drift.plan import Plan
 from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
+from drift.scale import Scale
 
 _RECOVERY_ARL = 1e4
 _RECOVERY_ARL_SMALL = 1e5
@@ -22,8 +23,17 @@ _RELOCATE_UNTIL = (CHUNKS - 2) * CHUNK  # later the onset is about to leave the 
 class Episode:
     """A change from its detection to its end. `change` is what is told of it, always up to `sequence`."""
 
-    def __init__(self, plan: Plan, change: Change, before: Sums, after: Sums, mix: Mix, reference: list[list[float]]):
-        self.plan = plan
+    def __init__(
+        self,
+        plan: Plan,
+        scale: Scale,
+        change: Change,
+        before: Sums,
+        after: Sums,
+        mix: Mix,
+        reference: list[list[float]],
+    ) -> None:
+        self.plan, self.scale = plan, scale
         self.change = change
         self.before, self.after = before, after
         self.mix = mix  # traffic before the onset
@@ -115,8 +125,8 @@ class Episode:
 
     @property
     def size(self) -> float:
-        """Absolute size as a part of the range."""
-        return abs(self.change.size.value) / self.plan.span
+        """Absolute size as a part of the range or, where the metric has none, of the level before."""
+        return abs(self.scale.part(self.change.size.value, self.change.before.value))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -140,9 +150,9 @@ class Episode:
     def _tell(self, before: Estimate, after: Estimate, size: Estimate, recent: Recent, fixed: Sequence[str]) -> Change:
         found, traces = self._evidence_in_traces(recent, fixed)
         self._set(
-            before=self.plan.level_estimate(before),
-            after=self.plan.level_estimate(after),
-            size=self.plan.size_estimate(size),
+            before=self.scale.level_estimate(before),
+            after=self.scale.level_estimate(after),
+            size=self.scale.size_estimate(size, before.value),
             carriers=found,
             traces=traces or self.change.traces,
             sequence=self.change.sequence + 1,
@@ -151,12 +161,13 @@ class Episode:
 
     def _evidence_in_traces(self, recent: Recent, fixed: Sequence[str]) -> tuple[list[Carrier], list[str]]:
         after = list(recent.records())[-self.after.n :]
-        found = carriers(self.mix, after, fixed, self.plan.level)
+        found = carriers(self.mix, after, fixed, self.scale.level)
         return found, worst(after, self.change.direction, found)
 
 
 def open_episode(
     plan: Plan,
+    scale: Scale,
     identity: str,
     slices: dict[str, str],
     detection: Detection,
@@ -176,7 +187,7 @@ def open_episode(
     mix = recent.mix.copy()
     for record in earlier:
         mix.add(record)
-    found = carriers(mix, later, tuple(slices), plan.level)
+    found = carriers(mix, later, tuple(slices), scale.level)
     low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
     change = Change(
         id=identity,
@@ -193,32 +204,28 @@ def open_episode(
         onset_ns=best,
         onset_low_ns=min(low, best),  # event times need not be in order
         onset_high_ns=max(high, best),
-        before=plan.level_estimate(onset.before_level),
-        after=plan.level_estimate(onset.after_level),
-        size=plan.size_estimate(onset.size),
+        before=scale.level_estimate(onset.before_level),
+        after=scale.level_estimate(onset.after_level),
+        size=scale.size_estimate(onset.size, onset.before_level.value),
         carriers=found,
         traces=worst(later, detection.direction, found),
         contrast_traces=contrast(earlier, detection.direction, onset.before.mean),
-        paged=abs(onset.size.value) >= plan.min_effect,
         clipped=clipped,
     )
-    return _begin(plan, change, onset, mix, earlier, inflation)
-
-
-def _begin(plan: Plan, change: Change, onset: Onset, mix: Mix, earlier: list[Record], inflation: float) -> Episode:
     reference = [[record[1], record[2]] for record in earlier[-plan.warmup :]]
-    episode = Episode(plan, change, onset.before, onset.after, mix, reference)
+    episode = Episode(plan, scale, change, onset.before, onset.after, mix, reference)
     episode.inflation = inflation
+    episode.mark(episode.size >= plan.min_effect, "")
     return episode
 
 
-def episode_from_json(plan: Plan, raw: Any) -> Episode:
+def episode_from_json(plan: Plan, scale: Scale, raw: Any) -> Episode:
     """An episode as `to_json` gave it; ValueError, TypeError or KeyError if it cannot be."""
     mix = Mix()
     mix.load_json(raw["mix"])
     reference = [[float(x), float(w)] for x, w in raw["reference"]]
     before, after = sums_from_json(raw["before"]), sums_from_json(raw["after"])
-    episode = Episode(plan, decode_change(raw["change"].encode()), before, after, mix, reference)
+    episode = Episode(plan, scale, decode_change(raw["change"].encode()), before, after, mix, reference)
     episode.since, episode.moved, episode.inflation = int(raw["since"]), bool(raw["moved"]), float(raw["inflation"])
     episode.opened_ns = int(raw["opened_ns"])
     direction: Shift = "up" if episode.change.direction == "down" else "down"

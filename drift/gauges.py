@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from collector.core.telemetry import Telemetry
+from collector.core.telemetry import Gauge, Telemetry
+from drift.plan import Plan
 from drift.series import Series, slice_text
 
 _LABELS = ("monitor", "metric", "slice")
@@ -31,7 +32,8 @@ class Gauges:
         )
         self._size = declare(
             "driftline_change_size_ratio",
-            "Level after minus level before the active change, as a part of the score's range",
+            "Level after minus level before the active change, as a part of the score's range; of a typical value, "
+            "as a part of the level before",
             _LABELS,
             unit="ratio",
             fold=_FOLD,
@@ -42,6 +44,17 @@ class Gauges:
                 ("", "Weighted mean or pass rate over the last hour of event time, as a part of the score's range"),
                 ("_lower", "Lower end of the 95% interval of driftline_estimate_ratio"),
                 ("_upper", "Upper end of the 95% interval of driftline_estimate_ratio"),
+            )
+        )
+        self._typical, self._typical_lower, self._typical_upper = (
+            declare(f"driftline_typical_value{part}", help_text, _LABELS, fold=_FOLD)
+            for part, help_text in (
+                (
+                    "",
+                    "Typical value over the last hour of event time of a metric without a range, in the metric's unit",
+                ),
+                ("_lower", "Lower end of the 95% interval of driftline_typical_value"),
+                ("_upper", "Upper end of the 95% interval of driftline_typical_value"),
             )
         )
         self._count = declare("driftline_series", "Series that the monitor watches", ("monitor",))
@@ -58,24 +71,29 @@ class Gauges:
             labels = (plan.name, plan.metric, slice_text(one.slices))
             self._evidence.set(min(status.evidence / status.threshold, 1e9), *labels)
             level = status.level
-            for gauge, value in ((self._estimate, level.value), (self._lower, level.lower), (self._upper, level.upper)):
+            for gauge, value in zip(self._levels(plan), (level.value, level.lower, level.upper), strict=True):
                 if level.n > 0:
-                    gauge.set((value - plan.low) / plan.span, *labels)
+                    gauge.set((value - plan.scale.low) / plan.scale.span if plan.scale else value, *labels)
                 else:
                     gauge.remove(*labels)  # no data is not a level
             self._active.set(float(one.episode is not None), *labels)
             if one.episode is not None:
                 self._onset.set(one.episode.change.onset_ns / 1e9, *labels)
-                self._size.set(one.episode.change.size.value / plan.span, *labels)
+                change = one.episode.change
+                self._size.set(one.episode.scale.part(change.size.value, change.before.value), *labels)
             else:
                 self._onset.remove(*labels)
                 self._size.remove(*labels)
 
     def forget(self, series: Series) -> None:
         labels = (series.plan.name, series.plan.metric, slice_text(series.slices))
-        every = (self._active, self._evidence, self._onset, self._size, self._estimate, self._lower, self._upper)
-        for gauge in every:
+        for gauge in (self._active, self._evidence, self._onset, self._size, *self._levels(series.plan)):
             gauge.remove(*labels)
+
+    def _levels(self, plan: Plan) -> tuple[Gauge, Gauge, Gauge]:
+        if plan.scale is None:
+            return self._typical, self._typical_lower, self._typical_upper
+        return self._estimate, self._lower, self._upper
 
     def count(self, monitor: str, series: int) -> None:
         """How many series this watcher has of a monitor; others of the process have some too."""

@@ -94,7 +94,7 @@ class Change:
     status: Literal["active", "resolved"]
     monitor: str
     metric: str
-    statistic: Literal["mean", "pass_rate"]
+    statistic: Literal["mean", "pass_rate", "typical"]
     slice: dict[str, str]
     direction: Shift
     detector: str

@@ -175,7 +175,7 @@ class Watcher:
             x = monitor.plan.value(point)
             if x is None:
                 continue
-            if not 0.0 <= x <= 1.0:
+            if monitor.plan.scale is not None and not 0.0 <= x <= 1.0:
                 outcome = "invalid"
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
@@ -341,7 +341,7 @@ class Watcher:
         self._adopted.add(series.key)
         found = (
             series.update(record, self._clock.now_ns, self._budget)
-            for record in (list(early.recent.records()) if early is not None else ())
+            for record in (list(early.raw_records()) if early is not None else ())
         )
         return [self._decide(monitor, series, change) for change in found if change is not None]
 

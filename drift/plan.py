@@ -10,11 +10,12 @@ from pydantic import Field
 
 from collector.core.errors import UserError
 from collector.core.settings import Duration, Settings
-from drift.base import Detector, Direction, Estimate, Metric, Point, detector_factory
+from drift.base import Detector, Direction, Metric, Point, detector_factory
+from drift.scale import Scale
 
 NANO = 10**9
 _LAYOUT = 2  # of what a series has learned; what an older release learned is learned anew
-Statistic = Literal["mean", "pass_rate"]
+Statistic = Literal["mean", "pass_rate", "typical"]
 
 
 class MonitorConfig(Settings):
@@ -25,12 +26,18 @@ class MonitorConfig(Settings):
     by: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
         (), max_length=8, description="slices; each prefix is watched too: [service, version] also watches [service]"
     )
-    statistic: Literal["auto", "mean", "pass_rate"] = Field(
-        "auto", description="auto: the mean if the scorer's range is bounded, otherwise the pass rate"
+    statistic: Literal["auto", "mean", "pass_rate", "typical"] = Field(
+        "auto",
+        description="auto: the mean if the scorer's range is bounded, otherwise the pass rate; typical: a geometric "
+        "mean with its extremes drawn in, for latency, tokens and cost",
     )
     direction: Literal["auto", "down", "up", "both"] = Field("auto", description="auto: what is worse for this scorer")
-    min_effect: float = Field(
-        0.03, ge=0, le=1, description="least size worth a page, as a part of the scorer's range; smaller is recorded"
+    min_effect: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="least size worth a page, as a part of the scorer's range (0.03 if left out), of a typical value "
+        "as a part of the level before (0.1 if left out); smaller is recorded",
     )
     warmup: int = Field(300, ge=20, le=2000, description="points that a series' first level is learned from")
     min_points: int = Field(10, ge=1, le=1000, description="points since the onset before a change is announced")
@@ -51,15 +58,14 @@ class MonitorConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One monitor, resolved. Values are watched on [0, 1]; `low` and `span` lead back to the metric's unit."""
+    """One monitor, resolved. Values are watched on [0, 1], by `scale`; each series learns its own if that is None."""
 
     name: str
     metric: str
     by: tuple[str, ...]
     statistic: Statistic
     direction: Direction
-    low: float
-    span: float
+    scale: Scale | None
     min_effect: float
     warmup: int
     min_points: int
@@ -71,20 +77,13 @@ class Plan:
     fingerprint: str
 
     def value(self, point: Point) -> float | None:
-        """What is watched of a point, None if it says nothing; may lie outside [0, 1] if the point is wrong."""
+        """What is watched of a point, on [0, 1] or, while there is no scale, as it is; None if it says nothing.
+
+        It may lie outside [0, 1] if the point is wrong.
+        """
         if self.statistic == "pass_rate":
             return None if point.passed is None else float(point.passed)
-        return (point.value - self.low) / self.span
-
-    def level(self, x: float) -> float:
-        """A level on [0, 1] in the metric's unit."""
-        return self.low + x * self.span
-
-    def level_estimate(self, e: Estimate) -> Estimate:
-        return Estimate(self.level(e.value), self.level(e.lower), self.level(e.upper), e.n)
-
-    def size_estimate(self, e: Estimate) -> Estimate:
-        return Estimate(e.value * self.span, e.lower * self.span, e.upper * self.span, e.n)
+        return point.value if self.scale is None else self.scale.to_unit(point.value)
 
 
 def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> list[Plan]:
@@ -117,16 +116,23 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> l
 def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
     if config.statistic == "mean" and not metric.bounded:
         raise UserError(
-            f"{path}.statistic: the range of {metric.name!r} is not bounded, so only pass_rate can be watched"
+            f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
         )
+    if config.statistic == "typical" and metric.bounded:
+        raise UserError(f"{path}.statistic: {metric.name!r} has a range, so its mean or pass_rate is watched")
+    if (config.min_effect or 0.0) > 1.0 and config.statistic != "typical":
+        raise UserError(f"{path}.min_effect: {config.min_effect:g}: must be at most 1, the whole range")
     if len(set(config.by)) != len(config.by):
         raise UserError(f"{path}.by: {list(config.by)} names a slice twice")
-    statistic: Statistic = "mean" if config.statistic == "mean" else "pass_rate"
-    if config.statistic == "auto" and metric.bounded:
-        statistic = "mean"
-    low, span = 0.0, 1.0
+    statistic: Statistic = "mean" if metric.bounded else "pass_rate"
+    if config.statistic != "auto":
+        statistic = config.statistic
+    scale: Scale | None = Scale(0.0, 1.0)
     if statistic == "mean":
-        low, span = float(metric.low or 0.0), float((metric.high or 0.0) - (metric.low or 0.0))
+        scale = Scale(float(metric.low or 0.0), float((metric.high or 0.0) - (metric.low or 0.0)))
+    elif statistic == "typical":
+        scale = None
+    least = 0.03 if scale else 0.1
     direction = _direction(config.direction, statistic, metric)
     return Plan(
         name=config.title,
@@ -134,9 +140,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         by=config.by,
         statistic=statistic,
         direction=direction,
-        low=low,
-        span=span,
-        min_effect=config.min_effect,
+        scale=scale,
+        min_effect=least if config.min_effect is None else config.min_effect,
         warmup=config.warmup,
         min_points=config.min_points,
         detector=config.detector,
@@ -144,7 +149,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         max_series=config.max_series,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
-        fingerprint=_fingerprint(config, statistic, direction, low, span),
+        fingerprint=_fingerprint(config, statistic, direction, scale),
     )
 
 
@@ -185,8 +190,8 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
     return make
 
 
-def _fingerprint(config: MonitorConfig, statistic: str, direction: str, low: float, span: float) -> str:
+def _fingerprint(config: MonitorConfig, statistic: str, direction: str, scale: Scale | None) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
     detector = [config.detector, dict(config.options), _LAYOUT]
-    parts = [config.watch, list(config.by), statistic, direction, low, span, *detector]
+    parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

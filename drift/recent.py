@@ -16,7 +16,7 @@ from drift.onset import Candidate
 
 Slices = tuple[tuple[str, str], ...]
 Record = tuple[int, float, float, str, Slices]
-"""Event time in nanoseconds, value in [0, 1], weight, trace id, slices."""
+"""Event time in nanoseconds, value on [0, 1], weight, trace id, slices."""
 
 CHUNK = 256
 CHUNKS = 8
@@ -139,8 +139,10 @@ class Recent:
         self._past_changed = False
         return taken
 
-    def load(self, past: bytes, chunks: dict[int, bytes], known: dict[Slices, Slices]) -> None:
-        """Take over what `take_state` gave.
+    def load(
+        self, past: bytes, chunks: dict[int, bytes], known: dict[Slices, Slices], lowest: float, highest: float
+    ) -> None:
+        """Take over what `take_state` gave; values lie in [lowest, highest].
 
         Raises:
             ValueError: corrupt, or a chunk is missing.
@@ -158,7 +160,7 @@ class Recent:
             if type(item) is not list or len(item) != 2 or type(item[0]) is not int:
                 raise ValueError("a block must be a time and sums")
             blocks.append(Candidate(item[0], sums_from_json(item[1])))
-        loaded = deque(_decode(chunks[number], known) for number in numbers)
+        loaded = deque(_decode(chunks[number], known, lowest, highest) for number in numbers)
         self.prior, self.mix, self._blocks, self._chunks = sums_from_json(raw["prior"]), mix, blocks, loaded
         self._first, self.count = first, raw["count"] + sum(len(chunk) for chunk in loaded)
         self._gone, self._touched, self._past_changed = set(), set(), False
@@ -195,7 +197,7 @@ def _encode(chunk: list[Record]) -> bytes:
     return orjson.dumps({"slices": [list(slices) for slices in table], "rows": rows})
 
 
-def _decode(data: bytes, known: dict[Slices, Slices]) -> list[Record]:
+def _decode(data: bytes, known: dict[Slices, Slices], lowest: float, highest: float) -> list[Record]:
     raw = _object(data, {"slices", "rows"})
     table: list[Slices] = []
     for item in raw["slices"]:
@@ -210,7 +212,7 @@ def _decode(data: bytes, known: dict[Slices, Slices]) -> list[Record]:
         if type(row) is not list or [type(v) for v in row] != [int, float, float, str, int]:
             raise ValueError(f"a record is {row!r:.80}; time, value, weight, trace and slices are needed")
         at, x, w, trace, place = row
-        if not (0 <= x <= 1 and w > 0 and isfinite(w) and 0 <= place < len(table)):
+        if not (lowest <= x <= highest and w > 0 and isfinite(w) and 0 <= place < len(table)):
             raise ValueError(f"a record is {row!r:.80}; a number is out of range")
         chunk.append((at, x, w, trace, table[place]))
     return chunk

@@ -1,6 +1,8 @@
 """One metric in one slice: learns its level, watches it, follows a change until it is over."""
 
+import sys
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -14,9 +16,12 @@ from drift.estimate import Window, estimate, variance_inflation
 from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
 from drift.saved import VERSION
+from drift.scale import learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
 _CAP_QUANTILE = 0.95
+_LARGEST = sys.float_info.max
+_NO_LEVEL = Estimate(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Series:
 
     def __init__(self, plan: Plan, slices: dict[str, str]) -> None:
         self.plan = plan
+        self.scale = plan.scale  # None until the warm-up has shown one: records then hold values as they are
         self.slices = slices
         self.key = blake2b(orjson.dumps([plan.name, list(slices.items())]), digest_size=12).hexdigest()
         self.detector: Detector | None = None
@@ -74,7 +80,11 @@ class Series:
         x, w = record[1], record[2]
         self.points += 1
         self.last_ns = now_ns
-        self.window.add(x, w, now_ns)
+        if self.scale is not self.plan.scale and self.scale is not None:
+            x = self.scale.to_unit(x)
+            record = (record[0], x, w, record[3], record[4])
+        if self.scale is not None:
+            self.window.add(x, w, now_ns)
         if w > self.cap:
             w = self.cap
             record = (record[0], x, w, record[3], record[4])
@@ -104,9 +114,17 @@ class Series:
     def clipped(self) -> float:
         return self.capped / self.seen if self.seen else 0.0
 
+    def raw_records(self) -> Iterator[Record]:
+        """The newest points, their values as the plan gave them."""
+        own = self.scale if self.scale is not self.plan.scale else None
+        for record in self.recent.records():
+            at, x, *rest = record
+            yield record if own is None else (at, own.level(x), *rest)  # type: ignore[misc]
+
     def describe(self, now_ns: int) -> SeriesStatus:
         change = self.episode.change if self.episode else None
         told = change or self.detector
+        level = estimate(self.window.sums(now_ns), self.inflation)
         return SeriesStatus(
             self.plan.name,
             self.plan.metric,
@@ -114,7 +132,7 @@ class Series:
             self.slices,
             self.status,
             self.points,
-            self.plan.level_estimate(estimate(self.window.sums(now_ns), self.inflation)),
+            self.scale.level_estimate(level) if self.scale else _NO_LEVEL,
             self.plan.detector,
             told.evidence if told else 0.0,
             told.threshold if told else 1.0,
@@ -135,7 +153,10 @@ class Series:
 
     def load(self, head: dict[str, Any], past: bytes, chunks: dict[int, bytes], known: dict[Slices, Slices]) -> None:
         """Take over what `take_state` gave; ValueError, TypeError or KeyError if it cannot be."""
-        self.recent.load(past, chunks, known)
+        if self.plan.scale is None and head["scale"] is not None:
+            self.scale = scale_from_json(head["scale"])
+        lowest, highest = (0.0, 1.0) if self.scale is not None else (-_LARGEST, _LARGEST)
+        self.recent.load(past, chunks, known, lowest, highest)
         self.window.load_json(head["window"])
         for name in ("points", "ordinal", "capped", "seen", "last_ns"):
             if type(head[name]) is not int or head[name] < 0:
@@ -149,13 +170,16 @@ class Series:
             assert self.detector is not None
             unpack(self.detector, head["detector"])
         if head["episode"] is not None:
-            self.episode = episode_from_json(self.plan, head["episode"])
+            if self.scale is None:
+                raise ValueError("a change without a scale")
+            self.episode = episode_from_json(self.plan, self.scale, head["episode"])
 
     def _head(self) -> dict[str, Any]:
         return {
             "v": VERSION,
             "monitor": self.plan.name,
             "fingerprint": self.plan.fingerprint,
+            "scale": None if self.scale is None else self.scale.to_json(),
             "slices": list(self.slices.items()),
             "points": self.points,
             "ordinal": self.ordinal,
@@ -175,7 +199,11 @@ class Series:
         records = list(self.recent.records())
         weights = sorted(record[2] for record in records)
         self.cap = weights[int(_CAP_QUANTILE * (len(weights) - 1))]
-        records = [(at, x, min(w, self.cap), trace, slices) for at, x, w, trace, slices in records]
+        to_unit: Callable[[float], float] = float
+        if self.scale is None:
+            self.scale = learn_scale([record[1] for record in records])
+            to_unit = self.scale.to_unit
+        records = [(at, to_unit(x), min(w, self.cap), trace, slices) for at, x, w, trace, slices in records]
         self.recent.replace(records)
         values = [record[1] for record in records]
         self.inflation = variance_inflation(values)
@@ -189,12 +217,12 @@ class Series:
 
     def _open(self, detector: Detector, at_ns: int, now_ns: int) -> Change | None:
         detection = detector.change
-        if detection is None:
+        if detection is None or self.scale is None:
             return None
         text = orjson.dumps([self.plan.name, list(self.slices.items()), self.ordinal])
         identity = blake2b(text, digest_size=10).hexdigest()
         self.episode = open_episode(
-            self.plan, identity, self.slices, detection, at_ns, self.recent, self.inflation, self.clipped
+            self.plan, self.scale, identity, self.slices, detection, at_ns, self.recent, self.inflation, self.clipped
         )
         if self.episode is None:
             return None

@@ -100,7 +100,8 @@ def describe_monitor(plan: Plan) -> str:
     by = " and ".join(plan.by) or "everything together"
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
-    return f"{named}{what} by {plan.min_effect:g} of its range or more (detector {plan.detector})"
+    least = f"{plan.min_effect:g} of its range" if plan.scale else f"{100 * plan.min_effect:g}%"
+    return f"{named}{what} by {least} or more (detector {plan.detector})"
 
 
 def describe_objectives(config: Config) -> Iterator[str]:

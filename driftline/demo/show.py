@@ -174,7 +174,8 @@ def slice_words(slices: Mapping[str, str]) -> str:
 
 
 def statistic_words(change: Change) -> str:
-    return f"{'rate of passing' if change.statistic == 'pass_rate' else 'mean'} of {change.metric}"
+    names = {"pass_rate": "rate of passing of", "mean": "mean of", "typical": "typical"}
+    return f"{names[change.statistic]} {change.metric}"
 
 
 def size_words(change: Change) -> str:

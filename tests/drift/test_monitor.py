@@ -93,6 +93,70 @@ def test_levels_and_sizes_are_in_the_unit_of_the_metric() -> None:
     assert last.size.lower < -1.2 < last.size.upper
 
 
+def counts(stretches: Sequence[tuple[int, float]], seed: int = 1) -> list[Point]:
+    """Token counts with a heavy tail (log-normal, 1.1 of the logarithm), of these medians."""
+    rng, points = Random(seed), []
+    for number, median in enumerate(m for count, m in stretches for _ in range(count)):
+        value = median * rng.lognormvariate(0.0, 1.1)
+        at = START + 10 * number * SECOND
+        points.append(Point("tokens", f"{number:032x}", "", at, value, None, 1.0, {"service": "shop"}, "e"))
+    return points
+
+
+TYPICAL = {"watch": "tokens", "statistic": "typical", "by": ("service",)}
+
+
+def test_a_metric_without_a_range_is_watched_by_its_typical_value() -> None:
+    telemetry = Telemetry()
+    watch = watcher(TYPICAL, telemetry=telemetry)
+    changes = feed(watch, counts([(2000, 400.0), (400, 700.0)]))
+    first, last = opened(changes)[0], changes[-1]
+    assert len(opened(changes)) == 1
+    assert (first.statistic, first.direction, first.paged) == ("typical", "up", True)
+    assert first.onset_low_ns <= START + 20_000 * SECOND <= first.onset_high_ns
+    assert last.before.value == pytest.approx(400, rel=0.1)
+    assert last.after.value == pytest.approx(700, rel=0.15)
+    assert last.size.lower <= 300 <= last.size.upper
+    assert decode_change(encode_change(last)) == last
+    watch.take_state()
+    shown = {item.name: item.values() for item in telemetry.instruments()}  # type: ignore[attr-defined]
+    labels = ("tokens", "tokens", "service=shop")
+    assert shown["driftline_change_size_ratio"][labels] == pytest.approx(last.size.value / last.before.value)
+    assert 600 < shown["driftline_typical_value"][labels] < 800
+    assert labels not in shown.get("driftline_estimate_ratio", {})
+    levels = [shown[f"driftline_typical_value{part}"][labels] for part in ("_lower", "", "_upper")]
+    assert levels == sorted(levels)
+
+
+def test_a_rise_below_the_least_effect_is_recorded_and_not_paged() -> None:
+    rule = {**TYPICAL, "min_effect": 2.0}
+    assert [c.paged for c in opened(feed(watcher(rule), counts([(2000, 400.0), (400, 700.0)])))] == [False]
+
+
+def test_extreme_values_of_a_metric_without_a_range_are_no_change() -> None:
+    points = counts([(4000, 400.0)])
+    points[1000::400] = [replace(point, value=1e300) for point in points[1000::400]]
+    points[1200::400] = [replace(point, value=-1e300) for point in points[1200::400]]
+    assert feed(watcher(TYPICAL), points) == []
+
+
+@pytest.mark.parametrize("stop", [100, 299, 300, 2100, 2390])
+def test_a_series_with_a_scale_of_its_own_goes_on_wherever_it_was_stopped_or_moved(stop: int) -> None:
+    points = counts([(2000, 400.0), (400, 900.0), (1500, 400.0)])
+    expected = feed(watcher(TYPICAL), points)
+    assert [change.reason for change in expected if change.status == "resolved"] == ["recovered"]
+    first, second = watcher(TYPICAL), watcher(TYPICAL)
+    told = feed(first, points[:stop])
+    second.restore({key: value for key, value in first.take_state().items() if value is not None})
+    assert told + feed(second, points[stop:]) == expected
+    here, there = watcher(TYPICAL), watcher(TYPICAL)
+    told = feed(here, points[:stop]) + feed(there, points[stop : stop + 5])
+    for _, _, packed in here.move_out(lambda *_: True):
+        told += there.adopt(packed)
+    told += feed(there, points[stop + 5 :])
+    assert [change.id for change in opened(told)] == [change.id for change in opened(expected)]
+
+
 def test_a_recovered_series_is_resolved_and_can_change_again() -> None:
     changes = feed(watcher(), traffic([(2000, 0.95), (500, 0.75), (1500, 0.95), (500, 0.7)]))
     resolved = [change for change in changes if change.status == "resolved"]
