@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from urllib.parse import quote
 
-from drift.base import Carrier, Change, Estimate
+from drift.base import RATES, Carrier, Change, Estimate
 
 NAMED_CARRIERS = 3
 _ENDINGS = {
@@ -19,7 +19,7 @@ _ENDINGS = {
     "no_data": "no more data, so it is no longer watched",
     "reconfigured": "no longer watched in this way, by a change of configuration",
 }
-_STATISTICS = {"pass_rate": "pass rate of", "mean": "mean of", "typical": "typical"}
+_STATISTICS = {"pass_rate": "pass rate of", "mean": "mean of", "typical": "typical", "share": "share of"}
 LINKED_TRACES = 3
 _TEXT_RUNES = 120
 
@@ -108,9 +108,10 @@ class _Measure:
     """How values of the changed series are written: a rate in percent, anything else in its unit."""
 
     def __init__(self, change: Change, wording: Wording) -> None:
-        self.is_rate = change.statistic == "pass_rate"
+        self.is_rate = change.statistic in RATES
         self.unit = "" if self.is_rate else clean(wording.units.get(change.metric, ""))
-        self.name = f"{_STATISTICS[change.statistic]} {clean(change.metric)}"
+        label = f" {clean(change.slice.get(change.metric, ''))}" if change.statistic == "share" else ""
+        self.name = f"{_STATISTICS[change.statistic]} {clean(change.metric)}{label}"
         self.digits = 2 if self.is_rate and 0 < abs(change.size.value) < 0.01 else 1
 
     def value(self, value: float | None) -> str:
@@ -147,7 +148,8 @@ def slice_words(slices: Mapping[str, str]) -> str:
 
 
 def _where(change: Change) -> str:
-    words = slice_words(change.slice)
+    named = change.metric if change.statistic == "share" else None  # which label it is of is said before
+    words = slice_words({name: value for name, value in change.slice.items() if name != named})
     return f" in {words}" if words else ""
 
 

@@ -17,7 +17,7 @@ from drift.model import Carrier, Change, Estimate, Point
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
 _POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "points"})
-_ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
+_ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects", "label")
 _row_of = attrgetter(*_ROW)
 _CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS = (
     frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier)
@@ -34,7 +34,7 @@ def encode_points(points: Sequence[Point]) -> bytes:
         raise ValueError("no points")
     rows = []
     for point in points:
-        if not (isfinite(point.value) and isfinite(point.probability)):
+        if not (isfinite(point.value or 0.0) and isfinite(point.probability)):
             raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
         rows.append(_row_of(point))
     first = points[0]
@@ -61,24 +61,26 @@ def decode_points(data: bytes) -> list[Point]:
     trace_id, at_ns, slices = raw["trace_id"], raw["at_ns"], raw["slices"]
     points: list[Point] = []
     for row in raw["points"]:
+        if type(row) is list and len(row) == len(_ROW) - 1:
+            row = [*row, ""]  # of a release that told no labels
         if type(row) is not list or len(row) != len(_ROW):
             raise ValueError(f"a point is {row!r:.80}; it must be a list of {', '.join(_ROW)}")
         if not _is_plain(row):
             row = _checked_row(row)
-        metric, span_id, value, passed, probability, evaluator_id, corrects = row
+        metric, span_id, value, passed, probability, evaluator_id, corrects, label = row
         points.append(
-            Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator_id, corrects)
+            Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator_id, corrects, label)
         )
     return points
 
 
 def _is_plain(row: list[Any]) -> bool:
     """Whether all is as we write it ourselves, told quickly; if not, the checks one by one say what is wrong."""
-    metric, span_id, value, passed, probability, evaluator_id, corrects = row
+    metric, span_id, value, passed, probability, evaluator_id, corrects, label = row
     return (
         type(value) is type(probability) is float
-        and type(metric) is type(span_id) is type(evaluator_id) is str
-        and len(metric) + len(span_id) + len(evaluator_id) <= _LONGEST_TEXT
+        and type(metric) is type(span_id) is type(evaluator_id) is type(label) is str
+        and len(metric) + len(span_id) + len(evaluator_id) + len(label) <= _LONGEST_TEXT
         and (passed is None or type(passed) is bool)
         and type(corrects) is bool
     )
@@ -86,9 +88,10 @@ def _is_plain(row: list[Any]) -> bool:
 
 def _checked_row(row: list[Any]) -> list[Any]:
     raw = dict(zip(_ROW, row, strict=True))
-    for name in ("metric", "span_id", "evaluator_id"):
+    for name in ("metric", "span_id", "evaluator_id", "label"):
         _text(raw, name)
-    _number(raw, "value")
+    if raw["value"] is not None:
+        _number(raw, "value")
     _number(raw, "probability")
     if raw["passed"] is not None:
         _truth(raw, "passed")
@@ -110,7 +113,7 @@ def decode_change(data: bytes) -> Change:
     for name in ("evidence", "threshold", "clipped"):
         _number(raw, name)
     _one_of(raw, "status", ("active", "resolved"))
-    _one_of(raw, "statistic", ("mean", "pass_rate", "typical"))
+    _one_of(raw, "statistic", ("mean", "pass_rate", "typical", "share"))
     _one_of(raw, "direction", ("down", "up"))
     _truth(raw, "paged")
     if raw["resolved_ns"] is not None:

@@ -166,6 +166,13 @@ class Window:
                 total.include(part)
         return total
 
+    def emptied(self) -> "Window":
+        """The same points, all of them 0."""
+        twin = Window()
+        twin.bins, twin.bin_ns = self.bins, self.bin_ns
+        twin._bins = {at: Sums(part.n, part.w, 0.0, part.w2) for at, part in self._bins.items()}
+        return twin
+
     def to_json(self) -> list[list[float]]:
         return [[at, *part.to_json()] for at, part in self._bins.items()]
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+RATES = ("pass_rate", "share")
+"""Statistics whose levels are rates, whatever the unit of the metric."""
+
 Direction = Literal["down", "up", "both"]
 Shift = Literal["down", "up"]
 
@@ -20,20 +23,22 @@ class Detection:
 class Point:
     """One score as the watchers see it.
 
-    `value` is in the metric's declared unit, `probability` that of having been sampled, over everything between the
-    application and the scorer, in (0, 1]; `corrects` says that late spans changed a score which was told before.
+    `value` is in the metric's declared unit, None where there is only a `label`. `probability` is that of having been
+    sampled, over everything between the application and the scorer, in (0, 1]; `corrects` says that late spans changed
+    a score which was told before.
     """
 
     metric: str
     trace_id: str
     span_id: str
     at_ns: int
-    value: float
+    value: float | None
     passed: bool | None
     probability: float
     slices: dict[str, str]
     evaluator_id: str
     corrects: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +89,17 @@ class Carrier:
 class Change:
     """A detected change of one series, as of `sequence`: it is told again as it is better known, and when it ends.
 
-    `before`, `after` and `size` (after minus before) are in the metric's unit, or rates if `statistic` is `pass_rate`.
-    The onset lies in [onset_low_ns, onset_high_ns]. `paged` says whether anyone should be told; if not, `related` may
-    name the change that was paged instead. `reason` says how a resolved change ended: recovered, adopted (it became the
-    new normal), no_data, or reconfigured.
+    `before`, `after` and `size` (after minus before) are in the metric's unit, or rates if `statistic` is one of
+    `RATES`. The onset lies in [onset_low_ns, onset_high_ns]. `paged` says whether anyone should be told; if not,
+    `related` may name the change that was paged instead. `reason` says how a resolved change ended: recovered, adopted
+    (it became the new normal), no_data, or reconfigured.
     """
 
     id: str
     status: Literal["active", "resolved"]
     monitor: str
     metric: str
-    statistic: Literal["mean", "pass_rate", "typical"]
+    statistic: Literal["mean", "pass_rate", "typical", "share"]
     slice: dict[str, str]
     direction: Shift
     detector: str

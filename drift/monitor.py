@@ -18,7 +18,8 @@ from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.plan import MonitorConfig, Plan, plans
-from drift.recent import OTHER, Record, Slices
+from drift.recent import Record, Slices
+from drift.route import Monitor, ShareMonitor, SliceKey
 from drift.saved import (
     VERSION,
     WRONG,
@@ -34,68 +35,11 @@ from drift.series import Series, SeriesStatus
 
 __all__ = ["MonitorConfig", "Watcher"]
 
-UNKNOWN = "unknown"
-"""The value of a monitor's first slice attribute where a trace has none."""
-
 _CLOCK_KEY = "watcher"
 _SWEEP_EVERY = 1024  # points between two looks for series that are idle
 _MOST_INTERNED = 10_000
 _LATEST_NS = 2**62
 _MOST_WEIGHT = 1e15  # far over any sampling rate; its square must stay a number
-
-SliceKey = tuple[str, ...]
-
-
-class Monitor:
-    """One plan and its series, by the values of the slice attributes."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.series: dict[SliceKey, Series] = {}
-        self.routes: dict[Slices, list[Series]] = {}
-
-    def route(self, slices: Slices) -> list[Series]:
-        """The series that a point of these slices belongs to, shortest prefix first; makes those that are new."""
-        known = self.routes.get(slices)
-        if known is None:
-            if len(self.routes) >= _MOST_INTERNED:
-                self.routes.clear()
-            known = self.routes[slices] = [self._ensure(key) for key in self._keys(dict(slices))]
-        return known
-
-    def relatives(self, series: Series) -> Iterable[Series]:
-        """The series of this monitor that hold `series` or are held by it."""
-        mine = tuple(series.slices.values())
-        for key, other in sorted(self.series.items()):
-            shared = min(len(key), len(mine))
-            if other is not series and key[:shared] == mine[:shared]:
-                yield other
-
-    def drop(self, key: SliceKey) -> None:
-        del self.series[key]
-        self.routes.clear()
-
-    def _keys(self, slices: dict[str, str]) -> list[SliceKey]:
-        if not self.plan.by:
-            return [()]
-        values = [slices.get(self.plan.by[0], UNKNOWN)]
-        keys: list[SliceKey] = [tuple(values)]
-        for attribute in self.plan.by[1:]:
-            if attribute not in slices:
-                break
-            values.append(slices[attribute])
-            keys.append(tuple(values))
-        return keys
-
-    def _ensure(self, key: SliceKey) -> Series:
-        found = self.series.get(key)
-        if found is None:
-            if len(self.series) >= self.plan.max_series:
-                key = tuple(OTHER for _ in key)
-                if key in self.series:
-                    return self.series[key]
-            found = self.series[key] = Series(self.plan, dict(zip(self.plan.by, key, strict=False)))
-        return found
 
 
 class Watcher:
@@ -124,7 +68,10 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {plan.name: Monitor(plan) for plan in plans(monitors, metrics)}
+        self._monitors: dict[str, Monitor] = {
+            plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
+            for plan in plans(monitors, metrics)
+        }
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -158,7 +105,7 @@ class Watcher:
         return changes
 
     def _watch(self, point: Point) -> tuple[str, list[Change]]:
-        if not (0 <= point.at_ns < _LATEST_NS and 0.0 < point.probability <= 1.0 and -inf < point.value < inf):
+        if not (0 <= point.at_ns < _LATEST_NS and 0.0 < point.probability <= 1.0 and -inf < (point.value or 0.0) < inf):
             return "invalid", []
         if point.corrects:
             return "revised", []
@@ -180,14 +127,16 @@ class Watcher:
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
             record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
-            self._feed(monitor, record, changes)
+            self._feed(monitor, record, point.label, changes)
         return outcome, changes
 
-    def _feed(self, monitor: Monitor, record: Record, changes: list[Change]) -> None:
+    def _feed(self, monitor: Monitor, record: Record, label: str, changes: list[Change]) -> None:
         now_ns = self._clock.now_ns
-        for series in monitor.route(record[4]):
+        for series, its_record in monitor.takers(record, label, now_ns):
             self._touched[series.key] = series
-            change = series.update(record, now_ns, self._budget)
+            if its_record is None:
+                continue
+            change = series.update(its_record, now_ns, self._budget)
             if change is not None:
                 changes.append(self._decide(monitor, series, change))
 
@@ -199,7 +148,7 @@ class Watcher:
         """
         episode = series.episode
         if episode is not None and not (change.paged and change.sequence > 0):
-            related = _told_with(change, monitor.relatives(series))
+            related = _told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
             change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
         self._gauges.show([series], self._clock.now_ns)
         return change
@@ -292,7 +241,7 @@ class Watcher:
             except WRONG as error:
                 raise unreadable(f"series/{key}", error) from error
         for series in loaded:
-            self._monitors[series.plan.name].series[tuple(series.slices.values())] = series
+            self._monitors[series.plan.name].put(series)
         self._clock, self._budget, self._taken = clock, budget, taken
         self._deleted |= deleted
         self._pending += pending
@@ -332,10 +281,7 @@ class Watcher:
             series = self._restored_series(monitor.plan, key, head, parts)
         except WRONG as error:
             raise unreadable("moved series", error) from error
-        slices = tuple(series.slices.values())
-        early = monitor.series.get(slices)
-        monitor.series[slices] = series
-        monitor.routes.clear()
+        early = monitor.put(series)
         self._deleted.difference_update(series.take_state(everything=True))
         self._touched[series.key] = series
         self._adopted.add(series.key)
@@ -375,15 +321,18 @@ class Watcher:
         return series
 
 
-def _told_with(change: Change, relatives: Iterable[Series]) -> str:
+def _told_with(change: Change, relatives: Iterable[Series], either_way: bool) -> str:
     """The page that a change is part of, empty if none.
 
     It is part of the page of a series that holds this one or is held by it, if both went the same way and this one may
-    have begun before that one was detected. What begins later is news.
+    have begun before that one was detected. What begins later is news. Of shares, which add up to one, some fall since
+    others rise.
     """
     for other in relatives:
         theirs = other.episode.change if other.episode else None
-        if theirs is None or theirs.direction != change.direction or change.onset_low_ns > theirs.detected_ns:
+        if theirs is None or change.onset_low_ns > theirs.detected_ns:
+            continue
+        if theirs.direction != change.direction and not either_way:
             continue
         page = theirs.id if theirs.paged else theirs.related
         if page:

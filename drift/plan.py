@@ -15,7 +15,7 @@ from drift.scale import Scale
 
 NANO = 10**9
 _LAYOUT = 2  # of what a series has learned; what an older release learned is learned anew
-Statistic = Literal["mean", "pass_rate", "typical"]
+Statistic = Literal["mean", "pass_rate", "typical", "share"]
 
 
 class MonitorConfig(Settings):
@@ -26,10 +26,10 @@ class MonitorConfig(Settings):
     by: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
         (), max_length=8, description="slices; each prefix is watched too: [service, version] also watches [service]"
     )
-    statistic: Literal["auto", "mean", "pass_rate", "typical"] = Field(
+    statistic: Literal["auto", "mean", "pass_rate", "typical", "share"] = Field(
         "auto",
         description="auto: the mean if the scorer's range is bounded, otherwise the pass rate; typical: a geometric "
-        "mean with its extremes drawn in, for latency, tokens and cost",
+        "mean with its extremes drawn in, for latency, tokens and cost; share: the part that each label has",
     )
     direction: Literal["auto", "down", "up", "both"] = Field("auto", description="auto: what is worse for this scorer")
     min_effect: float | None = Field(
@@ -48,6 +48,7 @@ class MonitorConfig(Settings):
     )
     options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
+    max_labels: int = Field(8, ge=1, le=100, description="of `share`: more labels than this are watched as `other`")
     adopt_after: Duration = Field(7 * 86400.0, ge=60, description="a change that lasts so long is the new normal")
     forget_after: Duration = Field(14 * 86400.0, ge=60, description="a series without points for so long is dropped")
 
@@ -72,6 +73,7 @@ class Plan:
     detector: str
     make: Callable[[], Detector]
     max_series: int
+    max_labels: int
     adopt_after_ns: int
     forget_after_ns: int
     fingerprint: str
@@ -83,6 +85,10 @@ class Plan:
         """
         if self.statistic == "pass_rate":
             return None if point.passed is None else float(point.passed)
+        if self.statistic == "share":
+            return 0.0 if point.label else None  # each label's series has a value of its own
+        if point.value is None:
+            return None
         return point.value if self.scale is None else self.scale.to_unit(point.value)
 
 
@@ -118,6 +124,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         raise UserError(
             f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
         )
+    if config.statistic == "share" and metric.name in config.by:
+        raise UserError(f"{path}.by: {metric.name!r} is what the shares are of; leave it out")
     if config.statistic == "typical" and metric.bounded:
         raise UserError(f"{path}.statistic: {metric.name!r} has a range, so its mean or pass_rate is watched")
     if (config.min_effect or 0.0) > 1.0 and config.statistic != "typical":
@@ -147,6 +155,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         detector=config.detector,
         make=_maker(config, direction, path),
         max_series=config.max_series,
+        max_labels=config.max_labels,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
         fingerprint=_fingerprint(config, statistic, direction, scale),
@@ -156,6 +165,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
 def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
     if wanted in ("down", "up", "both"):
         return wanted  # type: ignore[return-value]
+    if statistic == "share":
+        return "both"
     if statistic == "pass_rate" or metric.better == "higher":
         return "down"
     return "up" if metric.better == "lower" else "both"

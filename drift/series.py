@@ -104,6 +104,23 @@ class Series:
             return self._open(detector, record[0], now_ns)
         return None
 
+    def beside(self, slices: dict[str, str], first: Record, now_ns: int) -> "Series":
+        """A series of another label of the same traffic: nothing that came here was of it, `first` is.
+
+        That first point is a part of what it learns from: without it there would be no series, so it is no evidence.
+        """
+        twin = Series(self.plan, slices)
+        for at_ns, _, weight, trace_id, its_slices in self.recent.records():
+            twin.recent.append((at_ns, 0.0, weight, trace_id, its_slices))
+        twin.recent.append(first)
+        twin.points = twin.recent.count
+        twin.window = self.window.emptied()
+        twin.window.add(first[1], first[2], now_ns)
+        twin.last_ns = now_ns
+        if twin.recent.count >= self.plan.warmup:
+            twin._learn()
+        return twin
+
     @property
     def status(self) -> Status:
         if self.episode is not None:

@@ -260,6 +260,7 @@ class Evaluator:
         return spans, events
 
 
+_LONGEST_LABEL = 200  # of what watchers are told
 _Decoded: TypeAlias = tuple[list[Span], list[LogEvent]]
 
 
@@ -304,7 +305,8 @@ def points(
             shared,
             decision.evaluator_id,
             decision.scorer in told,
+            (score.label or "")[:_LONGEST_LABEL],
         )
         for decision in decisions
-        if (score := decision.score) is not None and score.value is not None
+        if (score := decision.score) is not None and (score.value is not None or score.label)
     ]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from drift.base import Carrier, Change, Estimate
+from drift.base import RATES, Carrier, Change, Estimate
 from driftline.demo.traffic import Truth
 
 _PLAIN_STEPS = 5  # lines of progress where there is no terminal
@@ -174,13 +174,13 @@ def slice_words(slices: Mapping[str, str]) -> str:
 
 
 def statistic_words(change: Change) -> str:
-    names = {"pass_rate": "rate of passing of", "mean": "mean of", "typical": "typical"}
+    names = {"pass_rate": "rate of passing of", "mean": "mean of", "typical": "typical", "share": "share of"}
     return f"{names[change.statistic]} {change.metric}"
 
 
 def size_words(change: Change) -> str:
     """How much it moved, with its interval."""
-    rate = change.statistic == "pass_rate"
+    rate = change.statistic in RATES
     return (
         f"{number(change.before.value, rate)} before, {number(change.after.value, rate)} after:"
         f" {interval(change.size, rate)}"

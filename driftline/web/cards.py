@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
 from alerts.explain import Explanation, Wording, explain
-from drift.base import Change, Estimate
+from drift.base import RATES, Change, Estimate
 from driftline.records import Sheet
 from driftline.view import View
 from driftline.web import words
@@ -82,7 +82,7 @@ def _scale(change: Change, unit: str) -> tuple[float, float]:
         return 0.0, 1.0
     step = round_step((high - low) / 2)
     low, high = step * floor(low / step), step * ceil(high / step)
-    if change.statistic == "pass_rate" or not unit:
+    if change.statistic in RATES or (change.statistic == "mean" and not unit):
         low, high = max(low, 0.0), min(high, 1.0)
     return low, high
 
@@ -111,7 +111,11 @@ class SeriesRow:
 def series_row(status: SeriesStatus, wording: Wording) -> SeriesRow:
     unit = wording.units.get(status.metric, "")
     watched = status.statistic
-    drawn = bar(status.level, 0.0, 1.0) if (watched == "pass_rate" or not unit) and status.level.n > 0 else None
+    drawn = (
+        bar(status.level, 0.0, 1.0)
+        if (watched in RATES or (watched == "mean" and not unit)) and status.level.n > 0
+        else None
+    )
     return SeriesRow(status, watched, unit, ratio(status), drawn)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from math import isfinite
 
 from alerts.explain import clean
-from drift.base import Change, Estimate
+from drift.base import RATES, Change, Estimate
 
 _STEPS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 60, ""), (1, "s", 1, ""))
 _RATIO_UNITS = ("", "ratio", "1")
@@ -104,7 +104,7 @@ def level(number: float | None, statistic: str, unit: str = "") -> str:
     """
     if number is None or not isfinite(number):
         return "–"
-    return f"{100 * number:.1f}%" if statistic == "pass_rate" else value(number, unit)
+    return f"{100 * number:.1f}%" if statistic in RATES else value(number, unit)
 
 
 def interval(estimate: Estimate, statistic: str, unit: str = "") -> str:
@@ -114,7 +114,7 @@ def interval(estimate: Estimate, statistic: str, unit: str = "") -> str:
     '75.0% to 85.0%'
     """
     return f"{level(estimate.lower, statistic)} to {level(estimate.upper, statistic)}" + (
-        f" {clean(unit)}" if statistic != "pass_rate" and unit not in _RATIO_UNITS else ""
+        f" {clean(unit)}" if statistic not in RATES and unit not in _RATIO_UNITS else ""
     )
 
 
@@ -123,7 +123,7 @@ def size(change: Change, unit: str = "") -> str:
     sign = -1 if change.size.value < 0 else 1
     low, high = sorted((sign * change.size.lower, sign * change.size.upper))
     way = "lower" if change.direction == "down" else "higher"
-    rate = change.statistic == "pass_rate"
+    rate = change.statistic in RATES
     middle, low_text, high_text = (
         f"{100 * x:.1f}" if rate else f"{x:.3g}" for x in (sign * change.size.value, low, high)
     )

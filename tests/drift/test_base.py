@@ -25,20 +25,23 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 number = st.floats(allow_nan=False, allow_infinity=False)
 moment = st.integers(0, 2**62)
 heads = st.tuples(text, moment, st.dictionaries(text, text, max_size=5))
-rows = st.tuples(text, text, number, st.sampled_from([True, False, None]), number, text, st.booleans())
+rows = st.tuples(
+    text, text, st.none() | number, st.sampled_from([True, False, None]), number, text, st.booleans(), text
+)
 estimates = st.builds(Estimate, number, number, number, number)
 carriers = st.builds(
     Carrier, text, text, number, st.none() | number, st.none() | number, st.booleans(), number, number, number
 )
 changes = st.builds(
-    Change, text, st.sampled_from(["active", "resolved"]), text, text, st.sampled_from(["mean", "pass_rate"]),
+    Change, text, st.sampled_from(["active", "resolved"]), text, text,
+    st.sampled_from(["mean", "pass_rate", "typical", "share"]),
     st.dictionaries(text, text, max_size=3), st.sampled_from(["down", "up"]), text, number, number, moment, moment,
     moment, moment, estimates, estimates, estimates, st.lists(carriers, max_size=3), st.lists(text, max_size=3),
     st.lists(text, max_size=3), st.booleans(), st.none() | moment, st.integers(0, 99), text, text, number,
 )  # fmt: skip
 
 POINT = Point("m", "t", "", 5, 0.5, True, 1.0, {"service": "shop"}, "e", False)
-ROW = ["m", "", 0.5, True, 1.0, "e", False]
+ROW = ["m", "", 0.5, True, 1.0, "e", False, ""]
 HEAD = {"trace_id": "t", "at_ns": 5, "slices": {"service": "shop"}, "points": [ROW]}
 
 
@@ -47,8 +50,8 @@ HEAD = {"trace_id": "t", "at_ns": 5, "slices": {"service": "shop"}, "points": [R
 def test_the_points_of_an_evaluation_survive_json(head: Any, told: list[Any]) -> None:
     trace_id, at_ns, slices = head
     points = [
-        Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator, corrects)
-        for metric, span_id, value, passed, probability, evaluator, corrects in told
+        Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator, corrects, label)
+        for metric, span_id, value, passed, probability, evaluator, corrects, label in told
     ]
     assert decode_points(encode_points(points)) == points
 
@@ -79,16 +82,20 @@ def test_a_wrong_field_of_points_is_named(field: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("value", None), ("value", "1"), ("value", True), ("passed", 1), ("passed", "yes"), ("metric", None),
+        ("label", None), ("value", "1"), ("value", True), ("passed", 1), ("passed", "yes"), ("metric", None),
         ("metric", "x" * 5000), ("span_id", 7), ("corrects", 0), ("corrects", None), ("probability", []),
         ("evaluator_id", None),
     ],
 )  # fmt: skip
 def test_a_wrong_field_of_a_point_is_named(field: str, value: object) -> None:
-    names = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects")
+    names = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects", "label")
     row = [value if name == field else known for name, known in zip(names, ROW, strict=True)]
     with pytest.raises(ValueError, match=field):
         decode_points(orjson.dumps({**HEAD, "points": [row]}))
+
+
+def test_points_that_were_written_before_labels_were_told_are_read() -> None:
+    assert decode_points(orjson.dumps({**HEAD, "points": [ROW[:-1]]})) == [POINT]
 
 
 def test_whole_numbers_are_numbers() -> None:

