@@ -41,7 +41,7 @@ def run_length(make: Callable[[], Detector], law: Law, streams: int, points: int
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("kind", [RankDetector, ShapeDetector])
 def test_false_alarms_are_as_rare_as_promised_from_a_warm_up_of_50_points(kind: type, law: str) -> None:
-    """About 100 alarms: a standard error of 10%. The promise is 1; over 400 streams it is .9 (a standard error of 5%) to 1.9."""
+    """About 100 alarms: a standard error of 10%. Over 400 streams it is .93 (5%) to 1.9 of what is promised."""
     found, alarms = run_length(lambda: kind(direction="both", arl=TARGET), LAWS[law], 100, 2500)
     assert alarms > 60
     assert found >= 0.8 * TARGET
