@@ -34,6 +34,7 @@ from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
 from driftline import faults
 from driftline.export.config import ExportConfig
+from driftline.gate_config import GateConfig
 from scorers.loading import ScorerConfig
 from scorers.rules.rule import RuleConfig
 from scorers.shedding import ShedConfig
@@ -142,6 +143,7 @@ class Config(Settings):
     objectives: Sequence[ObjectiveConfig] = Field(
         (), description="which share of the scores has to pass, for `driftline rules`"
     )
+    gate: GateConfig = GateConfig()
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
     export: ExportConfig = ExportConfig()
@@ -170,6 +172,8 @@ class Config(Settings):
             for name in monitor.by
             if name not in self.slices
         ]
+        if self.gate.metrics and self.gate.by not in self.slices:
+            found.append((("gate", "by"), f"{self.gate.by!r} is not one of the slices ({known})"))
         found += [
             (("sample", "keep", number, "when"), f"{rule.slice_name!r} is not one of the slices ({known})")
             for number, rule in enumerate(self.sample.keep)

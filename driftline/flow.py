@@ -31,6 +31,7 @@ from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages
 from driftline.outputs import Outputs
 from driftline.pipeline import Stage
+from driftline.rollouts import Rollouts, check_gate
 from driftline.score_route import ScoreRoute
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
@@ -71,12 +72,14 @@ class Flow:
         closing: what to call once the stages have stopped.
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
+        rollouts: what compares new versions.
     """
 
     stages: Sequence[Stage]
     closing: Sequence[Callable[[], None]]
     scorers: Sequence[ScorerFacts]
     monitors: Sequence[str]
+    rollouts: Rollouts
 
 
 def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
@@ -125,7 +128,8 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         }
         ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
         closing = [runner.close, *([events.close] if events is not None else [])]
-        return Flow(ours, closing, facts(scorers), monitors_in_words(config))
+        rollouts = Rollouts(config.gate, ground.view, telemetry)
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts)
 
     return lay
 
@@ -140,6 +144,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     scorers += load_rules(config.rules, scorers)
     judging = {scorer.name for scorer in scorers if scorer.passing is not None}
     check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
+    check_gate(config.gate, judging)
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 

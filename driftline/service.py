@@ -9,6 +9,7 @@ from drift.series import SeriesStatus
 from driftline.flow import Flow, Ground
 from driftline.network import Network
 from driftline.pipeline import Stage
+from driftline.rollouts import Rollout
 from driftline.stages.notify import NotifyStage
 from driftline.stages.watch import WatchStage
 from driftline.web.source import ScorerFacts
@@ -66,8 +67,10 @@ class Service:
     def _start_stages(self) -> None:
         for stage in reversed(self.stages):
             stage.start()
+        self.flow.rollouts.start()
 
     def _stop_stages(self) -> None:
+        self.flow.rollouts.stop()
         for stage in self.stages:
             stage.stop()
         for close in self.flow.closing:
@@ -114,6 +117,10 @@ class Service:
         return {
             scorer: runs.sum for one in told if isinstance(one, Histogram) for (scorer,), runs in one.values().items()
         }
+
+    def rollouts(self) -> Sequence[Rollout]:
+        """New versions, as they were compared last."""
+        return self.flow.rollouts.found
 
     def changes(self) -> list[Change]:
         """All that are kept, newest first, each as it is known now."""

@@ -201,6 +201,16 @@ class View:
         (row,) = self._rows("SELECT min(event_ns) FROM traces")
         return None if row[0] is None else int(row[0])
 
+    def latest_ns(self) -> int | None:
+        """The event time of the newest trace that is kept; None if there is none."""
+        (row,) = self._rows("SELECT max(event_ns) FROM traces")
+        return None if row[0] is None else int(row[0])
+
+    def newest_since_ns(self, count: int) -> int:
+        """The event time since which there are no more than `count` traces; 0 if there are no more in all."""
+        rows = self._rows("SELECT event_ns FROM traces ORDER BY event_ns DESC LIMIT 1 OFFSET ?", count)
+        return int(rows[0][0]) + 1 if rows else 0
+
     def trace_count(self) -> int:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
 

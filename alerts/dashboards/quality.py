@@ -70,6 +70,7 @@ def one_service() -> Dashboard:
                     ),
                 ],
             ),
+            Row("New versions", [_verdicts(), _differences()]),
             Row("What was not scored", [judged('scorer=~"$scorer"'), not_scored('scorer=~"$scorer"')]),
         ],
     )
@@ -278,6 +279,34 @@ def _behind() -> Panel:
         alarm=300,
         width=6,
         to="driftline-pipeline",
+    )
+
+
+def _verdicts() -> Panel:
+    return Panel(
+        "Is a new version no worse",
+        "Of a version that came into use against the one before it: 1 no worse by more than the margins, -1 worse, 0 "
+        "not to be told yet. Only with `gate.metrics` configured, and while a version is new.",
+        [
+            Query(
+                'driftline_gate_scorer_verdict{service=~"$service", scorer=~"$scorer"}',
+                "{{version}} against {{baseline}}, {{scorer}}",
+            )
+        ],
+    )
+
+
+def _differences() -> Panel:
+    chosen = '{service=~"$service", scorer=~"$scorer"}'
+    return Panel(
+        "By how much it differs",
+        "Pass rate of the new version minus that of the one before it, with a confidence sequence that holds however "
+        "often one looks.",
+        [
+            Query(f"driftline_gate_difference{part}_ratio{chosen}", f"{{{{version}}}} {{{{scorer}}}}{legend}")
+            for part, legend in (("", ""), ("_lower", " lower"), ("_upper", " upper"))
+        ],
+        "percentunit",
     )
 
 

@@ -47,6 +47,7 @@ class Api:
             "/api/series": self.series,
             "/api/scores": self.scores,
             "/api/gate": self.gate,
+            "/api/rollouts": self.rollouts,
         }
 
     def status(self, request: Request) -> Response:
@@ -134,6 +135,10 @@ class Api:
             raise Refused(f"metrics: {shown(unknown[0])} is not one of the scorers that judge ({', '.join(judging)})")
         since_ns = whole(given, "since_ns", 0, 0, LAST_NS)
         return answer(compare(question, self._source.view.sheets_between(since_ns, LAST_NS)).to_json())
+
+    def rollouts(self, request: Request) -> Response:
+        parameters(request)
+        return answer({"rollouts": [one.to_json() for one in self._source.rollouts()]})
 
     def _scorers(self) -> list[str]:
         """The configured scorers and those that only older scores name."""

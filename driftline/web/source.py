@@ -7,6 +7,7 @@ from typing import Protocol
 from alerts.history import Delivery
 from collector.core.telemetry import Telemetry
 from drift.base import Estimate
+from driftline.rollouts import Rollout
 from driftline.view import View
 
 
@@ -96,6 +97,10 @@ class Source(Protocol):
         ...
 
     def series(self) -> Sequence[SeriesStatus]: ...
+
+    def rollouts(self) -> Sequence[Rollout]:
+        """New versions, as they were compared last."""
+        ...
 
     def deliveries(self, change_id: str) -> Sequence[Delivery]:
         """What was done to tell people of a change, oldest first."""

@@ -202,8 +202,11 @@ def test_a_view_of_another_version_is_made_anew(tmp_path: Path) -> None:
 def test_a_period_is_read_by_time_with_its_end_left_out_and_as_of_its_beginning(tmp_path: Path) -> None:
     view = View(tmp_path / "view.db")
     assert view.earliest_ns() is None
+    assert view.latest_ns() is None
     view.add_sheets(0, entries(sheet(3, 0, 3000), sheet(1, 0, 1000), sheet(2, 0, 2000)))
     assert view.earliest_ns() == 1000
+    assert view.latest_ns() == 3000
+    assert [view.newest_since_ns(count) for count in (1, 2, 3, 4)] == [2001, 1001, 0, 0]
     reading = view.sheets_between(1000, 3000)
     first = next(reading)
     view.add_sheets(0, entries(sheet(4, 0, 2500), sheet(2, 1, 2000), first=3))

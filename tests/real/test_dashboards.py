@@ -14,7 +14,7 @@ from tests.real.parts.exposition import exposition
 from tests.real.parts.prometheus import Prometheus
 from tests.real.service import service
 
-TRACES = 160
+TRACES = 180
 SPACING_NS = 6_000_000_000
 METRICS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 CONFIG = {
@@ -37,6 +37,7 @@ CONFIG = {
         {"watch": "latency", "statistic": "typical", "by": ["service"], "warmup": 20},
     ],
     "false_pages": "1 per hour",
+    "gate": {"metrics": ["groundedness", "refusal"], "by": "prompt", "every": "1s"},
 }
 
 QUIET = {
@@ -60,15 +61,16 @@ YESTERDAY = "offset 1d"
 def lived(
     tmp_path_factory: pytest.TempPathFactory, prometheus_factory: Callable[..., Prometheus]
 ) -> Iterator[Prometheus]:
-    """A regression came after 100 traces, and is an open change."""
+    """A prompt that came after 120 traces is worse: an open change, and a version that is compared."""
     start_ns = time.time_ns() - TRACES * SPACING_NS
     with service(tmp_path_factory.mktemp("lived"), CONFIG) as driftline:
         prometheus = prometheus_factory([driftline.web])
         prometheus.wait_for_scrape()
-        settings = Settings(spacing_ns=SPACING_NS, content="span", regress_after=100)
+        settings = Settings(spacing_ns=SPACING_NS, content="span", regress_after=120)
         run = run_app(driftline.otlp_http, "http", TRACES, 51, start_ns, settings)
         driftline.wait_for_traces([trace.trace_id for trace in run.traces])
         prometheus.wait_for("sum(driftline_change_active) >= 1")
+        prometheus.wait_for("sum(driftline_gate_pairs) > 40")
         yield prometheus
 
 
@@ -138,3 +140,15 @@ def test_exemplars_of_a_panel_lead_to_traces(lived: Prometheus) -> None:
     found = lived.exemplars('driftline_score_ratio_bucket{scorer="groundedness"}')
     assert found
     assert all(len(one.labels["trace_id"]) == 32 for one in found)
+
+
+def test_a_new_version_that_is_seen_in_traces_is_compared(lived: Prometheus) -> None:
+    (verdict,) = lived.query("driftline_gate_verdict")
+    assert {name: verdict.labels[name] for name in ("service", "version", "baseline")} == {
+        "service": "shop-assistant",
+        "version": "v2",
+        "baseline": "v1",
+    }
+    (worse,) = lived.query('driftline_gate_difference_upper_ratio{scorer="groundedness"}')
+    assert worse.value < 0.5
+    assert lived.query('driftline_gate_difference_ratio{scorer="groundedness"} < -0.1')

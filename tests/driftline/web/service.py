@@ -12,6 +12,7 @@ from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from drift.base import Carrier, Change, Estimate, encode_change
 from driftline.records import sheet
+from driftline.rollouts import Rollout
 from driftline.view import View
 from driftline.web.source import ScorerFacts
 from scorers.base import Evidence, Score
@@ -82,6 +83,9 @@ class Service:
 
     def counts(self) -> dict[str, int]:
         return dict(self.numbers)
+
+    def rollouts(self) -> Sequence[Rollout]:
+        return []
 
     def series(self) -> Sequence[Series]:
         return list(self.watched)

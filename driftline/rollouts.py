@@ -1,0 +1,155 @@
+"""Versions that come into use are compared with the ones they replace, while they do, as `driftline gate` would.
+
+A version of a service is new if a hundred traces of the service came before its first. It is held against the version
+that most of those traces were of, for `gate.lasts` of event time. Each look compares everything anew, by the view: the
+verdict is valid however often it is asked for (`drift.gate`).
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collector.core.errors import UserError
+from collector.core.telemetry import Gauge, Telemetry
+from collector.slices import UNKNOWN
+from driftline.gate import Answer, Question, Wanted, compare, parse_metric
+from driftline.gate_config import GateConfig
+from driftline.records import Sheet
+from driftline.view import View
+
+_logger = logging.getLogger("driftline.gate")
+_TRACES_BEFORE = 100
+_VERDICTS = {"pass": 1.0, "undecided": 0.0, "fail": -1.0}
+_LATEST_NS = 2**63 - 1
+
+
+def check_gate(config: GateConfig, judging: Collection[str]) -> None:
+    """Whether each metric is a scorer that judges.
+
+    Raises:
+        UserError: what is wrong, with its path.
+    """
+    for number, text in enumerate(config.metrics):
+        path = f"gate.metrics[{number}]"
+        try:
+            wanted = parse_metric(text)
+        except UserError as error:
+            raise UserError(f"{path}: {error.problems[0].removeprefix('metric: ')}") from None
+        if wanted.scorer not in judging:
+            known = ", ".join(sorted(judging))
+            raise UserError(f"{path}: {wanted.scorer!r} is not one of the scorers that judge ({known})")
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A version of a service that came into use, and what is known of it by now."""
+
+    service: str
+    since_ns: int
+    answer: Answer
+
+    def to_json(self) -> dict[str, Any]:
+        return {"service": self.service, "since_ns": self.since_ns, **self.answer.to_json()}
+
+
+class Rollouts:
+    """Looks every now and then, and shows what it found as gauges; `start` begins a thread, `stop` ends it."""
+
+    def __init__(self, config: GateConfig, view: View, telemetry: Telemetry) -> None:
+        self._config, self._view = config, view
+        self._wanted: list[Wanted] = [parse_metric(text) for text in config.metrics]
+        self.found: Sequence[Rollout] = ()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="driftline-gate", daemon=True)
+        labels = ("service", "version", "baseline")
+        self._verdict = telemetry.gauge(
+            "driftline_gate_verdict", "Of a new version against the one before it: 1 pass, 0 undecided, -1 fail", labels
+        )
+        self._by_scorer: dict[str, Gauge] = {
+            name: telemetry.gauge(f"driftline_gate_{name}", text, (*labels, "scorer"), unit=unit)
+            for name, text, unit in (
+                ("scorer_verdict", "The verdict on one scorer: 1 pass, 0 undecided, -1 fail", ""),
+                ("pairs", "Pairs of traces, one of each version, that were compared", ""),
+                ("difference_ratio", "Pass rate of the new version minus that of the one before it", "ratio"),
+                ("difference_lower_ratio", "Lower end of the 95% confidence sequence of the difference", "ratio"),
+                ("difference_upper_ratio", "Upper end of the 95% confidence sequence of the difference", "ratio"),
+            )
+        }
+
+    def start(self) -> None:
+        if self._wanted:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._config.every):
+            try:
+                self.look()
+            except Exception as error:
+                again = self._config.every
+                _logger.error("versions could not be compared; the next try is in %g s: %s", again, error)
+                _logger.debug("by", exc_info=error)
+
+    def look(self) -> Sequence[Rollout]:
+        """Compare what is new, by what the view holds now."""
+        latest_ns = self._view.latest_ns()
+        if latest_ns is None:
+            return ()
+        from_ns = max(latest_ns - round(self._config.lasts * 1e9), self._view.newest_since_ns(self._config.max_traces))
+        self.found = [
+            Rollout(service, since_ns, compare(question, self._of_service(service, from_ns)))
+            for service, since_ns, question in self._new_versions(from_ns)
+        ]
+        self._show()
+        return self.found
+
+    def _new_versions(self, from_ns: int) -> Iterator[tuple[str, int, Question]]:
+        seen: dict[str, Counter[str]] = {}
+        new: dict[str, tuple[int, Question]] = {}
+        for sheet in self._view.sheets_between(from_ns, _LATEST_NS):
+            slices = sheet["slices"]
+            service, version = slices.get("service", UNKNOWN), slices.get(self._config.by, UNKNOWN)
+            versions = seen.setdefault(service, Counter())
+            if version not in versions and versions.total() >= _TRACES_BEFORE and version != UNKNOWN:
+                before = next((name for name, _ in versions.most_common() if name != UNKNOWN), None)
+                if before is not None:
+                    question = Question(self._config.by, before, version, self._wanted, self._config.alpha)
+                    new[service] = (sheet["event_ns"], question)
+            versions[version] += 1
+        for service, (since_ns, question) in sorted(new.items()):
+            yield service, since_ns, question
+
+    def _of_service(self, service: str, from_ns: int) -> Iterator[Sheet]:
+        for sheet in self._view.sheets_between(from_ns, _LATEST_NS):
+            if sheet["slices"].get("service", UNKNOWN) == service:
+                yield sheet
+
+    def _show(self) -> None:
+        gauges = (self._verdict, *self._by_scorer.values())
+        shown: dict[Gauge, dict[tuple[str, ...], float]] = {gauge: {} for gauge in gauges}
+        for one in self.found:
+            asked = one.answer.question
+            labels = (one.service, asked.b, asked.a)
+            shown[self._verdict][labels] = _VERDICTS[one.answer.verdict]
+            for scorer, told in one.answer.metrics.items():
+                for name, value in (
+                    ("scorer_verdict", _VERDICTS[told.verdict]),
+                    ("pairs", float(told.pairs)),
+                    ("difference_ratio", told.difference),
+                    ("difference_lower_ratio", told.lower),
+                    ("difference_upper_ratio", told.upper),
+                ):
+                    if value == value:  # not a number: nothing was compared yet
+                        shown[self._by_scorer[name]][(*labels, scorer)] = value
+        for gauge, values in shown.items():
+            for gone in gauge.values().keys() - values.keys():
+                gauge.remove(*gone)
+            for place, value in values.items():
+                gauge.set(value, *place)
