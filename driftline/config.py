@@ -26,7 +26,7 @@ from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.prices import PricesConfig
 from collector.receivers.kafka_config import KafkaConfig
-from collector.receivers.listen import ReceiveConfig
+from collector.receivers.listen import ReceiveConfig, TlsConfig
 from collector.redaction.config import RedactConfig
 from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath
@@ -83,6 +83,7 @@ class ListenConfig(ReceiveConfig):
         description="names that page and API answer to, besides IP addresses and localhost; null: none more, or any "
         "where other machines can reach them",
     )
+    web_tls: TlsConfig | None = Field(None, description="serve page, API, metrics and probes over TLS 1.2 or newer")
     insecure: bool = Field(False, description="listen beyond this machine although anybody may send or look")
 
     @property
@@ -95,16 +96,26 @@ class ListenConfig(ReceiveConfig):
 
     @model_validator(mode="after")
     def _loopback_only(self) -> "ListenConfig":
-        asks = self.token is not None or (self.tenants is not None and bool(self.tenants.tokens))
-        knows = self.tls is not None and self.tls.client_ca is not None
-        open_doors = ["web"] if asks or knows else ["otlp_http", "otlp_grpc", "web"]
         found: list[tuple[faults.Path, str]] = []
-        for name in open_doors:
+        for name, role, tls in (
+            ("otlp_http", "ingest", self.tls),
+            ("otlp_grpc", "ingest", self.tls),
+            ("web", "read", self.web_tls),
+        ):
             address = getattr(self, name)
-            if address is not None and not self.insecure and not is_loopback(split_address(address)[0]):
-                allowed = "use a loopback address" + ("" if name == "web" else ", set listen.token")
-                problem = f"{address} is reachable from other machines and asks nobody who they are"
-                found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
+            asks = any(one.role in (role, "admin") for one in self.tokens)
+            knows = tls is not None and tls.client_ca is not None
+            if address is None or asks or knows or self.insecure or is_loopback(split_address(address)[0]):
+                continue
+            problem = f"{address} is reachable from other machines and asks nobody who they are"
+            allowed = f"use a loopback address, give listen.tokens one with role: {role}"
+            found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
+        if self.tenants is None:
+            for number, one in enumerate(self.tokens):
+                if one.tenant is not None:
+                    found.append(
+                        (("tokens", number, "tenant"), f"{one.tenant!r}: there are no tenants; set listen.tenants")
+                    )
         if found:
             raise faults.faults("listen", found)
         return self

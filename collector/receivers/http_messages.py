@@ -31,6 +31,7 @@ class Request:
     headers: dict[bytes, bytes] = field(default_factory=dict)  # those that are kept, names in lower case
     keep_alive: bool = False
     tenant: str = ""
+    address: str = ""  # IP address that it came from
     chunks: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
 
