@@ -33,6 +33,7 @@ from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
 from driftline import faults
+from driftline.audit import AuditConfig
 from driftline.export.config import ExportConfig
 from scorers.loading import ScorerConfig
 from scorers.rules.rule import RuleConfig
@@ -157,6 +158,7 @@ class Config(Settings):
     events: EventsConfig = EventsConfig()
     export: ExportConfig = ExportConfig()
     redact: RedactConfig = RedactConfig()
+    audit: AuditConfig = AuditConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property

@@ -9,15 +9,16 @@ listeners only tokens and certificates are: their files are read again.
 import logging
 from pathlib import Path
 
-from collector.core import component
+from collector.core import audit, component
 from collector.core.errors import UserError
 from collector.core.telemetry import Telemetry
+from driftline.audit import changed_keys, user
 from driftline.config import Config, load_config
 from driftline.flow import plan_flow
 from driftline.service import Service
 
 _log = logging.getLogger(__name__)
-_FIXED = ("listen", "store", "cluster", "kafka", "redact", "export")
+_FIXED = ("listen", "store", "cluster", "kafka", "redact", "export", "audit")
 
 
 class Reloader:
@@ -54,10 +55,13 @@ class Reloader:
             lay = plan_flow(config, ground.telemetry, ground.clock)
         except UserError as error:
             self._successful.set(0)
+            audit.record("config.refused", user=user(), problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
             return False
         self._service.replace(lay(ground))
         renew()
+        changed = changed_keys(self._config, config)
+        audit.record("config.reloaded", user=user(), changed=changed)
         self._config = config
         self._succeeded(ground.telemetry)
         _log.info("the configuration is taken up: %d scorers, %d monitors", len(config.scorers), len(config.monitors))

@@ -26,6 +26,7 @@ GUESSING = "guessing"
 
 _SAME_SECONDS = 60.0  # for so long a refusal that is like one before is counted, not told again
 _MOST_TOLD = 1000
+_MOST_LINES = Frequency(60, 60)  # of the audit log
 
 
 def parse_rate(value: Any) -> Frequency:
@@ -94,6 +95,7 @@ class Access:
         self._throttle = Throttle(rate) if rate is not None else None
         self._guesses = Guesses(guesses) if guesses is not None else None
         self._told: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
+        self._telling, self._untold = Throttle(_MOST_LINES), 0
         self.replace(tokens)
 
     def replace(self, tokens: Sequence[TokenConfig]) -> None:
@@ -160,7 +162,13 @@ class Access:
         self._told[key] = now, 0
         if len(self._told) > _MOST_TOLD:
             self._told.popitem(last=False)
+        # or a flood from many addresses would push out older lines
+        if self._telling.wait_seconds("", now) > 0:
+            self._untold += 1
+            return
         before = {"not_told_before": times} if times else {}
+        if self._untold:
+            before["of_others_not_told"], self._untold = self._untold, 0
         who = {"token": name} if name else {}
         audit.record("access.refused", listener=listener, reason=reason, address=address, **who, **before)
 

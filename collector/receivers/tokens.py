@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from collector.core import audit
 from collector.core.settings import Settings
 
 Role: TypeAlias = Literal["ingest", "read", "admin"]
@@ -166,3 +167,4 @@ class KnownTokens:
             if digests:  # an empty file is one that is being written
                 self._known[number] = one, digests, now
                 _log.warning("%s was read again: %d tokens", one.file, len(digests))
+                audit.record("tokens.changed", name=one.name, tokens=len(digests))
