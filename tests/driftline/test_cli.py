@@ -159,6 +159,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
     lines = [" ".join(line.split()) for line in shown.out.splitlines()]
     for line in (
         "web off",
+        "token app: ingest",
         "kafka otlp_spans, otlp_logs as otlp_proto",
         "x.db for 12h, up to 5GB",
         "0.25 of all traces",
