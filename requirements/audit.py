@@ -13,23 +13,20 @@ FOLDER = Path(__file__).parent
 LOCKS = ("dev.lock", "parquet.lock", "compression.lock", "models.lock")  # all of the runtime's lock is in each
 TOOL = "pip-audit>=2.9,<3"
 _CONNECTION = (
-    "ConnectionError",
-    "ConnectionTimeout",
-    "Max retries exceeded",
-    "Failed to fetch",
-    "dns error",
-    "timed out",
+    *("ConnectionError", "ConnectionTimeout", "Max retries exceeded", "Failed to fetch", "dns error", "timed out"),
+    "not found on PyPI and could not be audited",  # a mirror answers, which has no advisories
 )
 _FOUND, _NOT_ASKED = 1, 3
 
 
 def main() -> int:
-    uv = Path(sys.executable).with_name("uv")
+    uv = str(Path(sys.executable).with_name("uv"))
     answers = []
     for lock in LOCKS:
         print(f"{lock}: asking ...", flush=True)
         command = [uv, "tool", "run", "--from", TOOL, "pip-audit", "--disable-pip", "--require-hashes", "--strict"]
-        ended = subprocess.run([*command, "-r", FOLDER / lock], capture_output=True, text=True, check=False)
+        command += ["-r", str(FOLDER / lock)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own
         answers.append(answer(lock, ended.returncode, ended.stdout, ended.stderr))
     return max(answers)
 
@@ -43,7 +40,7 @@ def answer(lock: str, code: int, out: str, err: str) -> int:
         print(f"{lock}: {err.strip().splitlines()[-1]}\n{out}")
         return _FOUND
     reached = not any(sign in out + err for sign in _CONNECTION)
-    why = "pip-audit failed" if reached else "the database, or the index that has pip-audit, is not reachable"
+    why = "pip-audit failed" if reached else "the advisories, or the index that has pip-audit, cannot be reached"
     last = (err.strip() or out.strip() or "it says nothing").splitlines()[-1]
     print(f"{lock}: NOT AUDITED, {why}: {last[:300]}")
     return _NOT_ASKED
