@@ -26,7 +26,7 @@ def audit() -> ModuleType:
         (1, "requests 2.1 PYSEC-1", "Found 1 known vulnerability in 1 package", 1, "PYSEC-1"),
         (1, "", "requests.exceptions.ConnectionError: Max retries exceeded", 3, "NOT AUDITED, the advisories"),
         (1, "", "a: Dependency not found on PyPI and could not be audited: a (1)", 3, "NOT AUDITED, the advisories"),
-        (2, "", "error: Failed to fetch: `https://pypi.org/simple/pip-audit/`", 3, "NOT AUDITED, the advisories"),
+        (2, "", "error: Failed to fetch: `https://index.example/simple/pip-audit/`", 3, "NOT AUDITED, the advisories"),
         (1, "", "KeyError: 'x'", 3, "NOT AUDITED, pip-audit failed"),
         (1, "", "", 3, "NOT AUDITED, pip-audit failed: it says nothing"),
     ],

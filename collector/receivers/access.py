@@ -122,8 +122,11 @@ class Access:
             Rejected: `unauthorized` or `forbidden_role`.
             Overloaded: `rate_limited`, or `guessing`: too many wrong tokens came from there.
         """
+        asks = role in self._asked_for
+        if not asks and self._throttle is None:
+            return _ANYBODY
         now, client, network = time.monotonic(), _ANYBODY, network_of(address)
-        if self.asks(role):
+        if asks:
             client = self._identify(listener, role, token, address, network, now)
         if self._throttle is not None:
             # a token and an address are never the same name

@@ -7,6 +7,7 @@ then end without any. Source: OpenTelemetry protocol specification 1.x, "OTLP/gR
 
 import logging
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote
@@ -69,7 +70,7 @@ class GrpcReceiver:
         self._senders = Senders(RECEIVER, access, self._config.tenants)
         self._tenant_key = self._senders.header.decode()
         self._server: Any = None
-        self._renewed: Any = None
+        self._renewed: deque[Any] = deque(maxlen=1)
 
     @property
     def port(self) -> int:
@@ -142,8 +143,10 @@ class GrpcReceiver:
 
     def _fetch_certificates(self) -> Any:
         """gRPC asks at every handshake, on threads of its own; None: as before."""
-        renewed, self._renewed = self._renewed, None
-        return renewed
+        try:
+            return self._renewed.pop()
+        except IndexError:
+            return None
 
     async def renew(self, tls: TlsConfig) -> None:
         """Read the files again for the connections that come from now on; those that there are go on.
@@ -151,7 +154,7 @@ class GrpcReceiver:
         Raises:
             OSError: one cannot be read.
         """
-        self._renewed = _certificates(tls)
+        self._renewed.append(_certificates(tls))
 
     def _export(self, kind: str) -> "_Call":
         async def export(_: Any, context: Any) -> bytes:

@@ -5,6 +5,7 @@ Time is handed in, in seconds of a clock that never goes back.
 
 import ipaddress
 from collections import OrderedDict
+from functools import lru_cache
 from hashlib import blake2b
 from os import urandom
 from typing import Any
@@ -70,6 +71,7 @@ class Guesses:
         _forget_oldest(self._tried, self._most_clients)
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, of which one machine has all.
 

@@ -234,6 +234,8 @@ def test_no_secret_is_in_any_log_metric_page_answer_or_file(secrets: Secrets, tm
         told["log"] = driftline.log
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {"audit.jsonl", "backup.db", "driftline.db", "driftline.view.db"} <= {file.name for file in files}
+    for name in ("audit.jsonl", "backup.db", "driftline.db", "driftline.view.db"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0, f"{name} is for its owner only"
     for file in files:
         told[file.name] = file.read_bytes().decode("utf-8", "replace")
     assert "not delivered" in told["alerts test"] or "401" in told["alerts test"]
