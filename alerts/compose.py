@@ -82,6 +82,7 @@ def annotations(change: Change, wording: Wording) -> dict[str, str]:
         "onset": minute(change.onset_ns),
         "size": words.what,
         "carriers": words.carried_by,
+        "moved": words.moved,
         "new": words.new_then,
         "confidence": words.sure,
         "first": words.first,

@@ -20,6 +20,12 @@ _ENDINGS = {
     "reconfigured": "no longer watched in this way, by a change of configuration",
 }
 _STATISTICS = {"pass_rate": "pass rate of", "mean": "mean of", "typical": "typical", "share": "share of"}
+_MOVED = {
+    "application": "The application itself moved: neither its traffic, the evaluator nor the sampling explains it.",
+    "traffic": "The traffic moved: at the levels of before, what comes more and what comes less explains most of it.",
+    "evaluator": "The evaluator is another since then: it may be the scores that moved, not the application.",
+    "sampling": "The sampling is another since then, and weights had to be capped: the levels may be off.",
+}
 LINKED_TRACES = 3
 _TEXT_RUNES = 120
 
@@ -47,6 +53,7 @@ class Explanation:
     what: str
     since: str
     carried_by: str
+    moved: str
     new_then: str
     look_at: str
     sure: str
@@ -54,7 +61,7 @@ class Explanation:
 
     @property
     def description(self) -> str:
-        parts = (self.what, self.since, self.carried_by, self.new_then, self.sure, self.first, self.look_at)
+        parts = (self.what, self.since, self.carried_by, self.moved, self.new_then, self.sure, self.first, self.look_at)
         return "\n".join(part for part in parts if part)
 
 
@@ -66,6 +73,7 @@ def explain(change: Change, wording: Wording) -> Explanation:
         what=_what(change, measure),
         since=_since(change),
         carried_by=_carried_by(change, measure),
+        moved=_MOVED.get(change.moved, ""),
         new_then=_new_then(change),
         look_at=_look_at(change, wording),
         sure=_sure(change),

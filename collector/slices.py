@@ -21,6 +21,8 @@ _TRACE_FIELDS: dict[str, Callable[[Trace], str | None]] = {
     "tenant": lambda trace: trace.tenant,
     "prompt_name": lambda trace: trace.prompt_name,
     "prompt_version": lambda trace: trace.prompt_version,
+    "dialect": lambda trace: "+".join(trace.dialects),
+    "tools": lambda trace: "+".join(sorted({call.name for call in trace.tool_executions if call.name})),
 }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nsmallest
 
 from drift.base import Carrier, Shift
+from drift.moved import SAMPLING
 from drift.recent import OTHER, Mix, Record
 
 _MOST_CARRIERS = 8
@@ -23,23 +24,18 @@ _LEAST_EXCESS = 0.15  # less is what chance gives
 _MOST_TRACES = 5
 
 
-def carriers(
-    before: Mix, after: Iterable[Record], fixed: Collection[str], to_unit: Callable[[float], float]
-) -> list[Carrier]:
+def carriers(before: Mix, after: Mix, fixed: Collection[str], to_unit: Callable[[float], float]) -> list[Carrier]:
     """The slice values that carry a change, those that tell most first.
 
     Args:
         before: the traffic before the onset.
-        after: the points since.
+        after: the traffic since.
         fixed: attributes that define the series, which all of its points share.
         to_unit: from [0, 1] to the metric's unit.
     """
-    now = Mix()
-    for record in after:
-        now.add(record)
     found: list[Carrier] = []
-    for attribute in sorted(now.values.keys() - set(fixed)):
-        found += _of_attribute(attribute, before.values.get(attribute, {}), now.values[attribute], to_unit)
+    for attribute in sorted(after.values.keys() - set(fixed) - {SAMPLING}):
+        found += _of_attribute(attribute, before.values.get(attribute, {}), after.values[attribute], to_unit)
     found = [carrier for carrier in found if carrier.share >= _LEAST_SHARE and _tells(carrier)]
     found.sort(key=lambda c: (not c.is_new, -c.share if c.is_new else -_excess(c), -c.traffic, c.attribute, c.value))
     return found[:_MOST_CARRIERS]

@@ -105,8 +105,8 @@ def decode_change(data: bytes) -> Change:
     Raises:
         ValueError: not such JSON; names the field.
     """
-    raw = _object(data, _CHANGE_FIELDS, "Change")
-    for name in ("id", "monitor", "metric", "detector", "reason", "related"):
+    raw = _object(data, _CHANGE_FIELDS, "Change", later={"moved": ""})
+    for name in ("id", "monitor", "metric", "detector", "reason", "related", "moved"):
         _text(raw, name)
     for name in ("detected_ns", "onset_ns", "onset_low_ns", "onset_high_ns", "sequence"):
         _integer(raw, name)
@@ -158,11 +158,14 @@ def _dumps(value: object) -> bytes:
         raise ValueError(f"cannot be written as JSON: {error}") from error
 
 
-def _object(data: bytes, names: frozenset[str], what: str) -> dict[str, Any]:
+def _object(data: bytes, names: frozenset[str], what: str, later: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """The object with these names; those of `later` came with a later release, and are filled in."""
     try:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from error
+    if later and type(raw) is dict:
+        raw = {**later, **raw}
     return _fields(raw, names, what)
 
 

@@ -3,12 +3,14 @@
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from drift.attribute import carriers, contrast, worst
-from drift.base import Carrier, Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
+from drift.base import Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
+from drift.moved import what_moved
 from drift.onset import locate
 from drift.plan import Plan
 from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
@@ -42,6 +44,7 @@ class Episode:
         self.since = 0  # points since the detection
         self.moved = False  # whether the level moved again, so that the onset is not to be sought anew
         self.inflation = 1.0
+        self.cap = inf  # the weight over which points are capped
         self.recovery = self._recovery()
 
     def _recovery(self) -> MeanDetector:
@@ -148,21 +151,19 @@ class Episode:
         self.change = Change(**{**_shallow(self.change), **values})
 
     def _tell(self, before: Estimate, after: Estimate, size: Estimate, recent: Recent, fixed: Sequence[str]) -> Change:
-        found, traces = self._evidence_in_traces(recent, fixed)
+        records = list(recent.records())[-self.after.n :]
+        now = Mix().add_all(records)
+        found = carriers(self.mix, now, fixed, self.scale.level)
         self._set(
             before=self.scale.level_estimate(before),
             after=self.scale.level_estimate(after),
             size=self.scale.size_estimate(size, before.value),
             carriers=found,
-            traces=traces or self.change.traces,
+            traces=worst(records, self.change.direction, found) or self.change.traces,
+            moved=what_moved(self.mix, now, len(records), self.cap, fixed),
             sequence=self.change.sequence + 1,
         )
         return self.change
-
-    def _evidence_in_traces(self, recent: Recent, fixed: Sequence[str]) -> tuple[list[Carrier], list[str]]:
-        after = list(recent.records())[-self.after.n :]
-        found = carriers(self.mix, after, fixed, self.scale.level)
-        return found, worst(after, self.change.direction, found)
 
 
 def open_episode(
@@ -174,6 +175,7 @@ def open_episode(
     at_ns: int,
     recent: Recent,
     inflation: float,
+    cap: float,
     clipped: float,
 ) -> Episode | None:
     """The change that a detector found, or None while there are too few points since its onset to tell of it."""
@@ -184,10 +186,8 @@ def open_episode(
     if len(records) - max(first, 0) < plan.min_points:
         return None
     earlier, later = records[: max(onset.low - recent.blocks, 0)], records[max(first, 0) :]
-    mix = recent.mix.copy()
-    for record in earlier:
-        mix.add(record)
-    found = carriers(mix, later, tuple(slices), scale.level)
+    mix, now = recent.mix.copy().add_all(earlier), Mix().add_all(later)
+    found = carriers(mix, now, tuple(slices), scale.level)
     low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
     change = Change(
         id=identity,
@@ -211,10 +211,11 @@ def open_episode(
         traces=worst(later, detection.direction, found),
         contrast_traces=contrast(earlier, detection.direction, onset.before.mean),
         clipped=clipped,
+        moved=what_moved(mix, now, len(later), cap, tuple(slices)),
     )
     reference = [[record[1], record[2]] for record in earlier[-plan.warmup :]]
     episode = Episode(plan, scale, change, onset.before, onset.after, mix, reference)
-    episode.inflation = inflation
+    episode.inflation, episode.cap = inflation, cap
     episode.mark(episode.size >= plan.min_effect, "")
     return episode
 

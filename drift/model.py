@@ -122,3 +122,5 @@ class Change:
     related: str = ""
     clipped: float = 0.0
     """Share of the points whose sampling weight was clipped, since the warm-up."""
+    moved: str = ""
+    """What moved, by `drift.moved`: application, traffic, evaluator, sampling or unclear; empty if it was not asked."""

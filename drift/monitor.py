@@ -17,6 +17,7 @@ from collector.core.telemetry import Labels, Telemetry
 from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
+from drift.moved import EVALUATOR, SAMPLING
 from drift.plan import MonitorConfig, Plan, plans
 from drift.recent import Record, Slices
 from drift.route import Monitor, ShareMonitor, SliceKey
@@ -116,7 +117,7 @@ class Watcher:
         monitors = self._by_metric.get(point.metric)
         if monitors is None:
             return "no_monitor", changes
-        slices = self._intern(point.slices)
+        slices = self._intern({EVALUATOR: point.evaluator_id, SAMPLING: f"{point.probability:.2g}", **point.slices})
         outcome = "no_verdict"
         for monitor in monitors:
             x = monitor.plan.value(point)

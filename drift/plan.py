@@ -44,7 +44,8 @@ class MonitorConfig(Settings):
     detector: str = Field(
         "mean",
         min_length=1,
-        description="mean, threshold, burn_rate, adwin, page_hinkley, kswin, ddm, hddm_a, hddm_w, or one of your own",
+        description="mean, rank, shape, threshold, burn_rate, adwin, page_hinkley, kswin, ddm, hddm_a, hddm_w, or one "
+        "of your own",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")

@@ -5,7 +5,7 @@ rather than everything remembered.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
@@ -46,6 +46,12 @@ class Mix:
                 entry = known.setdefault(value if len(known) < _MOST_VALUES else OTHER, [0.0, 0.0])
             entry[0] += w
             entry[1] += w * x
+
+    def add_all(self, records: Iterable[Record]) -> "Mix":
+        """Add each; returns itself."""
+        for record in records:
+            self.add(record)
+        return self
 
     def copy(self) -> "Mix":
         twin = Mix()

@@ -190,6 +190,7 @@ class Series:
             if self.scale is None:
                 raise ValueError("a change without a scale")
             self.episode = episode_from_json(self.plan, self.scale, head["episode"])
+            self.episode.cap = self.cap
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -239,7 +240,16 @@ class Series:
         text = orjson.dumps([self.plan.name, list(self.slices.items()), self.ordinal])
         identity = blake2b(text, digest_size=10).hexdigest()
         self.episode = open_episode(
-            self.plan, self.scale, identity, self.slices, detection, at_ns, self.recent, self.inflation, self.clipped
+            self.plan,
+            self.scale,
+            identity,
+            self.slices,
+            detection,
+            at_ns,
+            self.recent,
+            self.inflation,
+            self.cap,
+            self.clipped,
         )
         if self.episode is None:
             return None

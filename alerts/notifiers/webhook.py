@@ -98,6 +98,7 @@ def _notification(notification: Notification) -> dict[str, Any]:
             "carriers": [_carrier(asdict(carrier)) for carrier in change.carriers],
             "traces": [clean(trace_id) for trace_id in change.traces],
             "contrast_traces": [clean(trace_id) for trace_id in change.contrast_traces],
+            "moved": clean(change.moved, _NAME_RUNES),
             "reason": clean(change.reason, _NAME_RUNES),
             "related": clean(change.related, _NAME_RUNES),
         },

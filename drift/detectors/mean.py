@@ -7,18 +7,24 @@ from typing import ClassVar
 
 from drift.base import Detection, Detector, Direction
 from drift.baseline import EDGE, INDEPENDENT, Baseline
+from drift.detectors.inputs import (
+    DIRECTIONS,
+    check_direction,
+    check_point,
+    check_positive,
+    checked_warmup,
+    usual_cap,
+)
 from drift.season import KINDS
 
 _HEAD = Struct("<2sBBBxxxdddqq")
 _MAGIC = b"mD"
-_DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 _BETS = 6
 _SMALLEST_SHIFT = 0.25
 _SMALLEST_SHIFT_NEAR_HALF = 0.15  # near a rate of .5 a point tells least, and small shifts need longer bets
 _LARGEST_SHIFT = 2.5
 _PATIENT_BETS = 3  # the smallest shifts, also held against the older part of the stream
 _PATIENT_SHARE = 0.25
-_CAP_QUANTILE = 0.95
 _MOST_WEIGHT = 1e15
 _MOST_EVIDENCE = 1e290
 
@@ -84,11 +90,10 @@ class MeanDetector(Detector):
         season: str = "auto",
         baseline: float | None = None,
     ) -> None:
-        if direction not in _DIRECTIONS:
-            raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(_DIRECTIONS)}")
-        _positive("arl", arl)
+        check_direction(direction)
+        check_positive("arl", arl)
         if weight_cap is not None:
-            _positive("weight_cap", weight_cap)
+            check_positive("weight_cap", weight_cap)
         if season not in KINDS:
             raise ValueError(f"season is {season!r}; it must be one of {', '.join(KINDS)}")
         if baseline is not None and not 0.0 < baseline < 1.0:
@@ -116,11 +121,9 @@ class MeanDetector(Detector):
         self._each, self._each_patient = (1.0 - share) / len(self._now), share / max(1, len(self._low + self._high))
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
-        weights = [1.0] * len(values) if weights is None else weights
-        for x, weight in zip(values, weights, strict=True):
-            _check(x, weight, 0.0)
+        weights = checked_warmup(values, weights)
         if self.weight_cap is None and weights:
-            self._cap = min(float(sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))]), _MOST_WEIGHT)
+            self._cap = usual_cap(weights)
         self._past.warmup(values, [min(weight, self._cap) / self._cap for weight in weights])
         near_half = abs(self.level - 0.5) <= 0.2
         self._begin(_SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
@@ -138,7 +141,7 @@ class MeanDetector(Detector):
 
     def update(self, x: float, weight: float = 1.0, at: int | None = None, start: float = 1.0) -> None:
         if not (0.0 <= x <= 1.0 and 0.0 < weight < inf and 0.0 <= start < inf):
-            _check(x, weight, start)
+            check_point(x, weight, start)
         self._seen += 1
         if weight > self._cap:
             weight = self._cap
@@ -221,7 +224,7 @@ class MeanDetector(Detector):
 
     def state(self) -> bytes:
         fixed = -1.0 if self.baseline is None else self.baseline
-        direction = _DIRECTIONS.index(self.direction)
+        direction = DIRECTIONS.index(self.direction)
         counts = (self._seen, self._clipped)
         head = _HEAD.pack(_MAGIC, self.version, direction, len(self._now), self.arl, self._cap, fixed, *counts)
         numbers = (*self._now, *self._mass, *self._mass_low, *self._mass_high, self._evidence)
@@ -233,7 +236,7 @@ class MeanDetector(Detector):
         if state[2] != self.version:
             raise ValueError(f"state of version {state[2]}; this release reads version {self.version}")
         _, _, direction, bets, arl, cap, fixed, seen, clipped = _HEAD.unpack_from(state)
-        mine = (_DIRECTIONS.index(self.direction), self.arl, -1.0 if self.baseline is None else self.baseline)
+        mine = (DIRECTIONS.index(self.direction), self.arl, -1.0 if self.baseline is None else self.baseline)
         if (direction, arl, fixed) != mine or (self.weight_cap is not None and cap != self._cap):
             raise ValueError("state of a detector with another direction, arl, baseline or weight_cap")
         count = 2 * bets + len(self._low) + len(self._high) + 1
@@ -266,16 +269,3 @@ def _grown(mass: list[float], bets: list[float], m: float, y: float, start: floa
     if power == 1.0:
         return [(old + start) * (1.0 + y / (m + i)) for old, i in zip(mass, bets)]  # noqa: B905 - for every point
     return [(old + start) * (1.0 + y / (m + i)) ** power for old, i in zip(mass, bets)]  # noqa: B905
-
-
-def _check(x: float, weight: float, start: float) -> None:
-    if not 0.0 <= x <= 1.0:
-        raise ValueError(f"x is {x!r}; it must be in [0, 1]")
-    _positive("weight", weight)
-    if not 0.0 <= start < inf:
-        raise ValueError(f"start is {start!r}; it must be finite and not negative")
-
-
-def _positive(name: str, value: float) -> None:
-    if not 0.0 < value < inf:
-        raise ValueError(f"{name} is {value!r}; it must be greater than 0 and finite")

@@ -6,12 +6,12 @@ from struct import Struct
 from typing import Any
 
 from drift.base import Detection, Detector, Direction
+from drift.detectors.inputs import DIRECTIONS, check_direction, check_positive
 from drift.detectors.thinning import Thinning
 
 _STATE = Struct("<2sBB3d2d5dq2d")
 _MAGIC = b"pH"
 _VERSION = 1
-_DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 
 
 class PageHinkleyDetector(Detector):
@@ -42,12 +42,10 @@ class PageHinkleyDetector(Detector):
         min_points: int = 30,
         weight_cap: float | None = None,
     ) -> None:
-        if direction not in _DIRECTIONS:
-            raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(_DIRECTIONS)}")
+        check_direction(direction)
         if not 0.0 <= delta < inf:
             raise ValueError(f"delta is {delta!r}; it must be at least 0 and finite")
-        if not 0.0 < threshold < inf:
-            raise ValueError(f"threshold is {threshold!r}; it must be greater than 0 and finite")
+        check_positive("threshold", threshold)
         if not 0.0 < alpha <= 1.0:
             raise ValueError(f"alpha is {alpha!r}; it must be in (0, 1]")
         if min_points < 1:
@@ -92,7 +90,7 @@ class PageHinkleyDetector(Detector):
         return _STATE.pack(
             _MAGIC,
             _VERSION,
-            _DIRECTIONS.index(self.direction),
+            DIRECTIONS.index(self.direction),
             *(self.delta, self._threshold, self.alpha),
             *(float(test.drift_detected), mean.get()),
             *(test._sum_increase, test._sum_decrease, least, float(test._max_decrease), mean.n),
@@ -108,7 +106,7 @@ class PageHinkleyDetector(Detector):
         values: tuple[Any, ...] = _STATE.unpack(state)
         _, _, direction, delta, threshold, alpha, found, level, rising, falling, least, most, n, *rest = values
         least_n, cap, credit = rest
-        mine = (_DIRECTIONS.index(self.direction), self.delta, self._threshold, self.alpha, self.min_points)
+        mine = (DIRECTIONS.index(self.direction), self.delta, self._threshold, self.alpha, self.min_points)
         if (direction, delta, threshold, alpha, least_n) != mine:
             raise ValueError("state of a detector with other options")
         finite = all(isfinite(v) for v in (level, rising, falling, least, most, n))

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from struct import Struct, error
 
 from drift.base import Detection, Detector, Direction, Shift
+from drift.detectors.inputs import DIRECTIONS, check_direction
 from drift.detectors.thinning import Thinning
 
 _HEAD = Struct("<2sBB")
 _TAIL = Struct("<BddI")
 _VERSION = 1
-_DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 _SHIFTS: tuple[Shift, ...] = ("down", "up")
 _KEPT = 4096
 """Points that a rebuilt window begins with. Twice as many are remembered at most."""
@@ -39,8 +39,7 @@ class WindowDetector(Detector):
     """The form of `options`."""
 
     def __init__(self, direction: Direction, weight_cap: float | None) -> None:
-        if direction not in _DIRECTIONS:
-            raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(_DIRECTIONS)}")
+        check_direction(direction)
         self.direction: Direction = direction
         self._thinning = Thinning(weight_cap)
         self._points = array("d")
@@ -84,7 +83,7 @@ class WindowDetector(Detector):
         binary = all(x in (0.0, 1.0) for x in self._points)
         raw = bytes(int(x) for x in self._points) if binary else self._points.tobytes()
         found = 0 if self._found is None else 1 + _SHIFTS.index(self._found)
-        head = _HEAD.pack(self.MAGIC, _VERSION, _DIRECTIONS.index(self.direction) * 16 + found)
+        head = _HEAD.pack(self.MAGIC, _VERSION, DIRECTIONS.index(self.direction) * 16 + found)
         tail = _TAIL.pack(binary, self._thinning.cap, self._thinning.credit, len(self._points))
         return head + self.OPTIONS.pack(*self.options()) + tail + zlib.compress(raw, 1)
 
@@ -99,7 +98,7 @@ class WindowDetector(Detector):
             raise ValueError(f"not the state of {type(self).__name__}") from None
         if version != _VERSION:
             raise ValueError(f"state of version {version}; this release reads version {_VERSION}")
-        if (flags // 16, *options) != (_DIRECTIONS.index(self.direction), *self.options()):
+        if (flags // 16, *options) != (DIRECTIONS.index(self.direction), *self.options()):
             raise ValueError("state of a detector with other options")
         points = _unpack(state[_HEAD.size + self.OPTIONS.size + _TAIL.size :], count, binary)
         if flags % 16 > 2 or any(not 0.0 <= x <= 1.0 for x in points):

@@ -4,14 +4,14 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from math import inf, isfinite
+from math import inf
 from struct import Struct, error, iter_unpack, pack
 
 from drift.base import Detection, Detector, Direction, Shift
+from drift.detectors.inputs import DIRECTIONS, check_direction, check_point, checked_warmup
 
 _HEAD = Struct("<2sBBdI")
 _VERSION = 1
-_DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 _MOST_POINTS = 100_000
 
 
@@ -21,8 +21,7 @@ class _Average(Detector):
     MAGIC: bytes
 
     def __init__(self, direction: Direction, level: float | None, points: int) -> None:
-        if direction not in _DIRECTIONS:
-            raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(_DIRECTIONS)}")
+        check_direction(direction)
         if level is not None and not 0.0 <= level <= 1.0:
             raise ValueError(f"level is {level!r}; it must be in [0, 1]")
         if not 1 <= points <= _MOST_POINTS:
@@ -37,15 +36,13 @@ class _Average(Detector):
         """How far the stream went to one side: 1 and over is a change."""
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
-        points = list(zip(values, [1.0] * len(values) if weights is None else weights, strict=True))
-        for point in points:
-            _check(*point)
+        points = list(zip(values, checked_warmup(values, weights), strict=True))
         if self._given is None and points:
             self._level = _mean(points)
         self._told = None
 
     def update(self, x: float, weight: float = 1.0, at: int | None = None, start: float = 1.0) -> None:
-        _check(x, weight)
+        check_point(x, weight)
         if self._furthest[1] < 1:
             self._recent.append((x, weight))
             self._told = None
@@ -83,7 +80,7 @@ class _Average(Detector):
 
     def state(self) -> bytes:
         options = pack(f"<{len(self.options())}d", *self.options())
-        head = _HEAD.pack(self.MAGIC, _VERSION, _DIRECTIONS.index(self.direction), self._level, len(self._recent))
+        head = _HEAD.pack(self.MAGIC, _VERSION, DIRECTIONS.index(self.direction), self._level, len(self._recent))
         return head + options + b"".join(pack("<dd", *point) for point in self._recent)
 
     def restore(self, state: bytes) -> None:
@@ -98,12 +95,12 @@ class _Average(Detector):
             raise ValueError("corrupt state") from None
         if version != _VERSION:
             raise ValueError(f"state of version {version}; this release reads version {_VERSION}")
-        if direction != _DIRECTIONS.index(self.direction) or state[_HEAD.size :][: len(options)] != options:
+        if direction != DIRECTIONS.index(self.direction) or state[_HEAD.size :][: len(options)] != options:
             raise ValueError("state of a detector with other options")
         if not 0.0 <= level <= 1.0 or len(points) != count or count > (self._recent.maxlen or 0):
             raise ValueError("state with numbers that no detector could have reached")
         for point in points:
-            _check(*point)
+            check_point(*point)
         self._level = level
         self._recent = deque(((x, weight) for x, weight in points), self._recent.maxlen)
         self._told = None
@@ -196,10 +193,3 @@ def _mean(points: Iterable[tuple[float, float]]) -> float:
         total += x * weight
         weights += weight
     return min(1.0, total / weights)
-
-
-def _check(x: float, weight: float) -> None:
-    if not 0.0 <= x <= 1.0:
-        raise ValueError(f"x is {x!r}; it must be in [0, 1]")
-    if not 0.0 < weight < inf or not isfinite(weight):
-        raise ValueError(f"weight is {weight!r}; it must be greater than 0 and finite")

@@ -8,24 +8,22 @@ Points are thrown away: where weights differ much, prefer a detector that uses t
 from collections.abc import Iterator, Sequence
 from math import inf
 
-_CAP_QUANTILE = 0.95
+from drift.detectors.inputs import check_point, check_positive, checked_warmup, usual_cap
 
 
 class Thinning:
     def __init__(self, cap: float | None = None) -> None:
-        if cap is not None and not 0.0 < cap < inf:
-            raise ValueError(f"weight_cap is {cap!r}; it must be greater than 0 and finite")
+        if cap is not None:
+            check_positive("weight_cap", cap)
         self._fixed = cap
         self.cap = 1.0 if cap is None else cap
         self.credit = 0.0
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None) -> Iterator[float]:
         """The points of a warm-up that count; learns the cap from their weights unless it is fixed."""
-        weights = [1.0] * len(values) if weights is None else weights
-        for x, weight in zip(values, weights, strict=True):
-            _check(x, weight)
+        weights = checked_warmup(values, weights)
         if self._fixed is None and weights:
-            self.cap = float(sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))])
+            self.cap = usual_cap(weights)
         return (x for x, weight in zip(values, weights, strict=True) if self.takes(x, weight))
 
     def takes(self, x: float, weight: float) -> bool:
@@ -34,7 +32,7 @@ class Thinning:
         Raises:
             ValueError: no value in [0, 1] or no weight.
         """
-        _check(x, weight)
+        check_point(x, weight)
         self.credit += min(1.0, weight / self.cap)
         if self.credit < 1.0:
             return False
@@ -46,10 +44,3 @@ class Thinning:
         if not 0.0 < cap < inf or not 0.0 <= credit < 1.0 or (self._fixed is not None and cap != self._fixed):
             raise ValueError(f"weight_cap is {cap!r} and credit {credit!r}; another weight_cap, or corrupt")
         self.cap, self.credit = cap, credit
-
-
-def _check(x: float, weight: float) -> None:
-    if not 0.0 <= x <= 1.0:
-        raise ValueError(f"x is {x!r}; it must be in [0, 1]")
-    if not 0.0 < weight < inf:
-        raise ValueError(f"weight is {weight!r}; it must be greater than 0 and finite")

@@ -89,7 +89,7 @@ def arrow_schema(form: str) -> Any:
             *((f"{name}_time", time) for name in ("detected", "onset", "onset_low", "onset_high", "resolved")),
             *((name, estimate) for name in ("before", "after", "size")),
             *(("carriers", pa.list_(carrier)), ("traces", pa.list_(text)), ("contrast_traces", pa.list_(text))),
-            *(("paged", truth), ("reason", text), ("related", text), ("clipped", number)),
+            *(("paged", truth), ("reason", text), ("related", text), ("clipped", number), ("moved", text)),
         ],
     }
     metadata = {"driftline.form": form, "driftline.version": version("driftline")}

@@ -14,10 +14,8 @@ def record(number: int, x: float, w: float = 1.0, **slices: str) -> Record:
 
 
 def find(before: list[Record], after: list[Record], *fixed: str) -> dict[tuple[str, str], Carrier]:
-    mix = Mix()
-    for item in before:
-        mix.add(item)
-    return {(c.attribute, c.value): c for c in carriers(mix, after, fixed, lambda x: x)}
+    found = carriers(Mix().add_all(before), Mix().add_all(after), fixed, lambda x: x)
+    return {(c.attribute, c.value): c for c in found}
 
 
 def rows(count: int, level: float, start: int = 0, **slices: str) -> list[Record]:
@@ -68,7 +66,7 @@ def test_attributes_and_values_are_bounded() -> None:
     assert len(mix.values) <= 64
     assert all(len(values) <= 65 for values in mix.values.values())
     after = [record(number, 0.0, a1=f"w{number}") for number in range(3000)]
-    assert len(carriers(mix, after, (), lambda x: x)) <= 8
+    assert len(carriers(mix, Mix().add_all(after), (), lambda x: x)) <= 8
 
 
 def test_the_worst_traces_are_of_the_carrier_and_the_contrast_is_as_usual() -> None:

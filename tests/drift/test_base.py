@@ -98,6 +98,19 @@ def test_points_that_were_written_before_labels_were_told_are_read() -> None:
     assert decode_points(orjson.dumps({**HEAD, "points": [ROW[:-1]]})) == [POINT]
 
 
+def test_a_change_that_was_written_before_it_said_what_moved_is_read() -> None:
+    told = Change(
+        *("i", "active", "m", "m", "mean", {}, "down", "mean", 2.0, 1.0, 9, 5, 4, 6),
+        *(Estimate(0.5, 0.4, 0.6, 9.0) for _ in range(3)),
+        moved="traffic",
+    )
+    raw = orjson.loads(encode_change(told))
+    del raw["moved"]
+    assert decode_change(orjson.dumps(raw)).moved == ""
+    with pytest.raises(ValueError, match="moved"):
+        decode_change(orjson.dumps({**raw, "moved": 1}))
+
+
 def test_whole_numbers_are_numbers() -> None:
     (point,) = decode_points(orjson.dumps({**HEAD, "points": [["m", "", 1, True, 1, "e", False]]}))
     assert (type(point.value), point.value, type(point.probability)) == (float, 1.0, float)

@@ -9,7 +9,7 @@ from drift.testing import check_detector
 
 def test_the_built_in_detectors_are_registered() -> None:
     assert set(names(DETECTORS)) >= {
-        *("mean", "threshold", "burn_rate"),
+        *("mean", "rank", "shape", "threshold", "burn_rate"),
         *("adwin", "page_hinkley", "kswin", "ddm", "hddm_a", "hddm_w"),
     }
 
