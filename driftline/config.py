@@ -81,8 +81,8 @@ class ListenConfig(ReceiveConfig):
     web: Address | None = Field("127.0.0.1:8321", description="page, API, metrics and probes; null: none")
     hosts: Sequence[str] | None = Field(
         None,
-        description="names that page and API answer to, besides IP addresses and localhost; null: none more, or any "
-        "where other machines can reach them",
+        description="names that page and API answer to, and under which browsers may send, besides IP addresses and "
+        "localhost; null: none more, or any where other machines can reach them",
     )
     web_tls: TlsConfig | None = Field(None, description="serve page, API, metrics and probes over TLS 1.2 or newer")
     insecure: bool = Field(False, description="listen beyond this machine although anybody may send or look")
@@ -90,10 +90,17 @@ class ListenConfig(ReceiveConfig):
     @property
     def web_hosts(self) -> Sequence[str] | None:
         """As `hosts`, in lower case; None: any."""
-        if self.hosts is not None:
-            return [name.lower() for name in self.hosts]
-        beyond = self.web is not None and not is_loopback(split_address(self.web)[0])
-        return None if beyond else []
+        return self._names(self.web) if self.hosts is None else self._names(None)
+
+    @property
+    def otlp_hosts(self) -> Sequence[str] | None:
+        """The same of OTLP over HTTP, where only browsers are held to it, and only on this machine."""
+        return self._names(self.otlp_http)
+
+    def _names(self, address: str | None) -> Sequence[str] | None:
+        if address is not None and not is_loopback(split_address(address)[0]):
+            return None
+        return [name.lower() for name in self.hosts or ()]
 
     @model_validator(mode="after")
     def _loopback_only(self) -> "ListenConfig":

@@ -54,7 +54,8 @@ class Network:
         self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
         if receives and listen.otlp_http is not None:
             address = split_address(listen.otlp_http)
-            self._receivers["otlp_http"] = HttpReceiver(*address, self.inbox, telemetry, listen, self._access)
+            receiver = HttpReceiver(*address, self.inbox, telemetry, listen, self._access, listen.otlp_hosts)
+            self._receivers["otlp_http"] = receiver
         if receives and listen.otlp_grpc is not None:
             address = split_address(listen.otlp_grpc)
             self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen, self._access)

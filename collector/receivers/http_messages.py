@@ -12,7 +12,7 @@ from http import HTTPStatus
 KEPT_HEADERS = frozenset(
     {
         *(b"authorization", b"content-encoding", b"content-length", b"content-type"),
-        *(b"expect", b"transfer-encoding"),
+        *(b"expect", b"transfer-encoding", b"host", b"origin"),
     }
 )
 """The others are read past, but for the one that names the tenant."""

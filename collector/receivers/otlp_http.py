@@ -9,7 +9,7 @@ import logging
 import math
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
@@ -18,6 +18,7 @@ from collector.core.telemetry import Telemetry
 from collector.receivers import answers
 from collector.receivers.accept import Acceptor, Encoding, Inbox
 from collector.receivers.access import FORBIDDEN_ROLE, UNAUTHORIZED, Access
+from collector.receivers.hosts import is_ours
 from collector.receivers.http_connection import Connection, Shared
 from collector.receivers.http_messages import JSON_TYPE, KEPT_HEADERS, PROTOBUF_TYPE, Reply, Request
 from collector.receivers.listen import ReceiveConfig, access_of, cannot_listen, server_tls
@@ -42,6 +43,7 @@ _BROKEN_STATUS = {
 _REFUSED_CODE = {
     401: answers.UNAUTHENTICATED,
     403: answers.PERMISSION_DENIED,
+    421: answers.PERMISSION_DENIED,
     404: answers.NOT_FOUND,
     405: answers.UNIMPLEMENTED,
 }
@@ -62,11 +64,16 @@ class HttpReceiver:
         telemetry: Telemetry,
         config: ReceiveConfig | None = None,
         access: Access | None = None,
+        hosts: Collection[str] | None = None,
     ) -> None:
+        """
+        Args:
+            hosts: names under which a browser may send, besides IP addresses and localhost; None: any.
+        """
         self._host = host
         self._port = port
         self._config = config or ReceiveConfig()
-        otlp = _Otlp(inbox, telemetry, self._config, access or access_of(self._config, telemetry))
+        otlp = _Otlp(inbox, telemetry, self._config, access or access_of(self._config, telemetry), hosts)
         self._shared = Shared(otlp, self._config, otlp.kept_headers)
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -132,14 +139,22 @@ class HttpReceiver:
 class _Otlp:
     """The protocol: which requests are taken, and what they are told."""
 
-    def __init__(self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig, access: Access) -> None:
-        self._inbox = inbox
+    def __init__(
+        self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig, access: Access, hosts: Collection[str] | None
+    ) -> None:
+        self._inbox, self._hosts = inbox, hosts
         self._config = config
         self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body, config.tenants)
         self._senders = Senders(RECEIVER, access, config.tenants)
         self.kept_headers = KEPT_HEADERS | {self._senders.header}
 
     def screen(self, request: Request) -> Reply | None:
+        # only browsers send an Origin, with every request that is not GET
+        if b"origin" in request.headers and self._hosts is not None:
+            host = request.headers.get(b"host", b"").decode("latin-1")
+            if not is_ours(host, self._hosts):
+                message = "this is not the name of this service; listen.hosts lists those that browsers may use"
+                return self._refuse(request, 421, "foreign_host", message)
         kind = _KINDS.get(request.path)
         is_greeting = request.path == "/"
         if (signal := _OTHER_SIGNALS.get(request.path)) is not None:

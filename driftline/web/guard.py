@@ -6,7 +6,6 @@ that only this machine can reach, only names that are known to be ours are answe
 """
 
 import base64
-import ipaddress
 import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.core.errors import Overloaded, Rejected
 from collector.core.telemetry import Telemetry
 from collector.receivers.access import UNAUTHORIZED, Access, bearer
+from collector.receivers.hosts import is_ours
 from driftline.web.api import answer
 
 _log = logging.getLogger(__name__)
@@ -129,21 +129,6 @@ def _token(authorization: str) -> bytes | None:
         return base64.b64decode(sent.strip(), validate=True).partition(b":")[2] or None
     except ValueError:
         return None
-
-
-def is_ours(host: str, names: Collection[str]) -> bool:
-    """Whether a Host header is an IP address, which nobody's name is, `localhost`, or one of `names`.
-
-    >>> is_ours("[::1]:8321", []), is_ours("evil.example:8321", []), is_ours("a.example", ["a.example"])
-    (True, False, True)
-    """
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    name = name.strip("[]").rstrip(".").lower()
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name in ("", "localhost") or name in names  # none: HTTP/1.0, which no browser speaks
-    return True
 
 
 class Lane:

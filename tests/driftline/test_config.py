@@ -245,6 +245,20 @@ def test_the_page_answers_to_known_names_where_only_this_machine_reaches_it(
     assert loaded(tmp_path, f"listen: {listen}").listen.web_hosts == hosts
 
 
+@pytest.mark.parametrize(
+    ("listen", "hosts"),
+    [
+        ("{}", []),
+        ("{hosts: [Driftline.Example]}", ["driftline.example"]),
+        ('{otlp_http: "0.0.0.0:1", insecure: true, hosts: [a.example]}', None),
+    ],
+)
+def test_browsers_may_send_under_known_names_where_only_this_machine_is_listened_to(
+    tmp_path: Path, listen: str, hosts: list[str] | None
+) -> None:
+    assert loaded(tmp_path, f"listen: {listen}").listen.otlp_hosts == hosts
+
+
 # --- the environment ---
 
 

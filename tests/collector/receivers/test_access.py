@@ -245,3 +245,32 @@ def test_grpc_tells_who_asks_too_often_or_guesses_when_to_come_back(
 
     asyncio.run(work())
     assert len(inbox.taken) == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("host: evil.example:4318\r\norigin: http://evil.example:4318", 421),
+        ("host: evil.example:4318\r\norigin: null", 421),
+        ("host: localhost:4318\r\norigin: http://localhost:4318", 200),
+        ("host: ours.example\r\norigin: https://ours.example", 200),
+        ("host: host.docker.internal:4318", 200),  # no browser
+    ],
+)
+def test_a_page_whose_name_resolves_to_this_machine_cannot_send(
+    inbox: Any, telemetry: Telemetry, serving: Any, traces_body: Callable[..., bytes], headers: str, status: int
+) -> None:
+    body = traces_body()
+
+    async def work() -> bytes:
+        receiver = HttpReceiver("127.0.0.1", 0, inbox, telemetry, ReceiveConfig(), hosts=["ours.example"])
+        async with serving(receiver):
+            reader, writer = await asyncio.open_connection("127.0.0.1", receiver.port)
+            head = f"POST /v1/traces HTTP/1.1\r\n{headers}\r\ncontent-type: application/x-protobuf\r\n"
+            writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    assert asyncio.run(work()).startswith(f"HTTP/1.1 {status} ".encode())
+    assert len(inbox.taken) == (1 if status == 200 else 0)
