@@ -89,7 +89,7 @@ class Access:
         rate: Frequency | None = None,
         guesses: Frequency | None = None,
     ) -> None:
-        self._refused = telemetry.counter(
+        self._refusals = telemetry.counter(
             "driftline_refused_access", "Requests that were not let in, by listener and reason.", ["listener", "reason"]
         )
         self._throttle = Throttle(rate) if rate is not None else None
@@ -108,6 +108,10 @@ class Access:
     def asks(self, role: Role) -> bool:
         """Whether a token is needed for what that role may do."""
         return role in self._asked_for
+
+    def refused(self, listener: str, reason: str) -> None:
+        """Count a connection that a listener cut off by itself."""
+        self._refusals.add(1, listener, reason)
 
     def admit(self, listener: str, role: Role, token: bytes | None, address: str) -> Client:
         """Who it is.
@@ -132,7 +136,7 @@ class Access:
             # a token and an address are never the same name
             wait = self._throttle.wait_seconds(f"token {client.name}" if client.name else network, now)
             if wait > 0:
-                self._refused.add(1, listener, RATE_LIMITED)
+                self._refusals.add(1, listener, RATE_LIMITED)
                 raise Overloaded(RATE_LIMITED, "more requests than listen.rate_limit allows", wait)
         return client
 
@@ -156,7 +160,7 @@ class Access:
 
     def _refuse(self, listener: str, reason: str, address: str, now: float, name: str = "") -> None:
         """Count it, and tell the audit log: what is like one before is told once a minute, with its number."""
-        self._refused.add(1, listener, reason)
+        self._refusals.add(1, listener, reason)
         key = (listener, reason, name or address)
         at, times = self._told.pop(key, (-_SAME_SECONDS, 0))
         if now - at < _SAME_SECONDS:

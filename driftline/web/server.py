@@ -10,6 +10,7 @@ import uvicorn
 from collector.receivers.access import Access
 from collector.receivers.listen import address_text, cannot_listen
 from driftline.web.app import create_app
+from driftline.web.connection import MAX_HEAD_BYTES, counted
 from driftline.web.source import Source
 
 _GRACE_SECONDS = 3
@@ -80,6 +81,9 @@ class Web:
         tls = self._tls
         config = uvicorn.Config(
             self._app,
+            http=counted(self._refused),
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -92,6 +96,10 @@ class Web:
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[listening]))
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0.01)
+
+    def _refused(self, reason: str) -> None:
+        if self._access is not None:
+            self._access.refused("web", reason)
 
     async def stop(self) -> None:
         if self._server is not None and self._serving is not None:
