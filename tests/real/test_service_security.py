@@ -336,6 +336,19 @@ def test_what_is_done_is_told_with_who_did_it_and_to_what(tmp_path: Path) -> Non
     assert "kumquat" not in audit.read_text() + log
 
 
+def test_prometheus_reads_the_metrics_with_a_token_and_not_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prometheus_factory: Any
+) -> None:
+    monkeypatch.setenv("READER", "kumquat-reader")
+    tokens = [{"name": "prometheus", "role": "read", "env": "READER"}]
+    settings = {"listen": {"tokens": tokens}, "scorers": ["latency"], "monitors": []}
+    with service(tmp_path, settings) as driftline:
+        for token, up in (("kumquat-reader", 1), ("another", 0)):
+            prometheus = prometheus_factory([driftline.web], token=token)
+            driftline.wait(lambda p=prometheus: p.query("up"), "it to be scraped")  # type: ignore[misc]
+            assert [sample.value for sample in prometheus.query("up")] == [up]
+
+
 def test_certificates_are_renewed_at_every_listener_while_it_runs(tmp_path: Path) -> None:
     def put(name: str) -> None:
         for end in ("crt", "key"):
