@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock clean
+.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,7 +38,7 @@ lint: $(VENV)/.dev ## style, format and the direction of imports
 type: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy -p tests.real
-	$(BIN)/mypy tests/conftest.py tests/test_project.py $(SETUP)
+	$(BIN)/mypy tests/conftest.py tests/test_project.py $(SETUP) requirements/audit.py
 
 format: $(VENV)/.dev ## put the code in the one format, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
@@ -64,6 +64,9 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 t
 	$(LOCK) --extra dev -c requirements/runtime.lock -o requirements/dev.lock
 	for extra in parquet compression models; do \
 	  $(LOCK) --extra $$extra -c requirements/dev.lock -o requirements/$$extra.lock || exit 1; done
+
+audit: $(VENV)/.dev ## ask whether a locked package has known vulnerabilities (needs the network; not in `check`)
+	$(BIN)/python requirements/audit.py
 
 clean: ## remove the environment and everything built or cached here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

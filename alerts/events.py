@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import requests
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -190,7 +191,26 @@ def _otlp(config: EventsConfig) -> OTLPLogExporter:
         endpoint=endpoint(reveal(config.otlp_http or "")),
         headers={name: value.get_secret_value() for name, value in config.headers.items()},
         timeout=config.timeout,
+        session=_Direct(),
     )
+
+
+class _Direct(requests.Session):
+    """Takes a redirect for the failure that it is: the exporter does not follow one, but counts it as sent.
+
+    And tells of failures by their kind only: the exporter logs them, and an address may hold a token.
+    """
+
+    def request(self, *args: Any, **options: Any) -> Any:
+        try:
+            response = super().request(*args, **options)
+        except requests.ConnectionError as error:  # which is tried again, and is a Timeout too where it is one
+            raise requests.ConnectionError(f"no answer ({type(error).__name__})") from None
+        except (requests.RequestException, UnicodeError) as error:
+            raise requests.RequestException(f"no answer ({type(error).__name__})") from None
+        if 300 <= response.status_code < 400:
+            raise requests.TooManyRedirects(f"answered {response.status_code}; configure the final address")
+        return response
 
 
 def endpoint(address: str) -> str:

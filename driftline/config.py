@@ -26,13 +26,14 @@ from collector.engines.kafka_config import KafkaEngineConfig
 from collector.engines.sqlite import StoreConfig
 from collector.prices import PricesConfig
 from collector.receivers.kafka_config import KafkaConfig
-from collector.receivers.listen import ReceiveConfig
+from collector.receivers.listen import ReceiveConfig, TlsConfig
 from collector.redaction.config import RedactConfig
 from collector.sample import SampleConfig
 from collector.slices import DEFAULT_SLICES, SlicePath
 from drift.budget import FalsePages, parse_false_pages
 from drift.monitor import MonitorConfig
 from driftline import faults
+from driftline.audit import AuditConfig
 from driftline.export.config import ExportConfig
 from driftline.gate_config import GateConfig
 from scorers.loading import ScorerConfig
@@ -81,31 +82,49 @@ class ListenConfig(ReceiveConfig):
     web: Address | None = Field("127.0.0.1:8321", description="page, API, metrics and probes; null: none")
     hosts: Sequence[str] | None = Field(
         None,
-        description="names that page and API answer to, besides IP addresses and localhost; null: none more, or any "
-        "where other machines can reach them",
+        description="names that page and API answer to, and under which browsers may send, besides IP addresses and "
+        "localhost; null: none more, or any where other machines can reach them",
     )
+    web_tls: TlsConfig | None = Field(None, description="serve page, API, metrics and probes over TLS 1.2 or newer")
     insecure: bool = Field(False, description="listen beyond this machine although anybody may send or look")
 
     @property
     def web_hosts(self) -> Sequence[str] | None:
         """As `hosts`, in lower case; None: any."""
-        if self.hosts is not None:
-            return [name.lower() for name in self.hosts]
-        beyond = self.web is not None and not is_loopback(split_address(self.web)[0])
-        return None if beyond else []
+        return self._names(self.web) if self.hosts is None else self._names(None)
+
+    @property
+    def otlp_hosts(self) -> Sequence[str] | None:
+        """The same of OTLP over HTTP, where only browsers are held to it, and only on this machine."""
+        return self._names(self.otlp_http)
+
+    def _names(self, address: str | None) -> Sequence[str] | None:
+        if address is not None and not is_loopback(split_address(address)[0]):
+            return None
+        return [name.lower() for name in self.hosts or ()]
 
     @model_validator(mode="after")
     def _loopback_only(self) -> "ListenConfig":
-        asks = self.token is not None or (self.tenants is not None and bool(self.tenants.tokens))
-        knows = self.tls is not None and self.tls.client_ca is not None
-        open_doors = ["web"] if asks or knows else ["otlp_http", "otlp_grpc", "web"]
         found: list[tuple[faults.Path, str]] = []
-        for name in open_doors:
+        for name, role, tls in (
+            ("otlp_http", "ingest", self.tls),
+            ("otlp_grpc", "ingest", self.tls),
+            ("web", "read", self.web_tls),
+        ):
             address = getattr(self, name)
-            if address is not None and not self.insecure and not is_loopback(split_address(address)[0]):
-                allowed = "use a loopback address" + ("" if name == "web" else ", set listen.token")
-                problem = f"{address} is reachable from other machines and asks nobody who they are"
-                found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
+            asks = any(one.role in (role, "admin") for one in self.tokens)
+            knows = tls is not None and tls.client_ca is not None
+            if address is None or asks or knows or self.insecure or is_loopback(split_address(address)[0]):
+                continue
+            problem = f"{address} is reachable from other machines and asks nobody who they are"
+            allowed = f"use a loopback address, give listen.tokens one with role: {role}"
+            found.append(((name,), f"{problem}; {allowed}, or say listen.insecure: true"))
+        if self.tenants is None:
+            for number, one in enumerate(self.tokens):
+                if one.tenant is not None:
+                    found.append(
+                        (("tokens", number, "tenant"), f"{one.tenant!r}: there are no tenants; set listen.tenants")
+                    )
         if found:
             raise faults.faults("listen", found)
         return self
@@ -148,6 +167,7 @@ class Config(Settings):
     events: EventsConfig = EventsConfig()
     export: ExportConfig = ExportConfig()
     redact: RedactConfig = RedactConfig()
+    audit: AuditConfig = AuditConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
     @property

@@ -10,7 +10,7 @@ from collector.core.engine import DEAD_LETTERS, SPANS, Engine, Record
 from collector.core.errors import Rejected
 from collector.core.telemetry import Telemetry
 from collector.receivers.kafka_config import KafkaConfig
-from collector.receivers.listen import address_text
+from collector.receivers.listen import access_of, address_text, server_tls
 from collector.receivers.otlp_grpc import GrpcReceiver
 from collector.receivers.otlp_http import HttpReceiver
 from collector.wire.route import route
@@ -48,17 +48,22 @@ class Network:
         redact: Redact | None = None,
     ) -> None:
         self._engine, self._redact = engine, redact
+        self._access = access_of(listen, telemetry)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._receivers: dict[str, HttpReceiver | GrpcReceiver] = {}
         if receives and listen.otlp_http is not None:
             address = split_address(listen.otlp_http)
-            self._receivers["otlp_http"] = HttpReceiver(*address, self.inbox, telemetry, listen)
+            receiver = HttpReceiver(*address, self.inbox, telemetry, listen, self._access, listen.otlp_hosts)
+            self._receivers["otlp_http"] = receiver
         if receives and listen.otlp_grpc is not None:
             address = split_address(listen.otlp_grpc)
-            self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen)
+            self._receivers["otlp_grpc"] = GrpcReceiver(*address, self.inbox, telemetry, listen, self._access)
         self._hosts = {name: split_address(getattr(listen, name))[0] for name in self._receivers}
-        self._web = Web(*split_address(listen.web), shows, listen.web_hosts) if listen.web is not None else None
+        self._web: Web | None = None
+        if listen.web is not None:
+            tls = server_tls(listen.web_tls, "web_tls") if listen.web_tls is not None else None
+            self._web = Web(*split_address(listen.web), shows, listen.web_hosts, self._access, tls)
         self._kafka = self._kafka_receiver(kafka, telemetry) if receives and kafka is not None else None
 
     def _kafka_receiver(self, kafka: KafkaConfig, telemetry: Telemetry) -> "KafkaReceiver":
@@ -143,6 +148,26 @@ class Network:
         self._thread.join()
         self._loop.close()
         self._loop = self._thread = None
+
+    def read_again(self, listen: ListenConfig) -> Callable[[], None]:
+        """Read certificates and tokens again; what is returned puts them in force. Connections that there are go on.
+
+        Raises:
+            UserError: a certificate cannot be used; nothing changes.
+        """
+        over, web_over = listen.tls, listen.web_tls
+        receive = server_tls(over) if over is not None else None
+        web = server_tls(web_over, "web_tls") if web_over is not None else None
+
+        async def renew() -> None:
+            self._access.replace(listen.tokens)
+            for receiver in self._receivers.values():
+                if over is not None and receive is not None:
+                    await (receiver.renew(receive) if isinstance(receiver, HttpReceiver) else receiver.renew(over))
+            if self._web is not None and web is not None:
+                await self._web.renew(web)
+
+        return lambda: self._call(renew())
 
     @property
     def addresses(self) -> dict[str, str]:

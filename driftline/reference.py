@@ -25,8 +25,8 @@ from collector.core.frequency import Frequency
 from collector.core.settings import Duration, Secret, Size
 from collector.core.telemetry import Telemetry
 from collector.engines.kafka_metrics import KafkaMetrics
+from collector.receivers.access import GuessLimit, RequestRate
 from collector.receivers.kafka_config import Topics
-from collector.receivers.senders import TokenSources
 from collector.sample import Rate
 from collector.slices import SlicePath
 from drift.budget import FalsePages
@@ -58,7 +58,8 @@ _MARKED = {
         (Duration, "duration"),
         (Size, "size"),
         (Secret, "secret"),
-        (TokenSources, "secret, or a list of them"),
+        (RequestRate, "N per PERIOD"),
+        (GuessLimit, "N per PERIOD"),
         (Topics, "text, or a list of it"),
         (Address, "HOST:PORT"),
         (HttpAddress, "http(s) address"),

@@ -2,21 +2,23 @@
 
 Scorers, monitors, sampling, slices, prices and alerts are taken up. What is unchanged goes on: a scorer whose evaluator
 id is the same has its history with every detector that watches it, and so has a monitor. Listeners and what keeps the
-data are not: a file that changes those is refused, so that nothing seems to be in force that is not.
+data are not: a file that changes those is refused, so that nothing seems to be in force that is not. Of the
+listeners only tokens and certificates are: their files are read again.
 """
 
 import logging
 from pathlib import Path
 
-from collector.core import component
+from collector.core import audit, component
 from collector.core.errors import UserError
 from collector.core.telemetry import Telemetry
+from driftline.audit import changed_keys, user
 from driftline.config import Config, load_config
 from driftline.flow import plan_flow
 from driftline.service import Service
 
 _log = logging.getLogger(__name__)
-_FIXED = ("listen", "store", "cluster", "kafka", "redact", "export")
+_FIXED = ("listen", "store", "cluster", "kafka", "redact", "export", "audit")
 
 
 class Reloader:
@@ -46,15 +48,20 @@ class Reloader:
         component.forget_files()
         try:
             config = load_config(self._path)
-            fixed = [name for name in _FIXED if getattr(config, name) != getattr(self._config, name)]
+            fixed = [name for name in _FIXED if _lasting(config, name) != _lasting(self._config, name)]
             if fixed:
                 raise UserError(*(f"{name}: a running service does not take this up; restart it" for name in fixed))
+            renew = self._service.network.read_again(config.listen)
             lay = plan_flow(config, ground.telemetry, ground.clock)
         except UserError as error:
             self._successful.set(0)
+            audit.record("config.refused", user=user(), problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
             return False
         self._service.replace(lay(ground))
+        renew()
+        changed = changed_keys(self._config, config)
+        audit.record("config.reloaded", user=user(), changed=changed)
         self._config = config
         self._succeeded(ground.telemetry)
         _log.info("the configuration is taken up: %d scorers, %d monitors", len(config.scorers), len(config.monitors))
@@ -63,3 +70,8 @@ class Reloader:
     def _succeeded(self, telemetry: Telemetry) -> None:
         self._successful.set(1)
         self._time.set(self._service.ground.clock.now_ns() / 1e9)
+
+
+def _lasting(config: Config, name: str) -> object:
+    """What of a section a running service does not take up."""
+    return config.listen.model_copy(update={"tokens": ()}) if name == "listen" else getattr(config, name)

@@ -154,17 +154,22 @@ SHOWN = [
 ]
 
 
+def planted(folder: Path, name: str, value: str) -> Path:
+    """A file with a secret of its own, where a configuration names one."""
+    path = folder / name.replace("/", "_")
+    path.write_text(value + path.name)
+    return path
+
+
 @pytest.mark.parametrize(("page", "text"), [pytest.param(p, t, id=f"{p.stem}-{n}") for p, n, t in SHOWN])
 def test_a_configuration_that_is_shown_is_valid(
     page: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret = tmp_path / "secret"
     value = "https://secret.example/" + "s" * 32  # long enough for a key, and an address for where it must be one
-    secret.write_text(value)
     for name in re.findall(r"env: (\w+)", text):
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value + name)
     path = tmp_path / "driftline.yaml"
-    path.write_text(re.sub(r"file: [^}\s]+", f"file: {secret}", text))
+    path.write_text(re.sub(r"file: /([^},\s]+)", lambda named: f"file: {planted(tmp_path, named[1], value)}", text))
     config = load_config(path, {})
     assert set(yaml.safe_load(text)) <= config.model_fields_set
 

@@ -10,7 +10,8 @@ import orjson
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import DriftlineError, Overloaded, Rejected
 from collector.receivers.accept import Encoding, Prepared
-from collector.receivers.senders import BAD_TENANT, FORBIDDEN_TENANT, NO_TENANT, UNAUTHORIZED
+from collector.receivers.access import FORBIDDEN_ROLE, UNAUTHORIZED
+from collector.receivers.senders import BAD_TENANT, FORBIDDEN_TENANT, NO_TENANT
 from collector.wire.schema import BadRequest, Response, RetryInfo, RpcStatus
 
 INVALID_ARGUMENT = 3
@@ -31,6 +32,7 @@ _RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
 _BAD_REQUEST_TYPE = "type.googleapis.com/google.rpc.BadRequest"
 _CODES = {"internal": INTERNAL, UNAUTHORIZED: UNAUTHENTICATED, NO_TENANT: UNAUTHENTICATED} | {
     FORBIDDEN_TENANT: PERMISSION_DENIED,
+    FORBIDDEN_ROLE: PERMISSION_DENIED,
     BAD_TENANT: INVALID_ARGUMENT,
 }
 

@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._address = (transport.get_extra_info("peername") or ("",))[0]
         self._shared.connections.add(self)
         excess = len(self._shared.connections) - self._config.max_connections
         if excess > self._config.max_connections:
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if not self._stopped:
-            self._request = Request()
+            self._request = Request(address=self._address)
             self._wait()
 
     def on_url(self, url: bytes) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 KEPT_HEADERS = frozenset(
     {
         *(b"authorization", b"content-encoding", b"content-length", b"content-type"),
-        *(b"expect", b"transfer-encoding"),
+        *(b"expect", b"transfer-encoding", b"host", b"origin"),
     }
 )
 """The others are read past, but for the one that names the tenant."""
@@ -31,6 +31,7 @@ class Request:
     headers: dict[bytes, bytes] = field(default_factory=dict)  # those that are kept, names in lower case
     keep_alive: bool = False
     tenant: str = ""
+    address: str = ""  # IP address that it came from
     chunks: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
 

@@ -70,7 +70,7 @@ class KafkaReceiver:
         self._dead_letter = dead_letter
         self._connect = connect or connect_consumer
         self._acceptor = Acceptor(RECEIVER, telemetry, max_body_bytes, config.tenants, any_form=True)
-        self._senders = Senders(None, config.tenants)
+        self._senders = Senders("kafka", None, config.tenants)
         self._kinds = config.kinds()
         self._encoding: Encoding = "json" if config.encoding == "otlp_json" else "protobuf"
         self._lag = telemetry.gauge(

@@ -7,7 +7,10 @@ from pydantic import Field
 
 from collector.core.errors import UserError
 from collector.core.settings import Duration, Settings, Size
-from collector.receivers.senders import Senders, TenantsConfig, TokenSources
+from collector.core.telemetry import Telemetry
+from collector.receivers.access import Access, GuessLimit, RequestRate, parse_guesses
+from collector.receivers.senders import TenantNames
+from collector.receivers.tokens import TokenList
 
 
 class TlsConfig(Settings):
@@ -32,16 +35,20 @@ class ReceiveConfig(Settings):
     idle_timeout: Duration = Field(
         default=120.0, gt=0, description="a connection is closed after this long without a request"
     )
-    token: TokenSources | None = Field(
-        default=None,
-        description="senders must send `authorization: Bearer TOKEN`; {env: NAME}, {file: PATH}, or a list of those",
+    tokens: TokenList = Field(default=(), description="who may come in: send, or look; none: anybody")
+    tenants: TenantNames | None = Field(default=None, description="several tenants; null: there is but one")
+    rate_limit: RequestRate | None = Field(
+        default=None, description="requests of each token, or else address, such as `600 per minute`; null: any number"
     )
-    tenants: TenantsConfig | None = Field(default=None, description="several tenants; null: there is but one")
+    wrong_tokens: GuessLimit | None = Field(
+        default=parse_guesses("10 per minute"),
+        description="different wrong tokens from one address, after which it is refused for a while; null: any number",
+    )
     tls: TlsConfig | None = Field(default=None, description="serve OTLP over TLS 1.2 or newer")
 
 
-def server_tls(tls: TlsConfig) -> ssl.SSLContext:
-    """The TLS context of a listener.
+def server_tls(tls: TlsConfig, name: str = "tls") -> ssl.SSLContext:
+    """The TLS context of a listener; `name` is of the key, for errors.
 
     Raises:
         UserError: a file is missing, or certificate and key do not fit.
@@ -51,13 +58,13 @@ def server_tls(tls: TlsConfig) -> ssl.SSLContext:
     try:
         context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
-        raise UserError(f"tls: {tls.certificate} and {tls.key} cannot be used: {error}") from error
+        raise UserError(f"{name}: {tls.certificate} and {tls.key} cannot be used: {error}") from error
     if tls.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(tls.client_ca)
         except (OSError, ssl.SSLError) as error:
-            raise UserError(f"tls.client_ca: {tls.client_ca} cannot be used: {error}") from error
+            raise UserError(f"{name}.client_ca: {tls.client_ca} cannot be used: {error}") from error
     return context
 
 
@@ -74,6 +81,6 @@ def address_text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def senders(config: ReceiveConfig) -> Senders:
-    """Who may send to a listener."""
-    return Senders(config.token, config.tenants)
+def access_of(config: ReceiveConfig, telemetry: Telemetry) -> Access:
+    """Who may come in at the listeners of a service."""
+    return Access(config.tokens, telemetry, config.rate_limit, config.wrong_tokens)

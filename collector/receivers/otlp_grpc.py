@@ -7,8 +7,10 @@ then end without any. Source: OpenTelemetry protocol specification 1.x, "OTLP/gR
 
 import logging
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -18,7 +20,16 @@ from collector.core.errors import DriftlineError, Overloaded, Rejected, StoreErr
 from collector.core.telemetry import Telemetry
 from collector.receivers import answers
 from collector.receivers.accept import Acceptor, Inbox
-from collector.receivers.listen import ReceiveConfig, address_text, cannot_listen, senders, server_tls
+from collector.receivers.access import Access
+from collector.receivers.listen import (
+    ReceiveConfig,
+    TlsConfig,
+    access_of,
+    address_text,
+    cannot_listen,
+    server_tls,
+)
+from collector.receivers.senders import Senders
 
 RECEIVER = "otlp_grpc"
 
@@ -42,16 +53,24 @@ class GrpcReceiver:
     """A listener. `bind`, then `start`; `close` is safe twice and without start."""
 
     def __init__(
-        self, host: str, port: int, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig | None = None
+        self,
+        host: str,
+        port: int,
+        inbox: Inbox,
+        telemetry: Telemetry,
+        config: ReceiveConfig | None = None,
+        access: Access | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._inbox = inbox
         self._config = config or ReceiveConfig()
         self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body, self._config.tenants)
-        self._senders = senders(self._config)
+        access = access or access_of(self._config, telemetry)
+        self._senders = Senders(RECEIVER, access, self._config.tenants)
         self._tenant_key = self._senders.header.decode()
         self._server: Any = None
+        self._renewed: deque[Any] = deque(maxlen=1)
 
     @property
     def port(self) -> int:
@@ -118,12 +137,24 @@ class GrpcReceiver:
         if tls is None:
             return None
         server_tls(tls)  # says what is wrong with the files; gRPC would only fail
-        authorities = tls.client_ca.read_bytes() if tls.client_ca is not None else None
-        return grpc.ssl_server_credentials(
-            [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-            root_certificates=authorities,
-            require_client_auth=authorities is not None,
+        return grpc.dynamic_ssl_server_credentials(
+            _certificates(tls), self._fetch_certificates, require_client_authentication=tls.client_ca is not None
         )
+
+    def _fetch_certificates(self) -> Any:
+        """gRPC asks at every handshake, on threads of its own; None: as before."""
+        try:
+            return self._renewed.pop()
+        except IndexError:
+            return None
+
+    async def renew(self, tls: TlsConfig) -> None:
+        """Read the files again for the connections that come from now on; those that there are go on.
+
+        Raises:
+            OSError: one cannot be read.
+        """
+        self._renewed.append(_certificates(tls))
 
     def _export(self, kind: str) -> "_Call":
         async def export(_: Any, context: Any) -> bytes:
@@ -160,10 +191,12 @@ class GrpcReceiver:
         """The tenant of a call that may come in."""
         metadata = dict(context.invocation_metadata() or ())
         try:
-            return self._senders.admit(_sent(metadata, "authorization"), _sent(metadata, self._tenant_key))
-        except Rejected as error:
+            return self._senders.admit(
+                _sent(metadata, "authorization"), _sent(metadata, self._tenant_key), _address(context.peer())
+            )
+        except (Rejected, Overloaded) as error:
             self._acceptor.refused(error.reason)
-            await _abort(context, answers.code_of(error), str(error), None)
+            await _abort(context, answers.code_of(error), str(error), answers.retry_seconds_of(error))
 
 
 _Call: TypeAlias = Callable[[Any, Any], Awaitable[bytes]]
@@ -178,6 +211,21 @@ class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, details: Any) -> Any:
         return self._known.get(details.method) or grpc.stream_unary_rpc_method_handler(self._other(details.method))
+
+
+def _certificates(tls: TlsConfig) -> Any:
+    authorities = tls.client_ca.read_bytes() if tls.client_ca is not None else None
+    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+    return grpc.ssl_server_certificate_configuration([pair], root_certificates=authorities)
+
+
+def _address(peer: str) -> str:
+    """The IP address in gRPC's name of a peer.
+
+    >>> _address("ipv4:192.0.2.7:4711"), _address("ipv6:%5B2001:db8::1%5D:4711")
+    ('192.0.2.7', '2001:db8::1')
+    """
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
 
 
 def _sent(metadata: Mapping[str, str | bytes], key: str) -> bytes:

@@ -8,17 +8,21 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
 from collector.core.errors import DriftlineError, Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
 from collector.receivers import answers
 from collector.receivers.accept import Acceptor, Encoding, Inbox
+from collector.receivers.access import FORBIDDEN_ROLE, UNAUTHORIZED, Access
+from collector.receivers.hosts import is_ours
 from collector.receivers.http_connection import Connection, Shared
 from collector.receivers.http_messages import JSON_TYPE, KEPT_HEADERS, PROTOBUF_TYPE, Reply, Request
-from collector.receivers.listen import ReceiveConfig, cannot_listen, senders, server_tls
-from collector.receivers.senders import FORBIDDEN_TENANT, NO_TENANT, UNAUTHORIZED
+from collector.receivers.listen import ReceiveConfig, access_of, cannot_listen, server_tls
+from collector.receivers.senders import FORBIDDEN_TENANT, NO_TENANT, Senders
 from collector.wire.compress import ENCODINGS
 
 RECEIVER = "otlp_http"
@@ -39,10 +43,11 @@ _BROKEN_STATUS = {
 _REFUSED_CODE = {
     401: answers.UNAUTHENTICATED,
     403: answers.PERMISSION_DENIED,
+    421: answers.PERMISSION_DENIED,
     404: answers.NOT_FOUND,
     405: answers.UNIMPLEMENTED,
 }
-_SENDER_STATUS = {UNAUTHORIZED: 401, NO_TENANT: 401, FORBIDDEN_TENANT: 403}
+_SENDER_STATUS = {UNAUTHORIZED: 401, NO_TENANT: 401, FORBIDDEN_TENANT: 403, FORBIDDEN_ROLE: 403}
 _REJECTED_STATUS = {"too_large": 413, "unsupported_encoding": 415, "internal": 500}
 
 _log = logging.getLogger(__name__)
@@ -52,12 +57,23 @@ class HttpReceiver:
     """A listener. `bind`, then `start`; `close` is safe twice and without start."""
 
     def __init__(
-        self, host: str, port: int, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig | None = None
+        self,
+        host: str,
+        port: int,
+        inbox: Inbox,
+        telemetry: Telemetry,
+        config: ReceiveConfig | None = None,
+        access: Access | None = None,
+        hosts: Collection[str] | None = None,
     ) -> None:
+        """
+        Args:
+            hosts: names under which a browser may send, besides IP addresses and localhost; None: any.
+        """
         self._host = host
         self._port = port
         self._config = config or ReceiveConfig()
-        otlp = _Otlp(inbox, telemetry, self._config)
+        otlp = _Otlp(inbox, telemetry, self._config, access or access_of(self._config, telemetry), hosts)
         self._shared = Shared(otlp, self._config, otlp.kept_headers)
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -90,10 +106,19 @@ class HttpReceiver:
         Raises:
             UserError: the address cannot be had, or the certificate cannot be used.
         """
-        bound = self._bound()
-        tls = server_tls(self._config.tls) if self._config.tls is not None else None
+        self._server = await self._serve(self._bound(), server_tls(self._config.tls) if self._config.tls else None)
+
+    async def renew(self, tls: ssl.SSLContext) -> None:
+        """Take this for the connections that come from now on; none is refused, and those that there are go on."""
+        if self._server is None or self._socket is None:
+            return
+        old, self._socket = self._server, self._socket.dup()
+        self._server = await self._serve(self._socket, tls)
+        old.close()
+
+    async def _serve(self, bound: socket.socket, tls: ssl.SSLContext | None) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self._shared), sock=bound, backlog=_BACKLOG, ssl=tls)
+        return await loop.create_server(lambda: Connection(self._shared), sock=bound, backlog=_BACKLOG, ssl=tls)
 
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Take no new connection, finish the requests that have begun, then cut off what is left."""
@@ -114,14 +139,22 @@ class HttpReceiver:
 class _Otlp:
     """The protocol: which requests are taken, and what they are told."""
 
-    def __init__(self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig) -> None:
-        self._inbox = inbox
+    def __init__(
+        self, inbox: Inbox, telemetry: Telemetry, config: ReceiveConfig, access: Access, hosts: Collection[str] | None
+    ) -> None:
+        self._inbox, self._hosts = inbox, hosts
         self._config = config
         self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body, config.tenants)
-        self._senders = senders(config)
+        self._senders = Senders(RECEIVER, access, config.tenants)
         self.kept_headers = KEPT_HEADERS | {self._senders.header}
 
     def screen(self, request: Request) -> Reply | None:
+        # only browsers send an Origin, with every request that is not GET
+        if b"origin" in request.headers and self._hosts is not None:
+            host = request.headers.get(b"host", b"").decode("latin-1")
+            if not is_ours(host, self._hosts):
+                message = "this is not the name of this service; listen.hosts lists those that browsers may use"
+                return self._refuse(request, 421, "foreign_host", message)
         kind = _KINDS.get(request.path)
         is_greeting = request.path == "/"
         if (signal := _OTHER_SIGNALS.get(request.path)) is not None:
@@ -136,12 +169,18 @@ class _Otlp:
             return None
         try:
             request.tenant = self._senders.admit(
-                request.headers.get(b"authorization", b""), request.headers.get(self._senders.header, b"")
+                request.headers.get(b"authorization", b""),
+                request.headers.get(self._senders.header, b""),
+                request.address,
             )
         except Rejected as error:
             status = _SENDER_STATUS.get(error.reason, 400)
             challenge = [("www-authenticate", "Bearer")] if error.reason == UNAUTHORIZED else []
             return self._refuse(request, status, error.reason, str(error), challenge)
+        except Overloaded as error:
+            self._acceptor.refused(error.reason)
+            reply = _failed(error, _TYPES.get(request.content_type, "json"))
+            return replace(reply, last=True)
         if request.content_type not in _TYPES:
             message = f"content type {request.content_type[:80]!r} is not one of {', '.join(_TYPES)}"
             return self._refuse(request, 415, "unsupported_type", message)

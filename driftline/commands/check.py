@@ -36,6 +36,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("listens")
     for name in ("otlp_http", "otlp_grpc", "web"):
         click.echo(f"  {name:10} {getattr(config.listen, name) or 'off'}")
+    for token in config.listen.tokens:
+        click.echo(f"  token      {token.name}: {token.role}{f' as {token.tenant}' if token.tenant else ''}")
     if config.kafka is not None:
         click.echo(f"  kafka      {', '.join(config.kafka.kinds())} as {config.kafka.encoding}")
     store = config.store

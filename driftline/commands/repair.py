@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 
+from collector.core import audit
 from collector.core.errors import StoreError, UserError
 from collector.engines.sqlite_copy import open_to_read
 from collector.engines.sqlite_damage import (
@@ -22,6 +23,7 @@ from collector.engines.sqlite_damage import (
 )
 from collector.engines.sqlite_salvage import HIGHEST_OFFSET, Salvaged, salvage
 from collector.engines.sqlite_schema import version_of
+from driftline.audit import auditing, user
 from driftline.config import load_config
 from driftline.store_files import replace_store, store_of
 from driftline.view import view_path
@@ -39,17 +41,22 @@ def command(ctx: click.Context, path: Path | None, as_json: bool) -> None:
     A damaged store is kept under another name; every record that can still be read is in the new one. Exits with 1 if
     something is lost. A damaged view is set aside: it is rebuilt when the service starts.
     """
-    store = store_of(load_config(path))
+    config = load_config(path)
+    store = store_of(config)
     if not store.exists() and not was_left_open(store):
         raise UserError(f"store.path: there is no store {store}")
     refuse_lost_content(store)
     refuse_if_open(store)
-    fault, told, kept = find_fault(store), list[Salvaged](), None
-    if fault:
-        new = store.with_name(f"{store.name}.repaired")
-        told = salvage(store, new)
-        kept = replace_store(store, new, "damaged")
-    view = repair_view(view_path(store))
+    with auditing(config.audit):
+        fault, told, kept = find_fault(store), list[Salvaged](), None
+        if fault:
+            new = store.with_name(f"{store.name}.repaired")
+            told = salvage(store, new)
+            kept = replace_store(store, new, "damaged")
+        view = repair_view(view_path(store))
+        if fault or view:
+            damaged = None if kept is None else str(kept)
+            audit.record("store.repaired", user=user(), path=str(store), damaged=damaged, view=1 if view else 0)
     if as_json:
         click.echo(orjson.dumps(as_document(store, fault, told, kept, view)))
     else:

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 import orjson
 
+from collector.core import audit
 from collector.core.errors import UserError
 from collector.engines.sqlite_copy import copy_store, count_records
 from collector.engines.sqlite_damage import refuse_if_open, was_left_open
+from driftline.audit import auditing, user
 from driftline.commands.progress import copying
 from driftline.config import load_config
 from driftline.store_files import replace_store, store_of
@@ -23,7 +25,8 @@ def command(source: Path, path: Path | None, force: bool, as_json: bool) -> None
 
     A store that is there is kept, under another name. The view is rebuilt when the service starts.
     """
-    store = store_of(load_config(path))
+    config = load_config(path)
+    store = store_of(config)
     if not source.is_file():
         raise UserError(f"SOURCE: there is no file {source}")
     if source.resolve() == store.resolve():
@@ -35,12 +38,14 @@ def command(source: Path, path: Path | None, force: bool, as_json: bool) -> None
         refuse_if_open(store)
     store.parent.mkdir(parents=True, exist_ok=True)
     new = store.with_name(f"{store.name}.restored")
-    with copying(as_json) as progress:
-        copy_store(source, new, progress)
-    aside = replace_store(store, new, "replaced")
+    with auditing(config.audit):
+        with copying(as_json) as progress:
+            copy_store(source, new, progress)
+        aside = replace_store(store, new, "replaced")
+        kept = None if aside is None else str(aside)
+        audit.record("store.restored", user=user(), path=str(store), source=str(source), replaced=kept)
     records = count_records(store)
     if as_json:
-        kept = None if aside is None else str(aside)
         click.echo(orjson.dumps({"path": str(store), "replaced": kept, "records": records}))
         return
     click.echo(f"{store} is now what {source} is; its view is rebuilt when the service starts")

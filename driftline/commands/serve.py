@@ -11,9 +11,11 @@ from typing import get_args
 
 import click
 
+from collector.core import audit
 from collector.core.errors import DriftlineError
+from driftline.audit import auditing, user
 from driftline.build import build
-from driftline.config import load_config
+from driftline.config import Config, load_config
 from driftline.flow import Role
 from driftline.logs import redact_logs
 from driftline.reload import Reloader
@@ -46,10 +48,18 @@ def command(path: Path | None, role: Role) -> None:
     reload_wanted = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: reload_wanted.set())
     config = load_config(path)
+    with auditing(config.audit):
+        _serve(config, path, role, ended, reload_wanted)
+
+
+def _serve(
+    config: Config, path: Path | None, role: Role, ended: threading.Event, reload_wanted: threading.Event
+) -> None:
     service = build(config, role=role)
     redact_logs(service.redactor)
     reloader = Reloader(service, config, path)
     service.start()
+    audit.record("service.started", user=user(), config=None if path is None else str(path), role=role)
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")
     # What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
@@ -61,6 +71,7 @@ def command(path: Path | None, role: Role) -> None:
         wait(service, ended, reload_wanted, reloader.reload)
     finally:
         service.stop()
+        audit.record("service.stopped", user=user(), asked=1 if ended.is_set() else 0)
 
 
 def wait(

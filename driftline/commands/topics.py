@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from collector.core import audit
 from collector.core.errors import UserError
 from collector.engines import kafka_topics
 from collector.engines.kafka_clients import Clients
 from collector.engines.kafka_config import KafkaEngineConfig
+from driftline.audit import auditing, user
 from driftline.build import stateful_stages
 from driftline.config import load_config
 
@@ -41,9 +43,10 @@ def plan(path: Path | None) -> int:
 @_CONFIG
 def apply(path: Path | None) -> int:
     """Create topics, add partitions and change settings; never deletes. Exits with 1 if problems are left."""
-    with _cluster(path) as (config, stages, admin):
+    with _cluster(path) as (config, stages, admin), auditing(load_config(path).audit):
         todo = kafka_topics.plan(config, admin, stages)
         kafka_topics.apply(todo, admin)
+        audit.record("topics.applied", user=user(), done=list(todo.lines()))
         for line in todo.lines():
             click.echo(line)
     click.echo("done" if not todo.problems else "done, but for the problems")

@@ -20,9 +20,10 @@ from alerts.explain import Wording
 from alerts.exposition import Exposition
 from collector.core.clock import Clock, SystemClock
 from collector.core.errors import Overloaded, StoreError
+from collector.receivers.access import Access
 from driftline.web.api import Api, answer
 from driftline.web.cards import units
-from driftline.web.guard import Guard, Lane, Work
+from driftline.web.guard import MAY_READ, Guard, Lane, Work
 from driftline.web.pages import STATIC, Pages
 from driftline.web.query import Refused
 from driftline.web.source import Source
@@ -38,7 +39,11 @@ Failure = Callable[[Request, Exception], Response]
 
 
 def create_app(
-    source: Source, clock: Clock | None = None, shows: bool = True, hosts: Collection[str] | None = None
+    source: Source,
+    clock: Clock | None = None,
+    shows: bool = True,
+    hosts: Collection[str] | None = None,
+    access: Access | None = None,
 ) -> Starlette:
     """The application that shows `source`.
 
@@ -47,6 +52,7 @@ def create_app(
         clock: for the ages on the page; the machine's if left out.
         shows: whether there are page and API, besides metrics and probes.
         hosts: names it answers to, besides IP addresses and localhost; None: any.
+        access: who may look; None: anybody.
     """
     clock = clock or SystemClock()
     wording = Wording(units=units(source.scorers))
@@ -58,7 +64,7 @@ def create_app(
             *_routes(_probes(source), Lane(_PROBE_THREADS, _MOST_PROBES_WAITING)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(Guard, telemetry=source.telemetry, hosts=hosts)],
+        middleware=[Middleware(Guard, telemetry=source.telemetry, hosts=hosts, access=access)],
         exception_handlers=dict(_failures(pages)),
     )
     app.router.redirect_slashes = False
@@ -77,16 +83,18 @@ def _probes(source: Source) -> dict[str, Work]:
         return Response(body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     def healthz(request: Request) -> Response:
-        return _probe(source.health())
+        return _probe(request, source.health())
 
     def readyz(request: Request) -> Response:
-        return _probe(source.readiness())
+        return _probe(request, source.readiness())
 
     return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
 
 
-def _probe(reasons: Sequence[str]) -> Response:
-    """200 and `ok`, or 503 and one reason a line."""
+def _probe(request: Request, reasons: Sequence[str]) -> Response:
+    """200 and `ok`, or 503 and one reason a line: to those who may know it, for reasons name files and hosts."""
+    if reasons and not request.scope.get(MAY_READ, True):
+        reasons = ["not now; send a token that may read to be told why"]
     return PlainTextResponse("\n".join([*(reasons or ["ok"]), ""]), 503 if reasons else 200)
 
 

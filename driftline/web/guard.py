@@ -5,9 +5,10 @@ address here (DNS rebinding), and then reads what it likes. Such a request has t
 that only this machine can reach, only names that are known to be ours are answered.
 """
 
-import ipaddress
+import base64
 import logging
-from collections.abc import Awaitable, Callable, Collection
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import anyio
 from starlette.datastructures import MutableHeaders
@@ -15,8 +16,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from collector.core.errors import Overloaded
+from collector.core.errors import Overloaded, Rejected
 from collector.core.telemetry import Telemetry
+from collector.receivers.access import UNAUTHORIZED, Access, bearer
+from collector.receivers.hosts import is_ours
+from driftline.web.api import answer
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +36,12 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+MAY_READ = "driftline.may_read"
+"""In the scope of a probe: whether who asks may be told reasons."""
+
+_PROBES = ("/healthz", "/readyz")
+_ASKED = "send authorization: Bearer TOKEN; in a browser, the token is the password, and the name does not matter"
+_CHALLENGES = {"WWW-Authenticate": 'Basic realm="Driftline", charset="UTF-8", Bearer realm="Driftline"'}
 _MISDIRECTED = 421  # RFC 9110 section 15.5.20
 
 Work = Callable[[Request], Response]
@@ -40,8 +50,10 @@ Work = Callable[[Request], Response]
 class Guard:
     """Outermost: adds the headers to whatever is answered, and answers for what nobody expected."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, hosts: Collection[str] | None = None) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, telemetry: Telemetry, hosts: Collection[str] | None = None, access: Access | None = None
+    ) -> None:
+        self._app, self._access = app, access
         self._hosts = hosts
         self._requests = telemetry.counter(
             "driftline_web_requests", "Requests to the page and the API, by route and status.", ["route", "code"]
@@ -65,8 +77,10 @@ class Guard:
 
         app = self._app
         if self._hosts is not None and not is_ours(Request(scope).headers.get("host", ""), self._hosts):
-            told = "This is not the name of this service; listen.hosts lists the names it answers to.\n"
-            app = PlainTextResponse(told, _MISDIRECTED)
+            told = "This is not the name of this service; listen.hosts lists the names it answers to."
+            app = _refusal(scope, told, _MISDIRECTED)
+        elif self._access is not None and (refusal := self._screen(scope, self._access)) is not None:
+            app = refusal
         try:
             await app(scope, receive, send_guarded)
         except Exception:
@@ -75,20 +89,46 @@ class Guard:
                 await PlainTextResponse("internal error; the log says more\n", 500)(scope, receive, send_guarded)
         self._requests.add(1, getattr(scope.get("route"), "path", "none"), answered or "none")
 
+    def _screen(self, scope: Scope, access: Access) -> Response | None:
+        """A refusal, if there is to be one. Who probes may know no token; style and script tell nothing."""
+        path = str(scope["path"])
+        headers = Request(scope).headers
+        is_probe = path in _PROBES
+        if path.startswith("/static/") or (is_probe and "authorization" not in headers):
+            scope[MAY_READ] = not access.asks("read")
+            return None
+        address = (scope.get("client") or ("",))[0]
+        try:
+            access.admit("web", "read", _token(headers.get("authorization", "")), address)
+        except Overloaded as error:
+            wait = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+            return _refusal(scope, str(error), 429, wait)
+        except Rejected as error:
+            if error.reason == UNAUTHORIZED:
+                return _refusal(scope, _ASKED, 401, _CHALLENGES)
+            return _refusal(scope, str(error), 403)
+        return None
 
-def is_ours(host: str, names: Collection[str]) -> bool:
-    """Whether a Host header is an IP address, which nobody's name is, `localhost`, or one of `names`.
 
-    >>> is_ours("[::1]:8321", []), is_ours("evil.example:8321", []), is_ours("a.example", ["a.example"])
-    (True, False, True)
+def _refusal(scope: Scope, told: str, code: int, headers: Mapping[str, str] | None = None) -> Response:
+    if str(scope["path"]).startswith("/api/"):
+        return answer({"error": told}, code, headers)
+    return PlainTextResponse(f"{told}\n", code, headers)
+
+
+def _token(authorization: str) -> bytes | None:
+    """The token of a request: a program's `Bearer TOKEN`, or the password that a browser asks for (RFC 7617).
+
+    >>> _token("Bearer abc"), _token("Basic YW5hOmFiYw=="), _token("Basic ?"), _token("")
+    (b'abc', b'abc', None, None)
     """
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    name = name.strip("[]").rstrip(".").lower()
+    scheme, _, sent = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return bearer(authorization.encode("latin-1", "replace"))
     try:
-        ipaddress.ip_address(name)
+        return base64.b64decode(sent.strip(), validate=True).partition(b":")[2] or None
     except ValueError:
-        return name in ("", "localhost") or name in names  # none: HTTP/1.0, which no browser speaks
-    return True
+        return None
 
 
 class Lane:

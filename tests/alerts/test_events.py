@@ -204,3 +204,26 @@ def test_what_the_receiver_does_not_take_is_counted(gate: Gate, telemetry: Telem
 def test_an_exporter_needs_somewhere_to_send_to(telemetry: Telemetry) -> None:
     with pytest.raises(ValueError, match="otlp_http is null"):
         EventExporter(EventsConfig(), telemetry)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_what_was_sent_counts_as_failed(
+    server, other_server, telemetry: Telemetry, status: int
+) -> None:
+    server.status, server.headers = status, {"Location": f"{other_server.url}/v1/logs"}
+    exporter = EventExporter(EventsConfig(otlp_http=server.url), telemetry)
+    exporter.emit(trace(), [decision(Score(1.0))])
+    exporter.close()
+    assert (len(server.requests), other_server.requests) == (1, [])
+    assert outcomes(telemetry) == {"failed": 1}
+
+
+def test_a_failure_to_send_tells_nothing_of_the_address(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("EVENTS", "http://127.0.0.1:9/kumquat-marmalade?token=kumquat")
+    exporter = EventExporter(EventsConfig(otlp_http={"env": "EVENTS"}, timeout="100ms"), telemetry)
+    exporter.emit(trace(), [decision(Score(1.0))])
+    exporter.close()
+    assert outcomes(telemetry) == {"failed": 1}
+    assert "kumquat" not in caplog.text

@@ -99,11 +99,12 @@ def test_no_answer_in_the_world_gives_a_secret_away(notifier, server, notificati
 
 
 @pytest.mark.parametrize("notifier", NOTIFIERS)
-def test_a_redirect_to_another_host_is_not_followed(notifier, server, notification: Notification) -> None:
-    server.status, server.headers = 307, {"Location": "http://elsewhere.invalid/steal"}
+def test_a_redirect_to_another_host_is_not_followed(notifier, server, other_server, notification: Notification) -> None:
+    server.status, server.headers = 307, {"Location": f"{other_server.url}/steal"}
 
     with pytest.raises(Permanent, match="configure the final address"):
         notifier(url=server.url).notify([notification])
+    assert (len(server.requests), other_server.requests) == (1, [])
 
 
 @pytest.mark.parametrize(

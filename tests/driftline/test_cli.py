@@ -142,7 +142,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
     path = tmp_path / "driftline.yaml"
     path.write_text(
         """
-        listen: {web: null, token: {env: DRIFTLINE_TEST_SECRET}}
+        listen: {web: null, tokens: [{name: app, role: ingest, env: DRIFTLINE_TEST_SECRET}]}
         store: {path: x.db, retention: 12h, max_size: 5GB}
         kafka: {brokers: [a:1], options: {sasl_plain_password: {env: DRIFTLINE_TEST_SECRET}}}
         sample: {rate: 0.25, keep: [{when: error}]}
@@ -160,6 +160,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
     lines = [" ".join(line.split()) for line in shown.out.splitlines()]
     for line in (
         "web off",
+        "token app: ingest",
         "kafka otlp_spans, otlp_logs as otlp_proto",
         "x.db for 12h, up to 5GB",
         "0.25 of all traces",
@@ -190,7 +191,7 @@ def test_check_lists_all_that_is_wrong_and_ends_with_2(run: Run, tmp_path: Path)
     ended = run("check", "-c", path)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.splitlines() == [
-        f"driftline: {path}: listen.token: a secret is given as {{env: NAME}} or {{file: PATH}}, never as plain text",
+        f"driftline: {path}: listen.token: there is no such key; did you mean tokens?",
         f"driftline: {path}: sample.rate: 2: must be at most 1",
     ]
 

@@ -3,6 +3,7 @@
 Each file of tests/data/config has one fault, which is its name; its last line is what an operator must read.
 """
 
+import hashlib
 from pathlib import Path
 
 import jsonschema_rs
@@ -65,7 +66,7 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         """
-        listen: {otlp_http: nowhere, token: hunter2}
+        listen: {otlp_http: nowhere, tokens: hunter2}
         sampel: {}
         store: {retention: 30, max_size: big}
         scorers: [{use: refusal, rate: 7}, {rate: 1}]
@@ -74,7 +75,7 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     )
     found = problems(path)
     assert {problem.partition(": ")[0] for problem in found} == {
-        *("listen.otlp_http", "listen.token", "sampel", "store.retention", "store.max_size"),
+        *("listen.otlp_http", "listen.tokens", "sampel", "store.retention", "store.max_size"),
         *("scorers[0].rate", "scorers[1].use", "false_pages"),
     }
     assert all("\n" not in problem for problem in found)
@@ -171,12 +172,15 @@ def test_without_monitors_those_of_the_usual_ones_that_are_scored_are_watched(
 @pytest.mark.parametrize(
     "listen",
     [
-        '{otlp_http: "0.0.0.0:4318", token: {env: DRIFTLINE_TEST_SECRET}}',
+        '{otlp_http: "0.0.0.0:4318", tokens: [{name: app, role: ingest, env: DRIFTLINE_TEST_SECRET}]}',
+        '{web: "0.0.0.0:8321", tokens: [{name: ana, role: read, env: DRIFTLINE_TEST_SECRET}]}',
+        '{otlp_grpc: "[::]:1", web: "0.0.0.0:1", tokens: [{name: ana, role: admin, env: DRIFTLINE_TEST_SECRET}]}',
+        '{web: "0.0.0.0:1", web_tls: {certificate: a, key: b, client_ca: c}}',
         '{otlp_http: "0.0.0.0:4318", web: "0.0.0.0:80", insecure: true}',
         '{otlp_http: "127.8.9.10:0", otlp_grpc: "[::1]:4317", web: "localhost:8321"}',
         "{otlp_http: null, otlp_grpc: null, web: null}",
     ],
-    ids=["token", "insecure", "loopback", "off"],
+    ids=["token", "reader", "admin", "certificates", "insecure", "loopback", "off"],
 )
 def test_listeners_that_are_closed_or_meant_to_be_open_are_taken(tmp_path: Path, listen: str) -> None:
     loaded(tmp_path, f"listen: {listen}")
@@ -204,15 +208,14 @@ def test_a_secret_comes_from_the_environment_or_a_file_and_is_printed_nowhere(tm
     config = loaded(
         tmp_path,
         f"""
-        listen: {{token: {{env: DRIFTLINE_TEST_SECRET}}}}
+        listen: {{tokens: [{{name: app, role: ingest, env: DRIFTLINE_TEST_SECRET}}]}}
         kafka: {{brokers: [a:1], options: {{sasl_plain_password: {{env: DRIFTLINE_TEST_SECRET}}}}}}
         alerts:
           webhook: {{url: {{env: DRIFTLINE_TEST_URL}}, secret: {{file: {tmp_path}/secret}}}}
         """.replace("{env: DRIFTLINE_TEST_URL}", "https://ops.example"),
     )
-    assert config.listen.token is not None
     assert config.alerts.webhook is not None
-    assert config.listen.token[0].read() == [PASSWORD.encode()]
+    assert config.listen.tokens[0].digests() == [hashlib.sha256(PASSWORD.encode()).digest()]
     assert config.alerts.webhook.secret is not None
     assert reveal(config.alerts.webhook.secret) == PASSWORD
     assert PASSWORD not in repr(config) + str(config) + str(config.model_dump()) + config.model_dump_json()
@@ -240,6 +243,20 @@ def test_the_page_answers_to_known_names_where_only_this_machine_reaches_it(
     tmp_path: Path, listen: str, hosts: list[str] | None
 ) -> None:
     assert loaded(tmp_path, f"listen: {listen}").listen.web_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("listen", "hosts"),
+    [
+        ("{}", []),
+        ("{hosts: [Driftline.Example]}", ["driftline.example"]),
+        ('{otlp_http: "0.0.0.0:1", insecure: true, hosts: [a.example]}', None),
+    ],
+)
+def test_browsers_may_send_under_known_names_where_only_this_machine_is_listened_to(
+    tmp_path: Path, listen: str, hosts: list[str] | None
+) -> None:
+    assert loaded(tmp_path, f"listen: {listen}").listen.otlp_hosts == hosts
 
 
 # --- the environment ---
@@ -284,7 +301,11 @@ def test_a_variable_that_names_no_section_is_somebody_elses() -> None:
         ("DRIFTLINE_STORE__PTH", "x", "store.pth: there is no such key; did you mean path?"),
         ("DRIFTLINE_STOER__PATH", "x", "stoer: there is no such key; did you mean store?"),
         ("DRIFTLINE_STORE__PATH__NAME", "x", "store.path is not a mapping, so name cannot be set in it"),
-        ("DRIFTLINE_LISTEN__TOKEN", PASSWORD, "listen.token: a secret is given as {env: NAME} or {file: PATH}"),
+        (
+            "DRIFTLINE_LISTEN__TOKENS",
+            PASSWORD,
+            "listen.tokens: must be a list; a token is given as {name: NAME",
+        ),
         ("DRIFTLINE_LISTEN__WEB", "{a: [", "listen.web: '{a: [' is not HOST:PORT"),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_limit_of_zero_is_refused_and_not_taken_for_unset(field: str) -> None:
 
 def test_a_token_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTLP_TOKEN", "s3cret")
-    config = ReceiveConfig(**{"token": {"env": "OTLP_TOKEN"}})
+    config = ReceiveConfig(**{"tokens": [{"name": "app", "role": "ingest", "env": "OTLP_TOKEN"}]})
     assert "s3cret" not in f"{config!r} {config} {config.model_dump_json()}"
 
 

@@ -334,7 +334,9 @@ def test_who_may_not_send_is_refused_for_good(
     speaking: Any, inbox: Any, traces_body: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTLP_TOKEN", "s3cret")
-    answer = speaking(lambda send: send("traces", traces_body()), token={"env": "OTLP_TOKEN"})
+    answer = speaking(
+        lambda send: send("traces", traces_body()), tokens=[{"name": "app", "role": "ingest", "env": "OTLP_TOKEN"}]
+    )
     assert answer.code in ("401", "UNAUTHENTICATED")
     assert not answer.retryable
     assert inbox.taken == []

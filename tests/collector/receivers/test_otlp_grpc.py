@@ -149,7 +149,7 @@ def test_only_a_sender_with_the_token_may_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTLP_TOKEN", "s3cret")
-    config = {"token": {"env": "OTLP_TOKEN"}}
+    config = {"tokens": [{"name": "app", "role": "ingest", "env": "OTLP_TOKEN"}]}
     for metadata in ((), (("authorization", "Bearer other"),)):
         assert refused(TRACES, traces_body(), config, metadata=metadata)[0] == grpc.StatusCode.UNAUTHENTICATED
     assert inbox.taken == []

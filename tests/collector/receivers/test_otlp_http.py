@@ -237,7 +237,7 @@ def test_only_a_sender_with_the_token_may_send(
     send: Callable[..., httpx.Response], inbox: Any, traces_body: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTLP_TOKEN", "s3cret")
-    config = {"token": {"env": "OTLP_TOKEN"}}
+    config = {"tokens": [{"name": "app", "role": "ingest", "env": "OTLP_TOKEN"}]}
     for authorization in (None, "s3cret", "Bearer other", "Bearer", "Basic s3cret"):
         headers = PROTOBUF if authorization is None else {**PROTOBUF, "authorization": authorization}
         answer = send("POST", "/v1/traces", config, content=traces_body(), headers=headers)

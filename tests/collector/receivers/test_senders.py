@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from collector.core.errors import Rejected
-from collector.receivers import senders
-from collector.receivers.listen import ReceiveConfig
+from collector.core.telemetry import Telemetry
+from collector.receivers import tokens
+from collector.receivers.listen import ReceiveConfig, access_of
 from collector.receivers.senders import Senders
 
 
@@ -24,13 +25,17 @@ class Ticking:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Ticking:
     ticking = Ticking()
-    monkeypatch.setattr(senders, "time", ticking)
+    monkeypatch.setattr(tokens, "time", ticking)
     return ticking
 
 
 def made(**listen: Any) -> Senders:
     config = ReceiveConfig(**listen)
-    return Senders(config.token, config.tenants)
+    return Senders("otlp_http", access_of(config, Telemetry()), config.tenants)
+
+
+def token(name: str, **source: Any) -> dict[str, Any]:
+    return {"name": name, "role": "ingest", **source}
 
 
 def reason(of: Senders, authorization: bytes = b"", named: bytes = b"") -> str:
@@ -42,10 +47,12 @@ def reason(of: Senders, authorization: bytes = b"", named: bytes = b"") -> str:
 def test_any_of_several_tokens_lets_in_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST_TOKEN", "one")
     (tmp_path / "tokens").write_text("two\n\n  three \n")
-    both = made(token=[{"env": "FIRST_TOKEN"}, {"file": str(tmp_path / "tokens")}])
-    for token in (b"one", b"two", b"three"):
-        assert both.admit(b"Bearer " + token, b"") == ""
-        assert both.admit(b"bearer   " + token + b" ", b"") == ""
+    both = made(
+        tokens=[token("first", env="FIRST_TOKEN"), token("others", file=str(tmp_path / "tokens"))], wrong_tokens=None
+    )
+    for sent in (b"one", b"two", b"three"):
+        assert both.admit(b"Bearer " + sent, b"") == ""
+        assert both.admit(b"bearer   " + sent + b" ", b"") == ""
     for sent in (b"", b"one", b"Bearer", b"Bearer ", b"Basic one", b"Bearer four", b"Bearer one two", b"Bearer \xff"):
         assert reason(both, sent) == "unauthorized"
 
@@ -55,7 +62,7 @@ def test_a_file_of_tokens_is_read_again_when_it_changes(
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text("old")
-    door = made(token={"file": str(file)})
+    door = made(tokens=[token("app", file=str(file))])
     file.write_text("old\nnew")
     assert reason(door, b"Bearer new") == "unauthorized"  # it looks once a second
     clock.now += 1
@@ -74,7 +81,7 @@ def test_a_file_that_is_gone_empty_or_damaged_leaves_the_tokens_as_they_are(
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text("old")
-    door = made(token={"file": str(file)})
+    door = made(tokens=[token("app", file=str(file))])
     if content is None:
         file.unlink()
     else:
@@ -87,19 +94,20 @@ def test_a_file_that_is_gone_empty_or_damaged_leaves_the_tokens_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("token", "told"),
+    ("source", "told"),
     [
-        ("s3cret", "never as plain text"),
-        ([], "no token in an empty list"),
-        ([{"env": "A", "file": "b"}], "never as plain text"),
+        ({}, "say either env: VARIABLE or file: PATH"),
+        ({"env": "A", "file": "b"}, "say either env: VARIABLE or file: PATH"),
         ({"env": "SURELY_NOT_SET"}, "SURELY_NOT_SET is not set"),
         ({"file": "/nonexistent"}, "cannot be read: No such file"),
         ({"file": "/dev/null"}, "/dev/null is empty"),
+        ({"env": "HALF_A_HASH"}, "must go on with 64 hexadecimal digits"),
     ],
 )
-def test_a_source_without_a_token_is_told_at_once(token: Any, told: str) -> None:
+def test_a_source_without_a_token_is_told_at_once(source: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALF_A_HASH", "sha256:abc")
     with pytest.raises(ValidationError, match=told):
-        ReceiveConfig(token=token)
+        ReceiveConfig(tokens=[{"name": "app", "role": "ingest", **source}])
 
 
 # --- tenants ---
@@ -137,17 +145,19 @@ def test_a_token_that_is_bound_to_a_tenant_is_of_no_use_for_another(
     monkeypatch.setenv("ACME_TOKEN", "a")
     monkeypatch.setenv("GLOBEX_TOKEN", "g")
     monkeypatch.setenv("PROXY_TOKEN", "p")
-    bound = {"acme": {"env": "ACME_TOKEN"}, "globex": [{"env": "GLOBEX_TOKEN"}]}
-    door = made(tenants={"tokens": bound})
+    bound = [token("a", env="ACME_TOKEN", tenant="acme"), token("g", env="GLOBEX_TOKEN", tenant="globex")]
+    door = made(tokens=bound, tenants={})
     assert door.admit(b"Bearer a", b"") == door.admit(b"Bearer a", b"acme") == "acme"
     assert door.admit(b"Bearer g", b"") == "globex"
     assert reason(door, b"Bearer a", b"globex") == "forbidden_tenant"
     assert reason(door, b"Bearer p", b"acme") == reason(door, b"", b"acme") == "unauthorized"
-    with_proxy = made(token={"env": "PROXY_TOKEN"}, tenants={"tokens": bound})
+    with_proxy = made(tokens=[token("proxy", env="PROXY_TOKEN"), *bound], tenants={})
     assert with_proxy.admit(b"Bearer p", b"initech") == "initech"  # whom the general token is given is trusted
 
 
-@pytest.mark.parametrize("tenants", [{"allow": ["a b"]}, {"default": ""}, {"tokens": {"a/b": {"env": "HOME"}}}])
+@pytest.mark.parametrize("tenants", [{"allow": ["a b"]}, {"default": ""}])
 def test_a_name_in_the_configuration_must_be_one(tenants: Any) -> None:
     with pytest.raises(ValidationError, match="no name of a tenant"):
         ReceiveConfig(tenants=tenants)
+    with pytest.raises(ValidationError, match="no name of a tenant"):
+        ReceiveConfig(tokens=[token("app", env="HOME", tenant="a/b")])

@@ -1,5 +1,6 @@
 """`backup`, `restore` and `repair`: what they do, what they say, and what they refuse."""
 
+import json
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -254,6 +255,31 @@ def test_a_damaged_store_is_salvaged_kept_and_counted(
         append(under, b"new", log=DECISIONS)
     assert offsets(store, DECISIONS) == [*left, 501]
     assert run("repair", "-c", config).code == 0
+
+
+def test_a_repair_that_changed_something_is_in_the_audit_log_and_one_that_did_not_is_not(
+    run: Run, tmp_path: Path, config: Path, store: Path
+) -> None:
+    audit = tmp_path / "audit.jsonl"
+    config.write_text(f"{config.read_text()}audit: {{path: {audit}}}\n")
+    assert run("repair", "-c", config).code == 0
+    assert audit.read_text() == ""
+    damage(store, leaf_pages(store, "log_decisions")[-1])
+    run("repair", "-c", config)
+    (line,) = map(json.loads, audit.read_text().splitlines())
+    assert (line["action"], line["path"], line["damaged"]) == ("store.repaired", str(store), f"{store}.damaged")
+
+
+def test_without_a_place_for_the_audit_log_nothing_is_restored(
+    run: Run, tmp_path: Path, config: Path, store: Path
+) -> None:
+    assert run("backup", tmp_path / "copy.db", "-c", config).code == 0
+    before = store.read_bytes()
+    config.write_text(f"{config.read_text()}audit: {{path: {tmp_path}}}\n")
+    said = run("restore", tmp_path / "copy.db", "--force", "-c", config)
+    assert said.code == 2
+    assert "audit.path" in said.err
+    assert store.read_bytes() == before
 
 
 def test_the_report_for_programs(run: Run, tmp_path: Path, config: Path, store: Path) -> None:

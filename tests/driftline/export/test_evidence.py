@@ -106,7 +106,7 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     config = Config.model_validate(
         {
-            "listen": {"token": secret},
+            "listen": {"tokens": [{"name": "app", "role": "ingest", **secret}]},
             "kafka": {"brokers": ["10.0.0.5:9092"], "options": {"sasl_plain_password": secret}},
             "export": {"kafka": {"brokers": ["10.0.0.5:9092"], "options": {"sasl_plain_password": secret}}},
             "alerts": {"webhook": webhook},
