@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from collector.core.model import Slices, Trace, Turn
+from collector.provenance import KINDS, Provenance
 from collector.redaction.attributes import AttributeLists
 from collector.redaction.redactor import Redactor
 from collector.slices import UNKNOWN
@@ -17,6 +18,7 @@ from scorers.ledger import Decision
 
 _SPAN_ID = re.compile(r"(?:[0-9a-f]{16})?(?:#\d{1,4})?")
 _SERVICE = "service.name"
+_MOST_REMEMBERED = 4096
 
 
 class Outputs:
@@ -30,6 +32,7 @@ class Outputs:
 
     def __init__(self, redactor: Redactor, lists: AttributeLists, slices: Mapping[str, str]) -> None:
         self._redactor, self._lists = redactor, lists
+        self._made_by: dict[tuple[str, str], str] = {}
         self._slice_verdicts = {name: lists.of_any((f"slices.{name}", path)) for name, path in slices.items()}
 
     def clean(self, trace: Trace, slices: Slices, decisions: Sequence[Decision]) -> Slices:
@@ -41,6 +44,23 @@ class Outputs:
             trace.resource = {**trace.resource, _SERVICE: clean}  # a new one: the old is shared by many traces
         self.clean_decisions(decisions)
         return {name: self._slice(name, value) for name, value in slices.items()}
+
+    def clean_provenance(self, made_by: Provenance) -> Provenance:
+        """What made the trace, redacted, without what is denied. Remembered, as most traces are made by the same."""
+        known = self._made_by
+        if len(known) > _MOST_REMEMBERED:
+            known.clear()
+        clean: list[tuple[str, str]] = []
+        for pair in made_by:
+            if pair not in known:
+                known[pair] = self._clean_pair(*pair)
+            if told := known[pair]:
+                clean.append((pair[0], told))
+        return tuple(clean)
+
+    def _clean_pair(self, kind: str, value: str) -> str:
+        verdict = self._lists.of_any((f"provenance.{kind}", KINDS[kind][1]))
+        return "" if verdict == "deny" else self._told(verdict, value)
 
     def clean_decisions(self, decisions: Sequence[Decision]) -> None:
         """What scorers wrote freely."""

@@ -117,4 +117,7 @@ def report(service: Service, problems: Sequence[str], as_json: bool) -> None:
         click.echo(f"driftline: {problem}", err=True)
     click.echo(f"{counts['traces_scored']} traces, {counts['scores']} scores, {len(changes)} changes")
     for change in sorted(changes, key=lambda change: change.detected_ns):
-        click.echo(f"{'page' if change.paged else 'note'}: {explain(change, Wording()).summary}")
+        words = explain(change, Wording())
+        click.echo(f"{'page' if change.paged else 'note'}: {words.summary}")
+        for part in (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at):
+            click.echo("".join(f"      {line}\n" for line in part.splitlines()), nl=False)
