@@ -25,7 +25,6 @@ from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import DEFAULT, Budget, DecodeLimits, decode_log, decode_span
 from drift.base import Point
-from drift.provenance import as_text
 from driftline.outputs import Outputs
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
@@ -148,7 +147,7 @@ class Evaluator:
         for (ready, marks), (trace, slices, admission, _, made_by), decisions in zip(
             items, admitted, found, strict=True
         ):
-            clean = self._outputs.clean(trace, slices, decisions), self._outputs.clean_provenance(made_by)
+            clean = self._outputs.clean(trace, slices, decisions), self._outputs.provenance(made_by)
             self._put(batch, ready, trace, clean, admission, decisions, marks)
         return [[*met, *marks_of(decisions)] for (_, _, _, met, _), decisions in zip(admitted, found, strict=True)]
 
@@ -206,7 +205,7 @@ class Evaluator:
         batch: Batch,
         ready: Ready,
         trace: Trace,
-        clean: tuple[Slices, Provenance],
+        clean: tuple[Slices, str],
         admission: Admission,
         decisions: Sequence[Decision],
         before: Container[str],
@@ -221,7 +220,7 @@ class Evaluator:
                 return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        found = points(trace.trace_id, ready.event_ns, decisions, slices, before, as_text(made_by))
+        found = points(trace.trace_id, ready.event_ns, decisions, slices, before, made_by)
         batch.points += self._route.records(found)
         if self._events is not None:
             self._outputs.clean_ids(trace)

@@ -7,18 +7,20 @@ itself, goes on to the ledger, the scores, the metrics or the events before it w
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from collector.core.model import Slices, Trace, Turn
 from collector.provenance import KINDS, Provenance
 from collector.redaction.attributes import AttributeLists
 from collector.redaction.redactor import Redactor
 from collector.slices import UNKNOWN
+from drift.provenance import as_text
 from scorers.base import Score
 from scorers.ledger import Decision
 
 _SPAN_ID = re.compile(r"(?:[0-9a-f]{16})?(?:#\d{1,4})?")
 _SERVICE = "service.name"
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED = 2048
 
 
 class Outputs:
@@ -32,7 +34,8 @@ class Outputs:
 
     def __init__(self, redactor: Redactor, lists: AttributeLists, slices: Mapping[str, str]) -> None:
         self._redactor, self._lists = redactor, lists
-        self._made_by: dict[tuple[str, str], str] = {}
+        self._made_by: dict[Provenance, str] = {}  # most traces are made by the same
+        self._clean_pair = lru_cache(maxsize=_MOST_REMEMBERED)(self._cleaned)
         self._slice_verdicts = {name: lists.of_any((f"slices.{name}", path)) for name, path in slices.items()}
 
     def clean(self, trace: Trace, slices: Slices, decisions: Sequence[Decision]) -> Slices:
@@ -45,20 +48,17 @@ class Outputs:
         self.clean_decisions(decisions)
         return {name: self._slice(name, value) for name, value in slices.items()}
 
-    def clean_provenance(self, made_by: Provenance) -> Provenance:
-        """What made the trace, redacted, without what is denied. Remembered, as most traces are made by the same."""
-        known = self._made_by
-        if len(known) > _MOST_REMEMBERED:
-            known.clear()
-        clean: list[tuple[str, str]] = []
-        for pair in made_by:
-            if pair not in known:
-                known[pair] = self._clean_pair(*pair)
-            if told := known[pair]:
-                clean.append((pair[0], told))
-        return tuple(clean)
+    def provenance(self, made_by: Provenance) -> str:
+        """What made the trace as watchers are told of it: redacted, without what is denied."""
+        told = self._made_by.get(made_by)
+        if told is None:
+            if len(self._made_by) >= _MOST_REMEMBERED:
+                self._made_by.clear()
+            clean = ((kind, self._clean_pair(kind, value)) for kind, value in made_by)
+            told = self._made_by[made_by] = as_text(tuple(pair for pair in clean if pair[1]))
+        return told
 
-    def _clean_pair(self, kind: str, value: str) -> str:
+    def _cleaned(self, kind: str, value: str) -> str:
         verdict = self._lists.of_any((f"provenance.{kind}", KINDS[kind][1]))
         return "" if verdict == "deny" else self._told(verdict, value)
 
