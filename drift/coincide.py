@@ -31,6 +31,7 @@ _LEAST_POINTS = 10.0
 _STEADY_NEARNESS = 0.5
 _LEAST_WIDTH_NS = 60_000_000_000
 _NEXT_TO_NOTHING = 1e-9
+_NEXT_TO_NONE = 0.05
 
 
 def is_provenance(attribute: str) -> bool:
@@ -62,6 +63,7 @@ def coincidences(
     for attribute in sorted(after.values.keys() | before.values.keys()):
         if attribute in (EVALUATOR, SAMPLING) or (is_provenance(attribute) and attribute != TOLD[0]):
             found = _of_attribute(before, after, attribute, points)
+            found = [_seen_late(one, attribute, before, after, records, onset[0]) for one in found]
             every += [_timed(one, attribute, records, onset, times) for one in found]
     every.sort(key=lambda one: (-_rank(one, onset), one.how != "new", one.kind, one.value))
     return every[:_MOST]
@@ -100,6 +102,28 @@ def _how(a: float, b: float, was: dict[str, list[float]], now: dict[str, list[fl
     if b <= _NEXT_TO_NOTHING and OTHER not in now:
         return "gone"
     return "more" if b > a else "less"
+
+
+def _seen_late(
+    one: Coincidence, attribute: str, before: Mix, after: Mix, records: Sequence[Record], low_ns: int
+) -> Coincidence:
+    """New, if it came shortly before the onset, which is an estimate and may be late.
+
+    That is so if next to none came before, the records hold every point that had the value, and from the first of them
+    on it had at least half of the part of the traffic that it has since.
+    """
+    was, now = before.values.get(attribute, {}), after.values.get(attribute, {})
+    if one.how != "more" or one.before > _NEXT_TO_NONE or OTHER in was:
+        return one
+    pair = attribute, one.value
+    places = [place for place, record in enumerate(records) if pair in record[4]]
+    held = sum(records[place][2] for place in places)
+    every = was[one.value][0] + now[one.value][0]
+    if not places or places[0] < _LEAST_POINTS or held < every * (1.0 - _NEXT_TO_NOTHING):
+        return one
+    early = sum(records[place][0] < low_ns for place in places)
+    among = sum(record[0] < low_ns for record in records[places[0] :])
+    return replace(one, how="new") if early >= 0.5 * one.after * among else one
 
 
 def _timed(

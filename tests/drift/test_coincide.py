@@ -59,6 +59,18 @@ def test_what_grew_is_not_called_new() -> None:
     assert {(one.value, one.how) for one in find(before, after)} == {("a", "less"), ("b", "more")}
 
 
+def test_what_came_shortly_before_a_late_onset_is_new_and_what_always_was_rare_is_not() -> None:
+    before = [record(i, version="2" if i > 397 else "1", tool="x" if i % 50 == 30 else "y") for i in range(400)]
+    after = [record(i, version="2", tool="x") for i in range(400, 500)]
+    told = {(one.kind, one.value): (one.how, one.at_ns) for one in find(before, after)}
+    assert told["version", "2"] == ("new", 398 * SECOND)
+    assert told["tool", "x"] == ("more", None)
+    onset = after[0][0], after[0][0]
+    mixes = Mix().add_all(before), Mix().add_all(after)
+    cut = coincidences(*mixes, (400, 100), [*before, *after][399:], onset)  # the records no longer reach its first
+    assert {one.how for one in cut if one.value == "2"} == {"more"}
+
+
 def test_nothing_is_new_where_it_may_have_hidden_in_other_or_was_not_told_before() -> None:
     before = [record(i, instructions="other" if i % 2 else "x") for i in range(100)]
     after = [record(i, instructions="y") for i in range(100, 200)]

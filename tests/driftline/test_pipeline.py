@@ -15,7 +15,7 @@ from collector.core.clock import FakeClock
 from collector.core.engine import DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
 from collector.engines.sqlite_reader import read_log
 from driftline.build import build
-from driftline.commands.replay import offline
+from driftline.commands.replay import offline, report
 from driftline.config import DEFAULT_SCORERS, Config
 from driftline.demo.player import Player
 from driftline.demo.recordings import shipped_sample
@@ -92,6 +92,40 @@ def test_the_regression_is_found(undisturbed: Outcome, traffic: Traffic) -> None
     assert paged
     assert {change["slice"]["service"] for change in paged} == {traffic.truth.service}
     assert all(change["detected_ns"] >= traffic.truth.onset_ns for change in paged)
+
+
+def test_a_page_tells_what_was_released_then_and_traces_of_it(undisturbed: Outcome, traffic: Traffic) -> None:
+    truth = traffic.truth
+    paged = [change for change in undisturbed.changes if change["paged"] and "version" not in change["slice"]]
+    assert paged
+    for change in paged:
+        told = {(one["kind"], one["how"]): one for one in change["coincidences"]}
+        assert told["version", "new"]["value"] == truth.version_after
+        assert told["version", "gone"]["value"] == truth.version_before
+        assert told["prompt", "new"]["value"].endswith(truth.prompt_after)
+        low, high = change["onset_low_ns"], change["onset_high_ns"]
+        assert low - 1800 * SECOND <= told["version", "new"]["at_ns"] <= high + 1800 * SECOND
+        assert {one["kind"] for one in change["coincidences"][:2]} <= {"version", "prompt"}
+        sheets = undisturbed.sheets
+        for name, version in (("traces", truth.version_after), ("typical_traces", truth.version_after)):
+            assert [sheets[trace]["slices"]["version"] for trace in change[name]] == [version] * len(change[name]), name
+        assert change["typical_traces"]
+        assert all(sheets[trace]["event_ns"] <= high for trace in change["contrast_traces"])
+
+
+def test_a_replay_tells_of_a_page_what_an_alert_would(
+    tmp_path: Path, records: list[Record], traffic: Traffic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = build(offline(configuration(tmp_path), tmp_path))
+    feed(service, [*records, Record(END_OF_INPUT, kind=TICK_KIND)])
+    report(service, [], as_json=False)
+    service.stop()
+    said = capsys.readouterr().out
+    assert "page: " in said
+    assert f"version {traffic.truth.version_after} (new, in " in said
+    for words in ("(95% interval ", "Carried by ", "Changed then", "The evidence is ", "Traces to open: "):
+        assert f"      {words}" in said or words == "(95% interval ", words
+        assert words in said
 
 
 def test_a_limit_is_kept_in_each_hour(undisturbed: Outcome) -> None:
