@@ -27,7 +27,8 @@ How: TypeAlias = Literal["new", "gone", "more", "less"]
 _MOST = 8
 _LEAST_DIFFERENCE = 0.02
 _LEAST_ERRORS = 4.0
-_LEAST_POINTS = 10.0
+_LEAST_POINTS = 5.0
+_LEAST_PAST = 10  # points before a value came
 _STEADY_NEARNESS = 0.5
 _LEAST_WIDTH_NS = 60_000_000_000
 _NEXT_TO_NOTHING = 1e-9
@@ -119,7 +120,7 @@ def _seen_late(
     places = [place for place, record in enumerate(records) if pair in record[4]]
     held = sum(records[place][2] for place in places)
     every = was[one.value][0] + now[one.value][0]
-    if not places or places[0] < _LEAST_POINTS or held < every * (1.0 - _NEXT_TO_NOTHING):
+    if not places or places[0] < _LEAST_PAST or held < every * (1.0 - _NEXT_TO_NOTHING):
         return one
     early = sum(records[place][0] < low_ns for place in places)
     among = sum(record[0] < low_ns for record in records[places[0] :])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alerts.history import Delivery
+from collector.core.telemetry import Histogram
 from drift.base import Change, decode_change
 from drift.series import SeriesStatus
 from driftline.flow import Flow, Ground
@@ -105,6 +106,13 @@ class Service:
             "traces_scored": int(traces),
             "scores": int(sum(count for (_, decision, _), count in scores.items() if decision == "scored")),
             "changes": self.view.change_count(),
+        }
+
+    def scorer_seconds(self) -> dict[str, float]:
+        """How long the runs of each scorer took by now."""
+        told = [one for one in self.telemetry.instruments() if one.name == "driftline_scorer_seconds"]
+        return {
+            scorer: runs.sum for one in told if isinstance(one, Histogram) for (scorer,), runs in one.values().items()
         }
 
     def changes(self) -> list[Change]:

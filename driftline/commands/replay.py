@@ -2,7 +2,9 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -11,15 +13,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from alerts.explain import Wording, explain
+from alerts.plain import minute
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import DriftlineError, Rejected, UserError
+from collector.core.settings import parse_duration
 from collector.redaction.keys import read_key
 from collector.wire.read import read_body
+from drift.base import Change
+from driftline.backtest import Backtest, Incident, Quiet, backtest
 from driftline.build import build
 from driftline.config import Config, load_config
+from driftline.export.period import Period, parse_moment
 from driftline.logs import redact_logs
 from driftline.service import Service
 from driftline.stages.ticks import END_OF_INPUT
+from driftline.units import duration_text
 
 _BYTES_PER_APPEND = 4 * 2**20
 
@@ -27,23 +35,157 @@ _BYTES_PER_APPEND = 4 * 2**20
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="YAML file; without one, the defaults.")
+@click.option(
+    "--against", type=click.Path(path_type=Path), help="Another configuration: both are replayed and compared."
+)
+@click.option("--incident", "incidents", multiple=True, metavar="TIME", help="Something was wrong from then on (UTC).")
+@click.option("--quiet", "windows", multiple=True, metavar="FROM..TO", help="Nothing was wrong then: pages are false.")
+@click.option("--within", default="24h", show_default=True, help="How long after its beginning an incident must page.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: counts, decisions, changes.")
-def command(files: Sequence[Path], path: Path | None, as_json: bool) -> None:
+def command(
+    files: Sequence[Path],
+    path: Path | None,
+    against: Path | None,
+    incidents: Sequence[str],
+    windows: Sequence[str],
+    within: str,
+    as_json: bool,
+) -> None:
     """Replay OTLP FILES (traces and logs, protobuf or JSON, gzip allowed; a folder means its files by name).
 
     Nothing is sent to anyone. Exits with 3 if a file could not be read; the others are still replayed.
     """
     paths = list(expand(files))
+    known = Known.of(incidents, windows, within)
+    configs = {str(file or "defaults"): load_config(file) for file in ((path,) if against is None else (path, against))}
+    if against is not None and len(configs) < 2:
+        raise UserError(f"--against: {str(against)!r} is the configuration itself; two are compared")
+    found = {name: replay(config, paths, known, quiet=as_json) for name, config in configs.items()}
+    first, *others = found.values()
+    if as_json:
+        document = first.to_json()
+        click.echo(orjson.dumps(document if not others else {**document, "against": others[0].to_json()}))
+    else:
+        for problem in first.problems:
+            click.echo(f"driftline: {problem}", err=True)
+        for name, one in found.items():
+            for line in ([f"{name}:"] if others else []) + one.lines():
+                click.echo(line)
+    if first.problems:
+        raise DriftlineError(f"{len(first.problems)} of {len(paths)} files could not be read")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the recorded time."""
+
+    incidents: Sequence[int]
+    quiet: Sequence[Period]
+    within_ns: int
+
+    @classmethod
+    def of(cls, incidents: Sequence[str], windows: Sequence[str], within: str) -> "Known":
+        """From options.
+
+        Raises:
+            UserError: one is no time or window; the message names the option.
+        """
+        quiet = []
+        for window in windows:
+            begin, dots, end = window.partition("..")
+            if not dots or not begin or not end:
+                raise UserError(f"--quiet: {window!r} is not FROM..TO, such as 2026-03-01..2026-03-08")
+            from_ns, to_ns = (parse_moment("--quiet", text, 0) for text in (begin, end))
+            if to_ns <= from_ns:
+                raise UserError(f"--quiet: {window!r} ends before it begins")
+            quiet.append(Period(from_ns, to_ns))
+        try:
+            within_ns = round(parse_duration(within) * 1e9)
+        except ValueError as error:
+            raise UserError(f"--within: {error}") from error
+        return cls([parse_moment("--incident", text, 0) for text in incidents], quiet, within_ns)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What one configuration made of the files."""
+
+    counts: dict[str, int]
+    decisions: list[dict[str, Any]]
+    changes: list[Change]
+    problems: list[str]
+    judged: Backtest
+    seconds: dict[str, float]
+    """Processor time of each scorer, or how long its calls took where it waits for another."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "counts": self.counts,
+            "decisions": self.decisions,
+            "changes": self.changes,
+            "unreadable": self.problems,
+            "backtest": self.judged.to_json(),
+        }
+
+    def lines(self) -> list[str]:
+        ordered = sorted(self.changes, key=lambda change: change.detected_ns)
+        told = [
+            f"{self.counts['traces_scored']} traces, {self.counts['scores']} scores, {len(ordered)} changes",
+            *(line for one in ordered for line in _change_words(one)),
+            *(_incident_words(incident) for incident in self.judged.incidents),
+            *(_quiet_words(quiet) for quiet in self.judged.quiet),
+        ]
+        dearest = sorted(self.seconds.items(), key=lambda item: -item[1])[:3]
+        named = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in dearest)
+        told.append(f"scorers took {sum(self.seconds.values()):.3g} s" + (f": {named}" if named else ""))
+        return told
+
+
+def _change_words(change: Change) -> list[str]:
+    """What an alert would tell of it, without what to do at once."""
+    words = explain(change, Wording())
+    parts = (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at)
+    return [
+        f"{'page' if change.paged else 'note'}: {words.summary}",
+        *(f"      {line}" for part in parts for line in part.splitlines()),
+    ]
+
+
+def _incident_words(one: Incident) -> str:
+    if one.delay_seconds is None:
+        return f"incident {minute(one.at_ns)}: not paged"
+    held = "holds" if one.onset_held else "does not hold"
+    later = duration_text(round(one.delay_seconds))
+    return f"incident {minute(one.at_ns)}: paged {later} later; its onset interval {held} it"
+
+
+def _quiet_words(one: Quiet) -> str:
+    return (
+        f"quiet {minute(one.from_ns)} to {minute(one.to_ns)}: {one.pages} false pages, {one.per_week:.3g} a week "
+        f"(95% interval {one.lower:.2g} to {one.upper:.2g})"
+    )
+
+
+def replay(config: Config, paths: Sequence[Path], known: Known, quiet: bool) -> Replayed:
+    """The files through the pipeline of one configuration."""
     with tempfile.TemporaryDirectory(prefix="driftline-replay-") as folder:
-        service = build(offline(load_config(path), Path(folder)))
+        service = build(offline(config, Path(folder)))
         redact_logs(service.redactor)
         try:
-            problems = feed(service, paths, quiet=as_json)
-            report(service, problems, as_json)
+            problems = feed(service, paths, quiet)
+            changes = service.changes()
+            funnel = service.view.funnel()
+            names = ("scorer", "decision", "reason", "count")
+            return Replayed(
+                service.counts(),
+                [dict(zip(names, row, strict=True)) for row in funnel],
+                changes,
+                problems,
+                backtest(changes, known.incidents, known.quiet, known.within_ns),
+                service.scorer_seconds(),
+            )
         finally:
             service.stop()
-    if problems:
-        raise DriftlineError(f"{len(problems)} of {len(paths)} files could not be read")
 
 
 def expand(files: Sequence[Path]) -> Iterator[Path]:
@@ -101,23 +243,3 @@ def feed(service: Service, paths: Sequence[Path], quiet: bool) -> list[str]:
 def _append(service: Service, records: Sequence[Record]) -> None:
     service.engine.append(SPANS, records).result()
     service.drain()
-
-
-def report(service: Service, problems: Sequence[str], as_json: bool) -> None:
-    counts = service.counts()
-    changes = service.changes()
-    if as_json:
-        funnel = [
-            dict(zip(("scorer", "decision", "reason", "count"), row, strict=True)) for row in service.view.funnel()
-        ]
-        document = {"counts": counts, "decisions": funnel, "changes": changes, "unreadable": problems}
-        click.echo(orjson.dumps(document))
-        return
-    for problem in problems:
-        click.echo(f"driftline: {problem}", err=True)
-    click.echo(f"{counts['traces_scored']} traces, {counts['scores']} scores, {len(changes)} changes")
-    for change in sorted(changes, key=lambda change: change.detected_ns):
-        words = explain(change, Wording())
-        click.echo(f"{'page' if change.paged else 'note'}: {words.summary}")
-        for part in (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at):
-            click.echo("".join(f"      {line}\n" for line in part.splitlines()), nl=False)

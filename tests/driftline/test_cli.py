@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -341,6 +342,56 @@ def test_a_replay_finds_the_regression_in_recorded_traffic_and_the_same_each_tim
     words = run("replay", tmp_path, "-c", config).out
     assert words.startswith("500 traces, ")
     assert "\npage: Mean of groundedness fell from " in words
+    for told in ("The mean of ", "The evidence is ", "Traces to open: ", "Typical of what "):
+        assert f"\n      {told}" in words, told
+
+
+def test_a_replay_is_held_against_what_is_known_and_against_another_configuration(run: Run, tmp_path: Path) -> None:
+    traffic = Traffic(shipped_sample(), end_ns=END_NS, traces=500, seed=2)
+    folder = tmp_path / "traffic"
+    folder.mkdir()
+    for number, request in enumerate(traffic.requests()):
+        (folder / f"{number:05}.pb.gz").write_bytes(gzip.compress(request.body, 1, mtime=0))
+    strict, lax = tmp_path / "strict.yaml", tmp_path / "lax.yaml"
+    rule = (
+        "scorers: [groundedness]\nfalse_pages: 1 per day\n"
+        "monitors: [{{watch: groundedness, by: [service], warmup: 40{}}}]\n"
+    )
+    strict.write_text(rule.format(""))
+    lax.write_text(rule.format(", min_effect: 0.9"))
+    begun = datetime.fromtimestamp(traffic.truth.onset_ns / 1e9, UTC).isoformat()
+    options = ("-c", strict, "--against", lax, "--incident", begun, "--quiet", f"2020-01-01..{begun}")
+
+    told = run("replay", "--json", folder, *options).json
+    (incident,) = told["backtest"]["incidents"]
+    assert incident["page"] == told["changes"][0]["id"]
+    assert 0 < incident["delay_seconds"] < 3600
+    assert incident["onset_held"]
+    assert told["backtest"]["quiet"][0]["pages"] == 0
+    assert told["against"]["backtest"]["incidents"][0]["page"] is None
+    assert told["against"]["counts"]["traces_scored"] == told["counts"]["traces_scored"]
+
+    words = run("replay", folder, *options).out
+    assert f"{strict}:\n500 traces" in words
+    assert f"{lax}:\n500 traces" in words
+    assert re.search(r"incident .* UTC: paged .* later; its onset interval holds it", words)
+    assert re.search(r"incident .* UTC: not paged", words)
+    assert re.search(r"quiet .*: 0 false pages, 0 a week \(95% interval 0 to ", words)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--incident", "yesterday"], "--incident: 'yesterday' is not a day such as 2026-03-01"),
+        (["--quiet", "2026-03-01"], "--quiet: '2026-03-01' is not FROM..TO, such as"),
+        (["--quiet", "2026-03-02..2026-03-01"], "--quiet: '2026-03-02..2026-03-01' ends before it begins"),
+        (["--within", "soon"], "--within: "),
+    ],
+)
+def test_what_is_known_of_a_replay_is_checked(run: Run, options: list[str], complaint: str) -> None:
+    ended = run("replay", OTLP[0], *options)
+    assert ended.code == 2
+    assert ended.err.startswith(f"driftline: {complaint}")
 
 
 def test_a_replay_leaves_nothing_behind_and_touches_no_store(

@@ -15,7 +15,7 @@ from collector.core.clock import FakeClock
 from collector.core.engine import DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
 from collector.engines.sqlite_reader import read_log
 from driftline.build import build
-from driftline.commands.replay import offline, report
+from driftline.commands.replay import offline
 from driftline.config import DEFAULT_SCORERS, Config
 from driftline.demo.player import Player
 from driftline.demo.recordings import shipped_sample
@@ -111,21 +111,6 @@ def test_a_page_tells_what_was_released_then_and_traces_of_it(undisturbed: Outco
             assert [sheets[trace]["slices"]["version"] for trace in change[name]] == [version] * len(change[name]), name
         assert change["typical_traces"]
         assert all(sheets[trace]["event_ns"] <= high for trace in change["contrast_traces"])
-
-
-def test_a_replay_tells_of_a_page_what_an_alert_would(
-    tmp_path: Path, records: list[Record], traffic: Traffic, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service = build(offline(configuration(tmp_path), tmp_path))
-    feed(service, [*records, Record(END_OF_INPUT, kind=TICK_KIND)])
-    report(service, [], as_json=False)
-    service.stop()
-    said = capsys.readouterr().out
-    assert "page: " in said
-    assert f"version {traffic.truth.version_after} (new, in " in said
-    for words in ("(95% interval ", "Carried by ", "Changed then", "The evidence is ", "Traces to open: "):
-        assert f"      {words}" in said or words == "(95% interval ", words
-        assert words in said
 
 
 def test_a_limit_is_kept_in_each_hour(undisturbed: Outcome) -> None:
