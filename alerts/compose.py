@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Literal
 
 from alerts.base import Notification
-from alerts.explain import Wording, clean, explain, minute, trace_links
+from alerts.explain import Wording, explain, trace_links
+from alerts.plain import clean, minute
+from alerts.silence import silence
 from drift.base import Change
 
 ALERT_NAME = "DriftlineChange"
@@ -76,6 +78,7 @@ def labels(change: Change, more: Mapping[str, str]) -> dict[str, str]:
 def annotations(change: Change, wording: Wording) -> dict[str, str]:
     """What to read; the parts of the description also stand alone, for those who lay out messages themselves."""
     words = explain(change, wording)
+    quiet = silence(labels(change, wording.labels)) if change.status != "resolved" else ""
     found = {
         "summary": words.summary,
         "description": words.description,
@@ -86,8 +89,10 @@ def annotations(change: Change, wording: Wording) -> dict[str, str]:
         "new": words.new_then,
         "confidence": words.sure,
         "first": words.first,
+        "silence": quiet,
         "traces": " ".join(trace_links(change.traces, wording)),
         "contrast_traces": " ".join(trace_links(change.contrast_traces, wording)),
+        "typical_traces": " ".join(trace_links(change.typical_traces, wording)),
         "runbook_url": wording.runbook_url or "",
         "change_url": change_link(change.id, wording) or "",
     }

@@ -6,10 +6,11 @@ numbers, names of slices and ids of traces are used; the content of traces never
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import isfinite
 from urllib.parse import quote
 
+from alerts.changed_then import changed_then, named
+from alerts.plain import clean, minute
 from drift.base import RATES, Carrier, Change, Estimate
 
 NAMED_CARRIERS = 3
@@ -27,7 +28,6 @@ _MOVED = {
     "sampling": "The sampling is another since then, and weights had to be capped: the levels may be off.",
 }
 LINKED_TRACES = 3
-_TEXT_RUNES = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +74,11 @@ def explain(change: Change, wording: Wording) -> Explanation:
         since=_since(change),
         carried_by=_carried_by(change, measure),
         moved=_MOVED.get(change.moved, ""),
-        new_then=_new_then(change),
+        new_then=changed_then(change, NAMED_CARRIERS + 1),
         look_at=_look_at(change, wording),
         sure=_sure(change),
         first=_first(change),
     )
-
-
-def clean(value: object, runes: int = _TEXT_RUNES) -> str:
-    """A name as it may stand in a message: one line, valid Unicode, not too long.
-
-    >>> clean("shop\\nservice"), clean("x" * 200, runes=5)
-    ('shop service', 'xxxx…')
-    """
-    text = str(value).encode("utf-8", "replace").decode()
-    text = "".join(character if character.isprintable() else " " for character in text)
-    return text if len(text) <= runes else text[: runes - 1] + "…"
-
-
-def minute(at_ns: int) -> str:
-    """A moment in UTC, to the minute.
-
-    >>> minute(1_700_000_000_000_000_000)
-    '2023-11-14 22:13 UTC'
-    """
-    try:
-        return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, ValueError, OSError):
-        return "an unknown time"
 
 
 def trace_links(trace_ids: Sequence[str], wording: Wording) -> list[str]:
@@ -213,16 +190,14 @@ def _carrier(carrier: Carrier, measure: _Measure) -> str:
     return f"{words}, {moved})"
 
 
-def _new_then(change: Change) -> str:
-    new = [f"{clean(c.attribute)} {clean(c.value)}" for c in change.carriers if c.is_new][:NAMED_CARRIERS]
-    return f"New since then: {', '.join(new)}." if new else ""
-
-
 def _look_at(change: Change, wording: Wording) -> str:
     bad, good = trace_links(change.traces, wording), trace_links(change.contrast_traces, wording)
+    typical = trace_links([one for one in change.typical_traces if one not in change.traces[:LINKED_TRACES]], wording)
     parts = []
     if bad:
         parts.append(f"Traces to open: {' '.join(bad)}")
+    if typical:
+        parts.append(f"Typical of what comes since: {' '.join(typical)}")
     if good:
         parts.append(f"To compare with, from before: {' '.join(good)}")
     return "\n".join(parts)
@@ -254,6 +229,8 @@ def _first(change: Change) -> str:
         return f"Part of change {clean(change.related)}: start there."
     look = "open the traces below" if change.traces else "open traces of that time"
     if not change.carriers or not change.carriers[0].share >= 0.5:
+        if change.coincidences:
+            return f"What to do first: {look} and ask about {named(change.coincidences[0])}, which changed then."
         return (
             f"What to do first: {look} and look for what they share; a cause that all traffic has in common "
             "(model provider, retrieval index, a dependency) is likelier than a release."

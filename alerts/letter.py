@@ -16,8 +16,8 @@ from hashlib import blake2b
 from html import escape
 
 from alerts.base import Notification
-from alerts.explain import clean
 from alerts.message import MARKS, TITLES, Message, message
+from alerts.plain import clean
 
 _REGISTRY = HeaderRegistry()  # by itself it takes these two for plain words, and would encode a long id to fold it
 for _name in ("references", "in-reply-to"):

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import httpx
 
 from alerts.base import Notification
-from alerts.explain import clean
+from alerts.plain import clean
 
 State: TypeAlias = Literal["firing", "reminder", "resolved"]
 
@@ -21,7 +21,7 @@ MARKS: dict[State, str] = {"firing": "\U0001f534", "reminder": "\U0001f7e0", "re
 LONGEST_ADDRESS = 600  # characters; what is longer is not linked
 MOST_FACTS = 10
 _NAME_RUNES, _VALUE_RUNES, _TEXT_RUNES = 60, 200, 2000
-_PARTS = ("size", "carriers", "new", "confidence", "first")
+_PARTS = ("size", "carriers", "moved", "new", "first", "confidence")
 _NO_FACTS = ("alertname", "direction", "statistic")  # the summary says them in words
 _ID_DIGITS = 8  # of a trace id: enough to tell three apart
 
@@ -61,12 +61,13 @@ def message(notification: Notification) -> Message:
     links = _links(notification)
     linked = any(link.text.startswith("Trace") for link in links)
     unlinked = [f"Traces to open: {said['traces']}"] if said.get("traces") and not linked else []
+    quiet = [f"To silence it in Alertmanager: {said['silence']}"] if said.get("silence") else []
     notes = [*([said["rate_limit"]] if "rate_limit" in said else []), f"Change {notification.fingerprint}"]
     return Message(
         state=state(notification),
         summary=clean(said["summary"], _TEXT_RUNES),
         paragraphs=[clean(said[part], _TEXT_RUNES) for part in _PARTS if said.get(part)]
-        + [clean(text, _TEXT_RUNES) for text in unlinked],
+        + [clean(text, _TEXT_RUNES) for text in (*unlinked, *quiet)],
         facts=[(clean(name, _NAME_RUNES), clean(value, _VALUE_RUNES)) for name, value in facts[:MOST_FACTS]],
         links=links,
         notes=[clean(note, _VALUE_RUNES) for note in notes],

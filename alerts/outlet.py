@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from alerts.base import Notifier
-from alerts.explain import minute
 from alerts.journal import Told
 from alerts.limit import Window, parse_rate_limit
+from alerts.plain import minute
 from alerts.schedule import Kind, Leg, Step
 
 LARGEST_GROUP = 64  # notifications in one request

@@ -15,13 +15,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nsmallest
 
 from drift.base import Carrier, Shift
+from drift.coincide import is_provenance
 from drift.moved import SAMPLING
-from drift.recent import OTHER, Mix, Record
+from drift.recent import OTHER, Mix, Record, Slices
 
 _MOST_CARRIERS = 8
 _LEAST_SHARE = 0.1
 _LEAST_EXCESS = 0.15  # less is what chance gives
 _MOST_TRACES = 5
+_CONTRAST_AMONG = 256  # points before the onset: further back much else was different
 
 
 def carriers(before: Mix, after: Mix, fixed: Collection[str], to_unit: Callable[[float], float]) -> list[Carrier]:
@@ -35,6 +37,8 @@ def carriers(before: Mix, after: Mix, fixed: Collection[str], to_unit: Callable[
     """
     found: list[Carrier] = []
     for attribute in sorted(after.values.keys() - set(fixed) - {SAMPLING}):
+        if is_provenance(attribute):
+            continue
         found += _of_attribute(attribute, before.values.get(attribute, {}), after.values[attribute], to_unit)
     found = [carrier for carrier in found if carrier.share >= _LEAST_SHARE and _tells(carrier)]
     found.sort(key=lambda c: (not c.is_new, -c.share if c.is_new else -_excess(c), -c.traffic, c.attribute, c.value))
@@ -53,10 +57,33 @@ def worst(after: Sequence[Record], direction: Shift, top: Sequence[Carrier]) -> 
     return _distinct(record for _, record in ranked)
 
 
-def contrast(before: Sequence[Record], direction: Shift, level: float) -> list[str]:
-    """The last traces before the onset that were as good as usual or better."""
+def typical(after: Sequence[Record], level: float, top: Sequence[Carrier]) -> list[str]:
+    """Traces since the onset that are nearest to the level after, those of the first carrier before others."""
+    pair = (top[0].attribute, top[0].value) if top else None
+    ranked = nsmallest(
+        8 * _MOST_TRACES,
+        enumerate(after),
+        key=lambda item: (pair is not None and pair not in item[1][4], abs(item[1][1] - level), -item[0]),
+    )
+    return _distinct(record for _, record in ranked)
+
+
+def contrast(
+    before: Sequence[Record], direction: Shift, level: float, after: Sequence[Record] = (), like: Collection[str] = ()
+) -> list[str]:
+    """Traces before the onset that were as good as usual or better: those with most slices in common with the first of
+    the worst (`like`, of `after`), of equals the last before the onset."""
     sign = 1.0 if direction == "down" else -1.0
-    return _distinct(record for record in reversed(before) if sign * (record[1] - level) >= 0)
+    first = next(iter(like), None)
+    model = frozenset(next((record[4] for record in after if record[3] == first), ()))
+    good = [record for record in before[-_CONTRAST_AMONG:] if sign * (record[1] - level) >= 0]
+    good = good or [record for record in before if sign * (record[1] - level) >= 0]
+    shared: dict[Slices, int] = {}
+    for record in good:
+        if record[4] not in shared:
+            shared[record[4]] = sum(pair in model for pair in record[4])
+    ranked = nsmallest(8 * _MOST_TRACES, enumerate(good), key=lambda item: (-shared[item[1][4]], -item[0]))
+    return _distinct(record for _, record in ranked)
 
 
 def _of_attribute(

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, cast
 from collector.core.component import load
 from collector.core.errors import UserError
 from drift.codec import decode_change, decode_estimate, decode_points, encode_change, encode_points
-from drift.model import RATES, Carrier, Change, Detection, Direction, Estimate, Metric, Point, Shift
+from drift.model import RATES, Carrier, Change, Coincidence, Detection, Direction, Estimate, Metric, Point, Shift
 
 __all__ = [
     "DETECTORS",
     "RATES",
     "Carrier",
     "Change",
+    "Coincidence",
     "Detection",
     "Detector",
     "Direction",

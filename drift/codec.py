@@ -12,20 +12,22 @@ from typing import Any, cast
 
 import orjson
 
-from drift.model import Carrier, Change, Estimate, Point
+from drift.model import Carrier, Change, Coincidence, Estimate, Point
 
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
-_POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "points"})
+_POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "provenance", "points"})
+_MOST_PROVENANCE = 65_536
 _ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects", "label")
 _row_of = attrgetter(*_ROW)
-_CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS = (
-    frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier)
+_CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS, _COINCIDENCE_FIELDS = (
+    frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier, Coincidence)
 )
+_LATER: dict[str, object] = {"moved": "", "coincidences": [], "typical_traces": []}  # fields that older releases lack
 
 
 def encode_points(points: Sequence[Point]) -> bytes:
-    """JSON of the points of one evaluation: what they share (trace, time, slices) stands there once.
+    """JSON of the points of one evaluation: what they share (trace, time, slices, provenance) stands there once.
 
     Raises:
         ValueError: a number that is not finite, which JSON cannot hold; or no point.
@@ -38,7 +40,8 @@ def encode_points(points: Sequence[Point]) -> bytes:
             raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
         rows.append(_row_of(point))
     first = points[0]
-    return _dumps({"trace_id": first.trace_id, "at_ns": first.at_ns, "slices": first.slices, "points": rows})
+    shared = {name: getattr(first, name) for name in ("trace_id", "at_ns", "slices", "provenance")}
+    return _dumps({**shared, "points": rows})
 
 
 def encode_change(change: Change) -> bytes:
@@ -52,13 +55,15 @@ def decode_points(data: bytes) -> list[Point]:
     Raises:
         ValueError: not such JSON; names the field.
     """
-    raw = _object(data, _POINT_FIELDS, "points")
+    raw = _object(data, _POINT_FIELDS, "points", later={"provenance": ""})
     _text(raw, "trace_id")
     _integer(raw, "at_ns")
     _texts(raw, "slices")
     if type(raw["points"]) is not list:
         raise ValueError("points must be a list")
-    trace_id, at_ns, slices = raw["trace_id"], raw["at_ns"], raw["slices"]
+    trace_id, at_ns, slices, provenance = raw["trace_id"], raw["at_ns"], raw["slices"], raw["provenance"]
+    if type(provenance) is not str or len(provenance) > _MOST_PROVENANCE:
+        raise ValueError(f"provenance is {provenance!r:.80}; it must be text of at most {_MOST_PROVENANCE} characters")
     points: list[Point] = []
     for row in raw["points"]:
         if type(row) is list and len(row) == len(_ROW) - 1:
@@ -68,9 +73,8 @@ def decode_points(data: bytes) -> list[Point]:
         if not _is_plain(row):
             row = _checked_row(row)
         metric, span_id, value, passed, probability, evaluator_id, corrects, label = row
-        points.append(
-            Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator_id, corrects, label)
-        )
+        told = (slices, evaluator_id, corrects, label, provenance)
+        points.append(Point(metric, trace_id, span_id, at_ns, value, passed, probability, *told))
     return points
 
 
@@ -105,7 +109,7 @@ def decode_change(data: bytes) -> Change:
     Raises:
         ValueError: not such JSON; names the field.
     """
-    raw = _object(data, _CHANGE_FIELDS, "Change", later={"moved": ""})
+    raw = _object(data, _CHANGE_FIELDS, "Change", later=_LATER)
     for name in ("id", "monitor", "metric", "detector", "reason", "related", "moved"):
         _text(raw, name)
     for name in ("detected_ns", "onset_ns", "onset_low_ns", "onset_high_ns", "sequence"):
@@ -121,12 +125,15 @@ def decode_change(data: bytes) -> Change:
     _texts(raw, "slice")
     for name in ("before", "after", "size"):
         raw[name] = decode_estimate(raw[name], name)
-    for name in ("traces", "contrast_traces"):
+    for name in ("traces", "contrast_traces", "typical_traces"):
         if type(raw[name]) is not list or any(type(item) is not str for item in raw[name]):
             raise ValueError(f"{name} must be a list of trace ids")
     if type(raw["carriers"]) is not list:
         raise ValueError("carriers must be a list")
     raw["carriers"] = [_carrier(item) for item in raw["carriers"]]
+    if type(raw["coincidences"]) is not list:
+        raise ValueError("coincidences must be a list")
+    raw["coincidences"] = [_coincidence(item) for item in raw["coincidences"]]
     return Change(**raw)
 
 
@@ -149,6 +156,18 @@ def _carrier(raw: object) -> Carrier:
             _number(checked, key)
     _truth(checked, "is_new")
     return Carrier(**checked)
+
+
+def _coincidence(raw: object) -> Coincidence:
+    checked = _fields(raw, _COINCIDENCE_FIELDS, "coincidences")
+    for key in ("kind", "value"):
+        _text(checked, key)
+    _one_of(checked, "how", ("new", "gone", "more", "less"))
+    for key in ("before", "after"):
+        _number(checked, key)
+    if checked["at_ns"] is not None:
+        _integer(checked, "at_ns")
+    return Coincidence(**checked)
 
 
 def _dumps(value: object) -> bytes:

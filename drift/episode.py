@@ -6,8 +6,9 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from drift.attribute import carriers, contrast, worst
+from drift.attribute import carriers, contrast, typical, worst
 from drift.base import Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
+from drift.coincide import coincidences
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
 from drift.moved import what_moved
@@ -151,8 +152,10 @@ class Episode:
         self.change = Change(**{**_shallow(self.change), **values})
 
     def _tell(self, before: Estimate, after: Estimate, size: Estimate, recent: Recent, fixed: Sequence[str]) -> Change:
-        records = list(recent.records())[-self.after.n :]
+        every = list(recent.records())
+        records = every[-self.after.n :]
         now = Mix().add_all(records)
+        onset = self.change.onset_low_ns, self.change.onset_high_ns
         found = carriers(self.mix, now, fixed, self.scale.level)
         self._set(
             before=self.scale.level_estimate(before),
@@ -160,6 +163,8 @@ class Episode:
             size=self.scale.size_estimate(size, before.value),
             carriers=found,
             traces=worst(records, self.change.direction, found) or self.change.traces,
+            typical_traces=typical(records, after.value, found) or self.change.typical_traces,
+            coincidences=coincidences(self.mix, now, (before.n, after.n), every, onset, self.change.coincidences),
             moved=what_moved(self.mix, now, len(records), self.cap, fixed),
             sequence=self.change.sequence + 1,
         )
@@ -189,6 +194,9 @@ def open_episode(
     mix, now = recent.mix.copy().add_all(earlier), Mix().add_all(later)
     found = carriers(mix, now, tuple(slices), scale.level)
     low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
+    low, high = min(low, best), max(high, best)  # event times need not be in order
+    bad = worst(later, detection.direction, found)
+    effective = onset.before_level.n, onset.after_level.n
     change = Change(
         id=identity,
         status="active",
@@ -202,14 +210,16 @@ def open_episode(
         threshold=detection.threshold,
         detected_ns=at_ns,
         onset_ns=best,
-        onset_low_ns=min(low, best),  # event times need not be in order
-        onset_high_ns=max(high, best),
+        onset_low_ns=low,
+        onset_high_ns=high,
         before=scale.level_estimate(onset.before_level),
         after=scale.level_estimate(onset.after_level),
         size=scale.size_estimate(onset.size, onset.before_level.value),
         carriers=found,
-        traces=worst(later, detection.direction, found),
-        contrast_traces=contrast(earlier, detection.direction, onset.before.mean),
+        traces=bad,
+        contrast_traces=contrast(earlier, detection.direction, onset.before.mean, later, bad),
+        typical_traces=typical(later, onset.after_level.value, found),
+        coincidences=coincidences(mix, now, effective, records, (low, high)),
         clipped=clipped,
         moved=what_moved(mix, now, len(later), cap, tuple(slices)),
     )

@@ -25,7 +25,7 @@ class Point:
 
     `value` is in the metric's declared unit, None where there is only a `label`. `probability` is that of having been
     sampled, over everything between the application and the scorer, in (0, 1]; `corrects` says that late spans changed
-    a score which was told before.
+    a score which was told before; `provenance` is what made the trace (`drift.provenance.as_text`), empty if unknown.
     """
 
     metric: str
@@ -39,6 +39,7 @@ class Point:
     evaluator_id: str
     corrects: bool = False
     label: str = ""
+    provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,22 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
+class Coincidence:
+    """Something of what makes traces that changed at about the onset; not by that a cause. See `drift.coincide`.
+
+    `kind` is one of `collector.provenance.KINDS`, `evaluator` or `sampling`; `before` and `after` the parts of the
+    traffic that have the value; `at_ns` when one that is new was first seen, or one that is gone last, if known.
+    """
+
+    kind: str
+    value: str
+    how: Literal["new", "gone", "more", "less"]
+    before: float
+    after: float
+    at_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A detected change of one series, as of `sequence`: it is told again as it is better known, and when it ends.
 
@@ -124,3 +141,7 @@ class Change:
     """Share of the points whose sampling weight was clipped, since the warm-up."""
     moved: str = ""
     """What moved, by `drift.moved`: application, traffic, evaluator, sampling or unclear; empty if it was not asked."""
+    coincidences: list[Coincidence] = field(default_factory=list)
+    """What else changed then, what is likeliest to matter first."""
+    typical_traces: list[str] = field(default_factory=list)
+    """Trace ids from since the onset that are nearest to the level after, those of the first carrier first."""

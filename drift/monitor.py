@@ -19,6 +19,7 @@ from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.moved import EVALUATOR, SAMPLING
 from drift.plan import MonitorConfig, Plan, plans
+from drift.provenance import Provenance
 from drift.recent import Record, Slices
 from drift.route import Monitor, ShareMonitor, SliceKey
 from drift.saved import (
@@ -36,7 +37,7 @@ from drift.series import Series, SeriesStatus
 
 __all__ = ["MonitorConfig", "Watcher"]
 
-_CLOCK_KEY = "watcher"
+_CLOCK_KEY, _PROVENANCE_KEY = "watcher", "provenance"
 _SWEEP_EVERY = 1024  # points between two looks for series that are idle
 _MOST_INTERNED = 10_000
 _LATEST_NS = 2**62
@@ -87,7 +88,13 @@ class Watcher:
             "driftline_revised_points", "Scores that superseded an earlier one, too late for detectors", ("metric",)
         )
         self._outcomes: Counter[Labels] = Counter()  # since the last `take_state`
+        self._folded = telemetry.counter(
+            "driftline_folded_provenance", "Versions, prompts, tools and so on that became `other`", ("kind",)
+        )
         self._interned: dict[Slices, Slices] = {}
+        self._provenance = Provenance()
+        self._attributes: dict[tuple[str, ...], Slices] = {}  # of points of this period of event time
+        self._period = -1
         self._touched: dict[str, Series] = {}
         self._adopted: set[str] = set()  # whose state is to be written whole
         self._deleted: set[str] = set()
@@ -117,7 +124,7 @@ class Watcher:
         monitors = self._by_metric.get(point.metric)
         if monitors is None:
             return "no_monitor", changes
-        slices = self._intern({EVALUATOR: point.evaluator_id, SAMPLING: f"{point.probability:.2g}", **point.slices})
+        slices = self._attributes_of(point)
         outcome = "no_verdict"
         for monitor in monitors:
             x = monitor.plan.value(point)
@@ -177,11 +184,22 @@ class Watcher:
         self._gauges.forget(series)
         monitor.drop(key)
 
-    def _intern(self, slices: dict[str, str]) -> Slices:
-        key = tuple(slices.items())
-        if len(self._interned) >= _MOST_INTERNED:
-            self._interned.clear()
-        return self._interned.setdefault(key, key)
+    def _attributes_of(self, point: Point) -> Slices:
+        """What the records of a point hold of it: its slices, the evaluator, the sampling, what made the trace."""
+        period = self._provenance.period(self._clock.now_ns)
+        if period != self._period or len(self._attributes) >= _MOST_INTERNED:
+            self._attributes.clear()
+            self._period = period
+        slices, sampling = point.slices, f"{point.probability:.2g}"
+        key = (point.evaluator_id, sampling, point.provenance, *slices, *slices.values())
+        known = self._attributes.get(key)
+        if known is None:
+            made_by = self._provenance.pairs(slices.get("service", ""), point.provenance, self._clock.now_ns)
+            known = (*{EVALUATOR: point.evaluator_id, SAMPLING: sampling, **slices}.items(), *made_by)
+            if len(self._interned) >= _MOST_INTERNED:
+                self._interned.clear()
+            known = self._attributes[key] = self._interned.setdefault(known, known)
+        return known
 
     def status(self) -> list[SeriesStatus]:
         """Every series, by monitor and slice."""
@@ -198,7 +216,11 @@ class Watcher:
         self._gauges.spent(self._budget.spent)
         for monitor in self._monitors.values():
             self._gauges.count(monitor.plan.name, len(monitor.series))
+        self._folded.add_all(self._provenance.folded)
+        self._provenance.folded.clear()
         taken: dict[str, bytes | None] = {}
+        if (made_by := self._provenance.take_state()) is not None:
+            taken[_PROVENANCE_KEY] = made_by
         if not self._pending:  # what is gone must first have been told of
             taken.update(dict.fromkeys(sorted(self._deleted)))
             self._deleted.clear()
@@ -226,6 +248,11 @@ class Watcher:
             UserError: corrupt, or of a newer release. Nothing was taken over.
         """
         clock, budget, taken = self._restored_head(state)
+        provenance = Provenance()
+        try:
+            provenance.load(state.get(_PROVENANCE_KEY, provenance.NOTHING))
+        except WRONG as error:
+            raise unreadable(_PROVENANCE_KEY, error) from error
         loaded: list[Series] = []
         deleted: set[str] = set()
         pending: list[Change] = []
@@ -243,7 +270,8 @@ class Watcher:
                 raise unreadable(f"series/{key}", error) from error
         for series in loaded:
             self._monitors[series.plan.name].put(series)
-        self._clock, self._budget, self._taken = clock, budget, taken
+        self._clock, self._budget, self._taken, self._provenance = clock, budget, taken, provenance
+        self._attributes.clear()
         self._deleted |= deleted
         self._pending += pending
         self._gauges.show(loaded, self._clock.now_ns)

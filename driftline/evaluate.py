@@ -14,6 +14,7 @@ from collector.core.telemetry import Telemetry
 from collector.facts import has_session
 from collector.normalise import normalise
 from collector.prices import Prices, built_in
+from collector.provenance import Provenance, ProvenanceReader
 from collector.quota import Allowances, within_quota
 from collector.sample import Admission, Sampler
 from collector.slices import SliceReader
@@ -74,6 +75,7 @@ class Evaluator:
         self._limits = limits
         self._sampler = sampler
         self._slices = slices
+        self._made_by = ProvenanceReader()
         self._runner = runner
         self._route = route
         self._outputs = outputs
@@ -139,13 +141,15 @@ class Evaluator:
         ]
         del opened  # the traces hold what they need of it
         asked = [
-            (trace, admission, marks) for (trace, _, admission, _), (_, marks) in zip(admitted, items, strict=True)
+            (trace, admission, marks) for (trace, _, admission, *_), (_, marks) in zip(admitted, items, strict=True)
         ]
         found = self._runner.evaluate_all(asked, allowances, behind_seconds)
-        for (ready, marks), (trace, slices, admission, _), decisions in zip(items, admitted, found, strict=True):
-            clean = self._outputs.clean(trace, slices, decisions)
+        for (ready, marks), (trace, slices, admission, _, made_by), decisions in zip(
+            items, admitted, found, strict=True
+        ):
+            clean = self._outputs.clean(trace, slices, decisions), self._outputs.provenance(made_by)
             self._put(batch, ready, trace, clean, admission, decisions, marks)
-        return [[*met, *marks_of(decisions)] for (_, _, _, met), decisions in zip(admitted, found, strict=True)]
+        return [[*met, *marks_of(decisions)] for (_, _, _, met, _), decisions in zip(admitted, found, strict=True)]
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
         """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
@@ -166,19 +170,21 @@ class Evaluator:
         marks: Collection[str],
         allowances: Allowances,
         answers: Answers,
-    ) -> tuple[Trace, Slices, Admission, list[str]]:
-        """As much of the trace as is to be scored, with the sampling decision that its slices may have changed."""
+    ) -> tuple[Trace, Slices, Admission, list[str], Provenance]:
+        """As much of the trace as is to be scored, with the sampling decision that its slices may have changed, and
+        with what made it."""
         if decoded is None:
             trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
-            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, []
+            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, [], ()
         trace = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
+        made_by = self._made_by.read(trace, decoded[0], {span.origin.schema_url for span in ready.spans})
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
         if self._sampler.quota is not None and admission.includes():
             admission, met = within_quota(admission, slices, marks, allowances)
-            return trace, slices, admission, met
-        return trace, slices, admission, []
+            return trace, slices, admission, met, made_by
+        return trace, slices, admission, [], made_by
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
         return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
@@ -199,11 +205,12 @@ class Evaluator:
         batch: Batch,
         ready: Ready,
         trace: Trace,
-        slices: Slices,
+        clean: tuple[Slices, str],
         admission: Admission,
         decisions: Sequence[Decision],
         before: Container[str],
     ) -> None:
+        slices, made_by = clean
         if self.gathers_sessions:
             told = told_by(trace, ready.revision, admission.upstream, slices)
             if told is not None and not self._sampler.never_session(told.key):
@@ -213,7 +220,7 @@ class Evaluator:
                 return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        found = points(trace.trace_id, ready.event_ns, decisions, slices, before)
+        found = points(trace.trace_id, ready.event_ns, decisions, slices, before, made_by)
         batch.points += self._route.records(found)
         if self._events is not None:
             self._outputs.clean_ids(trace)
@@ -285,12 +292,18 @@ def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:
 
 
 def points(
-    identity: str, event_ns: int, decisions: Sequence[Decision], slices: Slices, told: Container[str]
+    identity: str,
+    event_ns: int,
+    decisions: Sequence[Decision],
+    slices: Slices,
+    told: Container[str],
+    provenance: str = "",
 ) -> list[Point]:
     """What watchers are told of the scores of a trace or a session, by its id.
 
     Args:
         told: the scorers that gave a score to an earlier revision.
+        provenance: what made the trace; empty where that is not known, as of a session.
     """
     shared = dict(slices)
     return [
@@ -306,6 +319,7 @@ def points(
             decision.evaluator_id,
             decision.scorer in told,
             (score.label or "")[:_LONGEST_LABEL],
+            provenance,
         )
         for decision in decisions
         if (score := decision.score) is not None and (score.value is not None or score.label)

@@ -7,16 +7,20 @@ itself, goes on to the ledger, the scores, the metrics or the events before it w
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from collector.core.model import Slices, Trace, Turn
+from collector.provenance import KINDS, Provenance
 from collector.redaction.attributes import AttributeLists
 from collector.redaction.redactor import Redactor
 from collector.slices import UNKNOWN
+from drift.provenance import as_text
 from scorers.base import Score
 from scorers.ledger import Decision
 
 _SPAN_ID = re.compile(r"(?:[0-9a-f]{16})?(?:#\d{1,4})?")
 _SERVICE = "service.name"
+_MOST_REMEMBERED = 2048
 
 
 class Outputs:
@@ -30,6 +34,8 @@ class Outputs:
 
     def __init__(self, redactor: Redactor, lists: AttributeLists, slices: Mapping[str, str]) -> None:
         self._redactor, self._lists = redactor, lists
+        self._made_by: dict[Provenance, str] = {}  # most traces are made by the same
+        self._clean_pair = lru_cache(maxsize=_MOST_REMEMBERED)(self._cleaned)
         self._slice_verdicts = {name: lists.of_any((f"slices.{name}", path)) for name, path in slices.items()}
 
     def clean(self, trace: Trace, slices: Slices, decisions: Sequence[Decision]) -> Slices:
@@ -41,6 +47,20 @@ class Outputs:
             trace.resource = {**trace.resource, _SERVICE: clean}  # a new one: the old is shared by many traces
         self.clean_decisions(decisions)
         return {name: self._slice(name, value) for name, value in slices.items()}
+
+    def provenance(self, made_by: Provenance) -> str:
+        """What made the trace as watchers are told of it: redacted, without what is denied."""
+        told = self._made_by.get(made_by)
+        if told is None:
+            if len(self._made_by) >= _MOST_REMEMBERED:
+                self._made_by.clear()
+            clean = ((kind, self._clean_pair(kind, value)) for kind, value in made_by)
+            told = self._made_by[made_by] = as_text(tuple(pair for pair in clean if pair[1]))
+        return told
+
+    def _cleaned(self, kind: str, value: str) -> str:
+        verdict = self._lists.of_any((f"provenance.{kind}", KINDS[kind][1]))
+        return "" if verdict == "deny" else self._told(verdict, value)
 
     def clean_decisions(self, decisions: Sequence[Decision]) -> None:
         """What scorers wrote freely."""

@@ -19,10 +19,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from alerts.base import DeliveryError, Notification, Permanent, Retryable
-from alerts.explain import clean
 from alerts.http import NAME, causes, conceal
 from alerts.letter import letter
 from alerts.limit import Limited
+from alerts.plain import clean
 from collector.core.settings import Duration, Secret, is_loopback
 
 Security: TypeAlias = Literal["starttls", "tls", "none"]

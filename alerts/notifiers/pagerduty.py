@@ -13,10 +13,10 @@ import orjson
 from pydantic import Field
 
 from alerts.base import Notification, rfc3339
-from alerts.explain import clean
 from alerts.http import NAME, Address, HttpSettings, post
 from alerts.limit import Limited
 from alerts.message import Message, cut, message
+from alerts.plain import clean
 from collector.core.settings import Secret
 
 SUMMARY_UNITS, KEY_CHARACTERS = 1024, 255
@@ -28,7 +28,10 @@ _SEVERITIES: dict[str, Severity] = {
     **dict.fromkeys(("warning", "warn", "ticket", "minor"), "warning"),
     **dict.fromkeys(("info", "low", "none"), "info"),
 }
-_DETAILS = ("onset", "size", "carriers", "new", "confidence", "first", "traces", "contrast_traces", "rate_limit")
+_DETAILS = (
+    *("onset", "size", "carriers", "moved", "new", "first", "confidence", "silence"),
+    *("traces", "typical_traces", "contrast_traces", "rate_limit"),
+)
 _ANY_OTHER: Severity = "error"
 _DETAIL_UNITS = 4000  # times a dozen details, at four bytes each: well below 512 KB
 _SOURCE_RUNES = 256

@@ -11,10 +11,11 @@ import orjson
 from pydantic import Field
 
 from alerts.base import Notification, rfc3339
-from alerts.explain import clean
 from alerts.http import NAME, HttpSettings, post
 from alerts.limit import RateLimit
+from alerts.plain import clean
 from collector.core.settings import Secret
+from drift.base import Coincidence
 
 VERSION = "1"
 _NAME_RUNES = 256
@@ -98,6 +99,8 @@ def _notification(notification: Notification) -> dict[str, Any]:
             "carriers": [_carrier(asdict(carrier)) for carrier in change.carriers],
             "traces": [clean(trace_id) for trace_id in change.traces],
             "contrast_traces": [clean(trace_id) for trace_id in change.contrast_traces],
+            "typical_traces": [clean(trace_id) for trace_id in change.typical_traces],
+            "coincidences": [_coincidence(one) for one in change.coincidences],
             "moved": clean(change.moved, _NAME_RUNES),
             "reason": clean(change.reason, _NAME_RUNES),
             "related": clean(change.related, _NAME_RUNES),
@@ -107,6 +110,12 @@ def _notification(notification: Notification) -> dict[str, Any]:
 
 def _carrier(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: clean(value, _NAME_RUNES) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def _coincidence(one: Coincidence) -> dict[str, Any]:
+    found = _carrier(asdict(one))
+    at_ns = found.pop("at_ns")
+    return {**found, "seen_at": None if at_ns is None else rfc3339(at_ns)}
 
 
 def _clean_items(items: Mapping[str, str]) -> dict[str, str]:

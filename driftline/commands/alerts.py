@@ -9,7 +9,7 @@ import orjson
 
 from alerts.base import Notifier, Permanent
 from alerts.config import build_notifiers
-from alerts.explain import clean
+from alerts.plain import clean
 from alerts.trial import Trial, try_notifier
 from collector.core.clock import SystemClock
 from collector.core.errors import UserError

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 
-from alerts.explain import Wording, explain, minute
+from alerts.explain import Wording, explain
+from alerts.plain import minute
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import DriftlineError, Rejected, UserError
 from collector.core.settings import parse_duration
@@ -130,7 +131,7 @@ class Replayed:
         ordered = sorted(self.changes, key=lambda change: change.detected_ns)
         told = [
             f"{self.counts['traces_scored']} traces, {self.counts['scores']} scores, {len(ordered)} changes",
-            *(f"{'page' if one.paged else 'note'}: {explain(one, Wording()).summary}" for one in ordered),
+            *(line for one in ordered for line in _change_words(one)),
             *(_incident_words(incident) for incident in self.judged.incidents),
             *(_quiet_words(quiet) for quiet in self.judged.quiet),
         ]
@@ -138,6 +139,16 @@ class Replayed:
         named = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in dearest)
         told.append(f"scorers took {sum(self.seconds.values()):.3g} s" + (f": {named}" if named else ""))
         return told
+
+
+def _change_words(change: Change) -> list[str]:
+    """What an alert would tell of it, without what to do at once."""
+    words = explain(change, Wording())
+    parts = (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at)
+    return [
+        f"{'page' if change.paged else 'note'}: {words.summary}",
+        *(f"      {line}" for part in parts for line in part.splitlines()),
+    ]
 
 
 def _incident_words(one: Incident) -> str:

@@ -73,6 +73,10 @@ def arrow_schema(form: str) -> Any:
         [("attribute", text), ("value", text), ("is_new", truth)]
         + [(name, number) for name in ("share", "before", "after", "mix", "within", "traffic")]
     )
+    coincidence = pa.struct(
+        [(name, text) for name in ("kind", "value", "how")]
+        + [("before", number), ("after", number), ("seen_time", text)]
+    )
     columns = {
         SCORE_FORM: [
             *((name, text) for name in ("form", "id", "trace_id")),
@@ -90,6 +94,7 @@ def arrow_schema(form: str) -> Any:
             *((name, estimate) for name in ("before", "after", "size")),
             *(("carriers", pa.list_(carrier)), ("traces", pa.list_(text)), ("contrast_traces", pa.list_(text))),
             *(("paged", truth), ("reason", text), ("related", text), ("clipped", number), ("moved", text)),
+            *(("coincidences", pa.list_(coincidence)), ("typical_traces", pa.list_(text))),
         ],
     }
     metadata = {"driftline.form": form, "driftline.version": version("driftline")}

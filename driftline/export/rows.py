@@ -76,6 +76,9 @@ def change_row(change: Change) -> Row:
     for name in ("detected", "onset", "onset_low", "onset_high", "resolved"):
         at_ns = row.pop(f"{name}_ns")
         row[f"{name}_time"] = None if at_ns is None else rfc3339(at_ns)
+    for one in row["coincidences"]:
+        at_ns = one.pop("at_ns")
+        one["seen_time"] = None if at_ns is None else rfc3339(at_ns)
     return {
         "form": CHANGE_FORM,
         "id": f"{change.id}/{change.sequence}",

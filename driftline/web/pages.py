@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from alerts.changed_then import kind_words
 from alerts.explain import Wording
 from collector.core.clock import Clock
 from driftline.web import words
@@ -113,6 +114,7 @@ class Pages:
             "change.html",
             card=change_card(found, self._wording),
             bad=example_rows(found.traces, self._source.view),
+            typical=example_rows(found.typical_traces, self._source.view),
             good=example_rows(found.contrast_traces, self._source.view),
             deliveries=self._source.deliveries(found.id),
         )
@@ -146,6 +148,7 @@ def _templates(clock: Clock) -> Environment:
         brief=lambda at_ns: _at(at_ns, clock.now_ns(), words.clock_time(at_ns, clock.now_ns())),
         count=words.count,
         duration=words.duration,
+        kind=kind_words,
         percent=words.percent,
         plain=words.text,
         segment=lambda text: quote(str(text), safe=""),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from math import isfinite
 
-from alerts.explain import clean
+from alerts.plain import clean
 from drift.base import RATES, Change, Estimate
 
 _STEPS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 60, ""), (1, "s", 1, ""))

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from drift.base import Carrier, Change, Estimate
+from drift.base import Carrier, Change, Coincidence, Estimate
 
 SECOND = 1_000_000_000
 ONSET_NS = 1_772_373_600 * SECOND  # 2026-03-01 14:00 UTC
@@ -39,6 +39,13 @@ EXAMPLE = Change(
     contrast_traces=["c" * 32],
     paged=True,
     sequence=1,
+    moved="application",
+    coincidences=[
+        Coincidence("prompt", "answer-v7", "new", 0.0, 0.4, ONSET_NS - 60 * SECOND),
+        Coincidence("tool_schema", "search 1f0c33ab", "gone", 0.31, 0.0, ONSET_NS - 90 * SECOND),
+        Coincidence("answering_model", "gpt-4o-mini-2024-07-18", "more", 0.52, 0.6, None),
+    ],
+    typical_traces=["d" * 32, "a" * 32],
 )
 
 

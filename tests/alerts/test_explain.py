@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.compose import compose
-from alerts.explain import Explanation, Wording, clean, explain
-from drift.base import Carrier, Change, Estimate
+from alerts.explain import Explanation, Wording, explain
+from alerts.plain import clean
+from drift.base import Carrier, Change, Coincidence, Estimate
 
 GOLDEN = Path(__file__).parent / "golden"
 WORDING = Wording("https://traces.example/{trace_id}")
@@ -55,6 +56,20 @@ def test_the_words_are_the_golden_words(name: str, make_change: Callable[..., Ch
     change, wording = examples(make_change)[name]
 
     assert page(explain(change, wording)) == (GOLDEN / f"explain_{name}.txt").read_text()
+
+
+def test_without_coincidences_the_slices_that_are_new_are_told(make_change: Callable[..., Change]) -> None:
+    words = explain(make_change(coincidences=[], typical_traces=[]), WORDING)
+    assert words.new_then == "Changed then, which need not be the cause: prompt answer-v7 (new)."
+    assert explain(make_change(coincidences=[], carriers=[]), WORDING).new_then == ""
+
+
+def test_what_is_first_asked_about_is_what_changed_then_or_else_what_all_traffic_shares(
+    make_change: Callable[..., Change],
+) -> None:
+    one = Coincidence("instructions", "9f33a0c1", "more", 0.1, 0.9, None)
+    assert "ask about instructions 9f33a0c1" in explain(make_change(carriers=[], coincidences=[one]), WORDING).first
+    assert "retrieval index" in explain(make_change(carriers=[], coincidences=[]), WORDING).first
 
 
 def test_only_three_traces_are_linked_and_their_ids_are_quoted(make_change: Callable[..., Change]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alerts.base import DeliveryError, Notification
 from alerts.compose import compose
 from alerts.explain import Wording
-from drift.base import Carrier, Change, Estimate
+from drift.base import Carrier, Change, Coincidence, Estimate
 from tests.alerts.conftest import EXAMPLE
 
 HERE = Path(__file__).parent
@@ -38,7 +38,10 @@ def examples() -> list[Notification]:
 def hostile() -> Notification:
     """Every text that comes from traffic tries to be markup."""
     carriers = [replace(carrier, attribute=HOSTILE, value=HOSTILE) for carrier in EXAMPLE.carriers]
-    change = replace(EXAMPLE, slice={"service": HOSTILE, HOSTILE: HOSTILE}, carriers=carriers)
+    told = [Coincidence(HOSTILE, HOSTILE, "new", 0.0, 1.0, 0), Coincidence("tool", HOSTILE, "gone", 1.0, 0.0, 2**62)]
+    change = replace(
+        EXAMPLE, slice={"service": HOSTILE, HOSTILE: HOSTILE}, carriers=carriers, coincidences=told, moved=HOSTILE
+    )
     return compose(change, WORDING, SENT_NS, "firing")
 
 

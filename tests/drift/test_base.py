@@ -12,6 +12,7 @@ from collector.core.errors import UserError
 from drift.base import (
     Carrier,
     Change,
+    Coincidence,
     Estimate,
     Point,
     decode_change,
@@ -24,7 +25,7 @@ from drift.base import (
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 number = st.floats(allow_nan=False, allow_infinity=False)
 moment = st.integers(0, 2**62)
-heads = st.tuples(text, moment, st.dictionaries(text, text, max_size=5))
+heads = st.tuples(text, moment, st.dictionaries(text, text, max_size=5), text)
 rows = st.tuples(
     text, text, st.none() | number, st.sampled_from([True, False, None]), number, text, st.booleans(), text
 )
@@ -32,25 +33,31 @@ estimates = st.builds(Estimate, number, number, number, number)
 carriers = st.builds(
     Carrier, text, text, number, st.none() | number, st.none() | number, st.booleans(), number, number, number
 )
+coincident = st.builds(
+    Coincidence, text, text, st.sampled_from(["new", "gone", "more", "less"]), number, number, st.none() | moment
+)
 changes = st.builds(
     Change, text, st.sampled_from(["active", "resolved"]), text, text,
     st.sampled_from(["mean", "pass_rate", "typical", "share"]),
     st.dictionaries(text, text, max_size=3), st.sampled_from(["down", "up"]), text, number, number, moment, moment,
     moment, moment, estimates, estimates, estimates, st.lists(carriers, max_size=3), st.lists(text, max_size=3),
     st.lists(text, max_size=3), st.booleans(), st.none() | moment, st.integers(0, 99), text, text, number,
+    text, st.lists(coincident, max_size=3), st.lists(text, max_size=3),
 )  # fmt: skip
 
-POINT = Point("m", "t", "", 5, 0.5, True, 1.0, {"service": "shop"}, "e", False)
+POINT = Point("m", "t", "", 5, 0.5, True, 1.0, {"service": "shop"}, "e", False, provenance="version 2")
 ROW = ["m", "", 0.5, True, 1.0, "e", False, ""]
-HEAD = {"trace_id": "t", "at_ns": 5, "slices": {"service": "shop"}, "points": [ROW]}
+HEAD = {"trace_id": "t", "at_ns": 5, "slices": {"service": "shop"}, "provenance": "version 2", "points": [ROW]}
 
 
 @settings(deadline=None)
 @given(heads, st.lists(rows, min_size=1, max_size=4))
 def test_the_points_of_an_evaluation_survive_json(head: Any, told: list[Any]) -> None:
-    trace_id, at_ns, slices = head
+    trace_id, at_ns, slices, made_by = head
     points = [
-        Point(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator, corrects, label)
+        Point(
+            *(metric, trace_id, span_id, at_ns, value, passed, probability, slices, evaluator, corrects, label, made_by)
+        )
         for metric, span_id, value, passed, probability, evaluator, corrects, label in told
     ]
     assert decode_points(encode_points(points)) == points
@@ -71,7 +78,7 @@ def test_a_change_survives_json(change: Change) -> None:
     [
         ("trace_id", None), ("at_ns", 1.5), ("at_ns", -1), ("at_ns", True), ("slices", []), ("slices", {"a": 1}),
         ("slices", {str(i): "" for i in range(100)}), ("points", {}), ("points", [[]]), ("points", ["mmmmmmm"]),
-        ("unknown_field", 1),
+        ("unknown_field", 1), ("provenance", None), ("provenance", "x" * 70_000),
     ],
 )  # fmt: skip
 def test_a_wrong_field_of_points_is_named(field: str, value: object) -> None:
@@ -96,6 +103,27 @@ def test_a_wrong_field_of_a_point_is_named(field: str, value: object) -> None:
 
 def test_points_that_were_written_before_labels_were_told_are_read() -> None:
     assert decode_points(orjson.dumps({**HEAD, "points": [ROW[:-1]]})) == [POINT]
+
+
+def test_points_that_were_written_before_provenance_was_told_are_read() -> None:
+    (point,) = decode_points(orjson.dumps({name: value for name, value in HEAD.items() if name != "provenance"}))
+    assert point.provenance == ""
+
+
+def test_a_change_that_was_written_before_it_said_what_changed_then_is_read() -> None:
+    one = Coincidence("version", "2", "new", 0.0, 1.0, 5)
+    told = Change(
+        *("i", "active", "m", "m", "mean", {}, "down", "mean", 2.0, 1.0, 9, 5, 4, 6),
+        *(Estimate(0.5, 0.4, 0.6, 9.0) for _ in range(3)),
+        coincidences=[one],
+        typical_traces=["t"],
+    )
+    raw = orjson.loads(encode_change(told))
+    before = decode_change(orjson.dumps({k: v for k, v in raw.items() if k not in ("coincidences", "typical_traces")}))
+    assert (before.coincidences, before.typical_traces) == ([], [])
+    for wrong in ({}, [1], [{**raw["coincidences"][0], "how": "caused"}], [{**raw["coincidences"][0], "at_ns": -1}]):
+        with pytest.raises(ValueError, match=r"coincidences|how|at_ns"):
+            decode_change(orjson.dumps({**raw, "coincidences": wrong}))
 
 
 def test_a_change_that_was_written_before_it_said_what_moved_is_read() -> None:

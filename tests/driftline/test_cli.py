@@ -343,6 +343,8 @@ def test_a_replay_finds_the_regression_in_recorded_traffic_and_the_same_each_tim
     words = run("replay", tmp_path, "-c", config).out
     assert words.startswith("500 traces, ")
     assert "\npage: Mean of groundedness fell from " in words
+    for told in ("The mean of ", "The evidence is ", "Traces to open: ", "Typical of what "):
+        assert f"\n      {told}" in words, told
 
 
 def test_a_replay_is_held_against_what_is_known_and_against_another_configuration(run: Run, tmp_path: Path) -> None:

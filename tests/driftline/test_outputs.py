@@ -56,6 +56,16 @@ def test_slices_by_name_or_path_may_be_allowed_or_denied() -> None:
     assert dropping.clean(Trace("t"), {"tenant": "acme"}, []) == {"tenant": "unknown"}
 
 
+def test_what_made_a_trace_is_redacted_or_denied_value_by_value() -> None:
+    made_by = (("tool", "mail jo@example.org"), ("tool", "search"), ("version", "10.2.3.4"))
+    redacts = outputs()  # allows versions
+    for _ in range(2):  # the second time from memory
+        assert redacts.provenance(made_by) == "tool mail [EMAIL]\ntool search\nversion 10.2.3.4"
+    assert outputs((), ("provenance.tool",)).provenance(made_by[:2]) == ""
+    assert outputs((), ("resource.service.*",)).provenance((("version", "2"), ("model", "m"))) == "model m"
+    assert redacts.provenance(()) == ""
+
+
 def test_log_lines_with_their_tracebacks() -> None:
     handler = logging.StreamHandler()
     for _ in range(2):

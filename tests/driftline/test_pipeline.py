@@ -94,6 +94,25 @@ def test_the_regression_is_found(undisturbed: Outcome, traffic: Traffic) -> None
     assert all(change["detected_ns"] >= traffic.truth.onset_ns for change in paged)
 
 
+def test_a_page_tells_what_was_released_then_and_traces_of_it(undisturbed: Outcome, traffic: Traffic) -> None:
+    truth = traffic.truth
+    paged = [change for change in undisturbed.changes if change["paged"] and "version" not in change["slice"]]
+    assert paged
+    for change in paged:
+        told = {(one["kind"], one["how"]): one for one in change["coincidences"]}
+        assert told["version", "new"]["value"] == truth.version_after
+        assert told["version", "gone"]["value"] == truth.version_before
+        assert told["prompt", "new"]["value"].endswith(truth.prompt_after)
+        low, high = change["onset_low_ns"], change["onset_high_ns"]
+        assert low - 1800 * SECOND <= told["version", "new"]["at_ns"] <= high + 1800 * SECOND
+        assert {one["kind"] for one in change["coincidences"][:2]} <= {"version", "prompt"}
+        sheets = undisturbed.sheets
+        for name, version in (("traces", truth.version_after), ("typical_traces", truth.version_after)):
+            assert [sheets[trace]["slices"]["version"] for trace in change[name]] == [version] * len(change[name]), name
+        assert change["typical_traces"]
+        assert all(sheets[trace]["event_ns"] <= high for trace in change["contrast_traces"])
+
+
 def test_a_limit_is_kept_in_each_hour(undisturbed: Outcome) -> None:
     by_decision: dict[str, list[int]] = {}
     for sheet in undisturbed.sheets.values():

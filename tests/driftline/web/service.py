@@ -10,7 +10,7 @@ from collector.core.engine import Entry
 from collector.core.model import LLMCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
-from drift.base import Carrier, Change, Estimate, encode_change
+from drift.base import Carrier, Change, Coincidence, Estimate, encode_change
 from driftline.records import sheet
 from driftline.rollouts import Rollout
 from driftline.view import View
@@ -159,6 +159,13 @@ def change(change_id: str = "c0ffee00c0ffee00c0ff", **facts: object) -> Change:
         ],
         traces=[trace_id(number) for number in range(6)],
         contrast_traces=[trace_id(number) for number in range(200, 203)],
+        moved="application",
+        coincidences=[
+            Coincidence("version", "2.4", "new", 0.0, 0.52, NOW_NS - 62 * MINUTE_NS),
+            Coincidence("tool_schema", "search 1f0c33ab", "gone", 0.31, 0.0, NOW_NS - 63 * MINUTE_NS),
+            Coincidence("answering_model", "gpt-5-mini", "more", 0.6, 0.71, None),
+        ],
+        typical_traces=[trace_id(number) for number in range(6, 9)],
     )
     return replace(usual, **facts)  # type: ignore[arg-type]
 

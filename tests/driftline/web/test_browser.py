@@ -67,4 +67,6 @@ def test_the_pages_of_a_trace_and_a_change_open(
 ) -> None:
     address = serve(incident)
     assert "TimeoutError in pii.py:88" in browse(f"{address}/traces/{trace_id(5)}")
-    assert "What carries it" in browse(f"{address}/changes/c0ffee00c0ffee00c0ff")
+    dom = browse(f"{address}/changes/c0ffee00c0ffee00c0ff")
+    assert "What carries it" in dom
+    assert dom.index("What carries it") < dom.index("What changed then") < dom.index("search 1f0c33ab")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.history import Delivery
-from drift.base import Estimate
+from drift.base import Coincidence, Estimate
 from drift.series import SeriesStatus
 from driftline.web.source import ScorerFacts
 from scorers.base import Evidence
@@ -197,9 +197,16 @@ def test_the_page_of_a_change_shows_carriers_and_traces(incident: Service, ask: 
         "model gpt-5-mini 7% 6% 1% 91.3% 80.3% 71%",
         "groundedness 0.566",
         "To compare with, from before",
+        "Typical of what comes since",
+        "version 2.4 new 0% 52%",
+        "tool schema search 1f0c33ab gone 31% 0%",
+        "answering model gpt-5-mini more 60% 71%",
+        "The application itself moved",
         "evidence 41.2 of 12.4 needed",
     ):
         assert words in text, words
+    add_changes(incident.view, change("babe", carriers=[], coincidences=[]), offset=3)
+    assert "Nothing that Driftline sees" in page(ask(incident, "/changes/babe")).text
     ended = page(ask(incident, "/changes/feed0000feed0000feed")).text
     assert "resolved: recovered" in ended
 
@@ -223,7 +230,7 @@ def test_the_page_of_a_change_says_who_was_told_of_it(incident: Service, ask: As
 
 def test_examples_past_retention_remain_as_ids(idle: Service, ask: Ask) -> None:
     add_changes(idle.view, change())
-    assert page(ask(idle, "/changes/c0ffee00c0ffee00c0ff")).text.count("no longer kept here") == 9
+    assert page(ask(idle, "/changes/c0ffee00c0ffee00c0ff")).text.count("no longer kept here") == 12
 
 
 def test_lists_are_cut_and_say_so(idle: Service, ask: Ask) -> None:
@@ -246,7 +253,14 @@ def hostile_service(idle: Service, words: str) -> None:
     add_changes(
         idle.view,
         change(
-            slice={words: words}, metric=words, monitor=words, traces=[trace_id(1), words], related=words, paged=False
+            slice={words: words},
+            metric=words,
+            monitor=words,
+            traces=[trace_id(1), words],
+            related=words,
+            paged=False,
+            coincidences=[Coincidence(words, words, "new", 0.0, 1.0, 2**62)],
+            typical_traces=[words],
         ),
         change("second", reason=words, status="resolved", metric=words, slice={words: words}),
     )
