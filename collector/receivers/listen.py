@@ -46,6 +46,14 @@ class ReceiveConfig(Settings):
     )
     tls: TlsConfig | None = Field(default=None, description="serve OTLP over TLS 1.2 or newer")
 
+    @property
+    def counted_tenants(self) -> TenantNames | None:
+        """For counting: tenants that tokens are bound to are named too, so that they have metrics of their own."""
+        if self.tenants is None:
+            return None
+        bound = [one.tenant for one in self.tokens if one.tenant is not None]
+        return self.tenants.model_copy(update={"allow": [*bound, *self.tenants.names()]})
+
 
 def server_tls(tls: TlsConfig, name: str = "tls") -> ssl.SSLContext:
     """The TLS context of a listener; `name` is of the key, for errors.

@@ -65,7 +65,7 @@ class GrpcReceiver:
         self._port = port
         self._inbox = inbox
         self._config = config or ReceiveConfig()
-        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body, self._config.tenants)
+        self._acceptor = Acceptor(RECEIVER, telemetry, self._config.max_body, self._config.counted_tenants)
         access = access or access_of(self._config, telemetry)
         self._senders = Senders(RECEIVER, access, self._config.tenants)
         self._tenant_key = self._senders.header.decode()

@@ -11,6 +11,7 @@ from collector.core.telemetry import Telemetry
 from collector.receivers import tokens
 from collector.receivers.listen import ReceiveConfig, access_of
 from collector.receivers.senders import Senders
+from collector.receivers.tenant_counters import TenantCounters
 
 
 class Ticking:
@@ -161,3 +162,17 @@ def test_a_name_in_the_configuration_must_be_one(tenants: Any) -> None:
         ReceiveConfig(tenants=tenants)
     with pytest.raises(ValidationError, match="no name of a tenant"):
         ReceiveConfig(tokens=[token("app", env="HOME", tenant="a/b")])
+
+
+def test_tenants_that_tokens_are_bound_to_have_metrics_before_any_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "a")
+    tenants = {"max_labels": 2, "allow": ["globex"]}
+    config = ReceiveConfig(tokens=[token("a", env="ACME_TOKEN", tenant="acme")], tenants=tenants)
+    assert config.counted_tenants is not None
+    assert config.counted_tenants.names() == ["acme", "globex"]
+    telemetry = Telemetry()
+    counters = TenantCounters(telemetry, config.counted_tenants)
+    for tenant in ("stranger", "acme", "globex"):
+        counters.stored(tenant, 1, 1)
+    counted = telemetry.counter("driftline_tenant_received_items", "", ["tenant"], fold=["tenant"]).values()
+    assert counted == {("other",): 1, ("acme",): 1, ("globex",): 1}
