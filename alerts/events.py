@@ -191,11 +191,11 @@ def _otlp(config: EventsConfig) -> OTLPLogExporter:
         endpoint=endpoint(reveal(config.otlp_http or "")),
         headers={name: value.get_secret_value() for name, value in config.headers.items()},
         timeout=config.timeout,
-        session=_Direct(),
+        session=Direct(),
     )
 
 
-class _Direct(requests.Session):
+class Direct(requests.Session):
     """Takes a redirect for the failure that it is: the exporter does not follow one, but counts it as sent.
 
     And tells of failures by their kind only: the exporter logs them, and an address may hold a token.

@@ -13,6 +13,7 @@ TABLES = {
     "cluster": "benchmarks.cluster",
     "scaling": "benchmarks.scaling",
     "wire": "benchmarks.wire",
+    "scrape": "benchmarks.scrape",
     "normalise": "benchmarks.normalise",
     "scorers": "benchmarks.scorers",
     "drift": "benchmarks.drift",

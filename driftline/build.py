@@ -44,6 +44,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
         raise UserError(f"--role {role} is for several workers on a Kafka cluster, and `cluster` is not configured")
     clock = clock or SystemClock()
     telemetry = Telemetry()
+    telemetry.count_folds()
     lay = plan_flow(config, telemetry, clock)
     view = open_view(config)
     engine = open_engine(config, clock, telemetry)

@@ -1,7 +1,7 @@
 """Driftline's own measurements: plain dictionaries on the hot path, rendered elsewhere.
 
 An instrument is declared once, with help, unit and a fixed set of labels. The number of label sets of an instrument is
-bounded: past the bound its `fold` labels become `other`, and how often that happened is itself measured.
+bounded: past the bound its `fold` labels become `other`, and how often that happened is itself a metric.
 """
 
 from bisect import bisect_left
@@ -29,8 +29,14 @@ class Instrument:
         self.unit = unit
         self.limit = limit
         self.folded = 0
+        self.folds: Counter | None = None  # where it is published
         self._fold_at = [self.labels.index(label) for label in fold]
         self._lock = Lock()
+
+    @property
+    def published(self) -> str:
+        """The name to query it by (of a histogram, the part before `_bucket`)."""
+        return f"{self.name.removesuffix('_total')}_total" if self.kind == "counter" else self.name
 
     def _key(self, known: object, values: Labels) -> Labels:
         """The label set to use: the one given, or its folded form once there are too many. Call with the lock held."""
@@ -39,6 +45,8 @@ class Instrument:
         if values in known or len(known) < self.limit or not self._fold_at:  # type: ignore[operator,arg-type]
             return values
         self.folded += 1
+        if self.folds is not None:  # another instrument with a lock of its own, which itself never folds
+            self.folds.add(1, self.published)
         folded = list(values)
         for at in self._fold_at:
             folded[at] = OTHER
@@ -166,6 +174,15 @@ class Telemetry:
         self._limit = limit
         self._instruments: dict[str, Instrument] = {}
         self._lock = Lock()
+        self._folds: Counter | None = None
+
+    def count_folds(self) -> None:
+        """Publish how often instruments that are declared from now on fold labels into `other`."""
+        self._folds = self.counter(
+            "driftline_folded_updates",
+            "Updates of series that are part of `other`, since their metric has too many label sets, by metric.",
+            ["metric"],
+        )
 
     def counter(
         self, name: str, help_text: str, labels: Sequence[str] = (), *, unit: str = "", fold: Sequence[str] = ()
@@ -196,6 +213,7 @@ class Telemetry:
 
     def _declare(self, new: T) -> T:
         with self._lock:
+            new.folds = self._folds
             known = self._instruments.setdefault(new.name, new)
         if type(known) is not type(new) or known.labels != new.labels:
             raise ValueError(f"{new.name} is declared twice, with other labels or of another kind")

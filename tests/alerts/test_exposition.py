@@ -29,6 +29,10 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
     "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
+PROTOBUF_FIRST = (  # Prometheus 3 that takes native histograms
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -243,6 +247,7 @@ def test_any_label_values_survive_the_round_trip(values: dict[tuple[str, str], f
         ("text/plain;q=0.9, application/openmetrics-text;q=0.5", CLASSIC),
         (PROMETHEUS_2, OPENMETRICS),
         (PROMETHEUS_3, OPENMETRICS),
+        (PROTOBUF_FIRST, OPENMETRICS),
         (";;;=,,;q", CLASSIC),
     ],
 )

@@ -145,13 +145,15 @@ def test_prometheus_scrapes_what_the_api_says(scene: Scene) -> None:
     assert scored.value == funnel["groundedness", "scored", "ok"]
 
 
-def test_the_rules_that_are_deployed_tell_of_the_change_and_of_nothing_else(scene: Scene) -> None:
-    def evaluated() -> bool:
-        health = {rule["name"]: (rule["health"], rule.get("lastError")) for rule in scene.prometheus.rules()}
-        assert {name: told for name, told in health.items() if told[0] == "err"} == {}
-        return bool(health) and all(told == "ok" for told, _ in health.values())
+def all_evaluated(prometheus: Prometheus) -> bool:
+    """Whether every rule was evaluated; none may fail."""
+    health = {rule["name"]: (rule["health"], rule.get("lastError")) for rule in prometheus.rules()}
+    assert {name: told for name, told in health.items() if told[0] == "err"} == {}
+    return bool(health) and all(told == "ok" for told, _ in health.values())
 
-    wait_until(evaluated, "every rule to be evaluated")
+
+def test_the_rules_that_are_deployed_tell_of_the_change_and_of_nothing_else(scene: Scene) -> None:
+    wait_until(lambda: all_evaluated(scene.prometheus), "every rule to be evaluated")
     scene.prometheus.wait_for('ALERTS{alertname="DriftlineChangeActive",alertstate="firing"}')
     firing = [one for one in scene.prometheus.alerts() if one["state"] == "firing"]
     assert {one["labels"]["alertname"] for one in firing} == {"DriftlineChangeActive"}
@@ -178,9 +180,12 @@ def test_promtool_finds_nothing_wrong_with_the_classic_page(scene: Scene) -> Non
 
 
 def test_a_quiet_hour_alerts_nobody(
-    tmp_path: Path, alertmanager_factory: Callable[..., Alertmanager], webhook_receiver: Webhook
+    tmp_path: Path,
+    alertmanager_factory: Callable[..., Alertmanager],
+    prometheus_factory: Callable[..., Prometheus],
+    webhook_receiver: Webhook,
 ) -> None:
-    """The same questions, answered as before to the end."""
+    """The same questions, answered as before to the end; no rule that is deployed is even pending."""
     alertmanager = alertmanager_factory(webhook_receiver.url)
     document = {
         "monitors": MONITORS,
@@ -188,8 +193,13 @@ def test_a_quiet_hour_alerts_nobody(
         "alerts": {"alertmanager": {"url": alertmanager.url}},
     }
     with service(tmp_path, document) as driftline:
+        prometheus = prometheus_factory([driftline.web], rules=[RULES], alertmanagers=[alertmanager.address])
         run = send(driftline, None)
         driftline.wait_for_traces([trace.trace_id for trace in run.traces])
+        scored = 'sum(driftline_decisions_total{scorer="groundedness"})'
+        prometheus.wait_for(scored, lambda found: bool(found) and found[0].value == TRACES)
+        wait_until(lambda: all_evaluated(prometheus), "every rule to be evaluated")
+        assert prometheus.alerts() == []
         watched = [one for one in driftline.api("/api/series")["series"] if set(one["slice"]) == {"service"}]
         assert [one["status"] for one in watched] == ["watching"]
         assert driftline.api("/api/changes")["changes"] == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.core.telemetry import OTHER, Exemplar, Telemetry
+from collector.core.telemetry import OTHER, Counter, Exemplar, Telemetry
 
 THREADS, EACH = 8, 3000
 
@@ -77,6 +77,23 @@ def test_an_instrument_that_folds_nothing_is_not_bounded_by_the_limit() -> None:
     counter.add(1, "y")
     assert counter.values() == {("x",): 1, ("y",): 1}
     assert counter.folded == 0
+
+
+def test_what_was_folded_is_published_by_the_name_to_query() -> None:
+    telemetry = Telemetry(limit=1)
+    telemetry.count_folds()
+    counter = telemetry.counter("driftline_a", "Help.", ["x"], fold=["x"])
+    gauge = telemetry.gauge("driftline_b_bytes", "Help.", ["x"], fold=["x"])
+    histogram = telemetry.histogram("driftline_c_seconds", "Help.", ["x"], fold=["x"], buckets=(1,))
+    unbounded = telemetry.counter("driftline_d", "Help.", ["reason"])
+    for label in ("first", "second", "third"):
+        counter.add(1, label)
+        gauge.set(1, label)
+        histogram.observe(1, label)
+        unbounded.add(1, label)
+    (folds,) = [one for one in telemetry.instruments() if one.name == "driftline_folded_updates"]
+    assert isinstance(folds, Counter)
+    assert folds.values() == {("driftline_a_total",): 2, ("driftline_b_bytes",): 2, ("driftline_c_seconds",): 2}
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 1000)), max_size=80), st.integers(1, 10))

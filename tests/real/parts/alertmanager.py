@@ -20,7 +20,8 @@ Alert = dict[str, Any]
 class Alertmanager:
     """One Alertmanager without peers; `url` is where it listens, `address` the same as `host:port`.
 
-    It notifies at once instead of gathering alerts for half a minute first.
+    It notifies at once instead of gathering alerts for half a minute first. A `document` is its whole configuration
+    instead, taken as it is.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Alertmanager:
         *,
         group_by: Sequence[str] = ("...",),
         route: Mapping[str, Any] | None = None,
+        document: Mapping[str, Any] | None = None,
     ) -> None:
         binary = program("prometheus-alertmanager", _PACKAGE)
         self.address = f"127.0.0.1:{free_ports(1)[0]}"
@@ -38,7 +40,8 @@ class Alertmanager:
         self.config_path = folder / "alertmanager.yml"
         self.config_path.write_text(
             yaml.safe_dump(
-                {
+                document
+                or {
                     "route": {
                         "receiver": "webhook",
                         "group_by": list(group_by),
