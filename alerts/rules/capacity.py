@@ -23,6 +23,7 @@ def _keeping_up(facts: Facts) -> list[Alert]:
             "Its estimates rest on fewer traces for as long as that goes on. What was shed is not scored later.",
             "15m",
             ("scorer",),
+            dashboard="driftline-evaluators",
         ),
         Alert(
             "DriftlineBehind",

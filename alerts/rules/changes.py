@@ -20,6 +20,7 @@ def group() -> Group:
                 "A monitor found a change that its share of false_pages does not explain. Driftline's own page of the "
                 "change says by how much, which slices carry it, and which traces to open.",
                 variables=("monitor", "metric", "slice"),
+                dashboard="driftline-overview",
                 annotations={"since": _SINCE},
             )
         ],

@@ -67,7 +67,12 @@ def runbook_url(name: str, base: str) -> str:
 
 
 def dashboard_url(alert: Alert, base: str) -> str:
-    """The dashboard with its variables set to what the alert is about: `var-service=shop`, as Grafana reads them."""
+    """The dashboard with its variables set to what the alert is about: `var-service=shop`, as Grafana reads them.
+
+    >>> dashboard_url(Alert("A", "up", "page", "", ""), "https://grafana.example/d/{dashboard}?orgId=1")
+    'https://grafana.example/d/driftline-pipeline?orgId=1'
+    """
+    base = base.replace("{dashboard}", alert.dashboard)
     joint = "&" if "?" in base else "?"
     chosen = "&".join(f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in alert.variables)
     return f"{base}{joint}{chosen}" if chosen else base

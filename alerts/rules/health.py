@@ -87,6 +87,7 @@ def _evaluating() -> list[Alert]:
             "after a change of its instrumentation.",
             "15m",
             ("scorer",),
+            dashboard="driftline-evaluators",
         ),
         Alert(
             "DriftlineScorerFailing",
@@ -100,6 +101,7 @@ def _evaluating() -> list[Alert]:
             "than usual. The reasons are in driftline_decisions_total by `reason`.",
             "15m",
             ("scorer",),
+            dashboard="driftline-evaluators",
         ),
         Alert(
             "DriftlineScorerSuspended",
@@ -108,6 +110,7 @@ def _evaluating() -> list[Alert]:
             "{{ $labels.scorer }} hung so often on {{ $labels.instance }} that it is no longer called there.",
             "It stays so until the process starts again. Its candidates are recorded as failed.",
             variables=("instance", "scorer"),
+            dashboard="driftline-evaluators",
         ),
     ]
 

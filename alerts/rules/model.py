@@ -23,7 +23,8 @@ class Facts:
         workers: whether several processes share the work.
         job: the label `job` of what Prometheus scrapes from Driftline.
         runbooks: where runbooks are: the address that `/NAME.md` is added to, or one that holds `{alert}`.
-        dashboards: the address of the dashboard that an alert links to; none if empty.
+        dashboards: the address of the dashboard that an alert links to, or one with `{dashboard}` in it for the uid of
+            the one that fits; no link if empty.
     """
 
     objectives: Sequence[ObjectiveConfig] = ()
@@ -50,6 +51,7 @@ class Alert:
         variables: labels of the result that a dashboard has a variable for.
         labels: besides the severity.
         annotations: besides the usual ones.
+        dashboard: uid of the one of deploy/grafana that has these variables and shows most of what is wrong.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Alert:
     variables: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    dashboard: str = "driftline-pipeline"
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ class _Rules:
             ),
             labels=self._labels,
             variables=("scorer", *self._objective.by),
+            dashboard="driftline-service" if self._objective.by else "driftline-overview",
         )
 
     def _pair(self, row: Burn) -> str:
@@ -180,6 +181,7 @@ class _Rules:
             lasts="15m",
             labels=self._labels,
             variables=("scorer", *self._objective.by),
+            dashboard="driftline-service" if self._objective.by else "driftline-overview",
         )
 
     def _without_scores(self) -> Alert:
@@ -199,6 +201,7 @@ class _Rules:
             lasts="1d",
             labels=self._labels,
             variables=("scorer",),
+            dashboard="driftline-evaluators",
         )
 
     def _of_what(self) -> str:

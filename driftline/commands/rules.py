@@ -41,7 +41,12 @@ _FILES = {
     metavar="URL",
     help="Where the runbooks are: /NAME.md is added, or {alert} in it replaced.",
 )
-@click.option("--dashboards", default="", metavar="URL", help="The dashboard that alerts link to, without variables.")
+@click.option(
+    "--dashboards",
+    default="",
+    metavar="URL",
+    help="The dashboard that alerts link to, without variables; {dashboard} in it becomes the uid of the right one.",
+)
 @click.option("--job", default="driftline", show_default=True, help="The job that scrapes Driftline.")
 @click.option(
     "--label",

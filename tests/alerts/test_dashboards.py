@@ -8,6 +8,9 @@ import pytest
 
 from alerts.dashboards.model import Dashboard
 from alerts.dashboards.write import ANNOTATIONS, every, to_json
+from alerts.rules.config import ObjectiveConfig
+from alerts.rules.generate import alerts, dashboard_url
+from alerts.rules.model import Facts
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "deploy" / "grafana" / "dashboards"
@@ -78,3 +81,18 @@ def test_links_lead_to_dashboards_that_exist() -> None:
     targets = {panel.to for one in every() for row in one.rows for panel in row.panels if panel.to}
     assert targets
     assert targets <= uids
+
+
+def test_every_alert_leads_to_a_dashboard_that_has_its_variables() -> None:
+    objectives = (ObjectiveConfig(scorer="groundedness", target=0.95), ObjectiveConfig(scorer="pii", target=0.9, by=()))
+    variables = {
+        path.stem: {variable["name"] for variable in json.loads(path.read_text())["templating"]["list"]}
+        for path in COMMITTED.iterdir()
+    }
+    linked = set()
+    for alert in alerts(Facts(objectives=objectives, workers=True)):
+        url = dashboard_url(alert, "https://grafana.example/d/{dashboard}")
+        uid, _, query = url.removeprefix("https://grafana.example/d/").partition("?")
+        assert set(re.findall(r"var-(\w+)=", query)) <= variables[uid], alert.name
+        linked.add(uid)
+    assert linked == {"driftline-overview", "driftline-service", "driftline-evaluators", "driftline-pipeline"}
