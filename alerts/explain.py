@@ -22,7 +22,8 @@ _ENDINGS = {
 }
 _STATISTICS = {"pass_rate": "pass rate of", "mean": "mean of", "typical": "typical", "share": "share of"}
 _MOVED = {
-    "application": "The application itself moved: neither its traffic, the evaluator nor the sampling explains it.",
+    "application": "The application itself moved, most likely: nothing seen of traffic, evaluator or sampling tells of "
+    "it.",
     "traffic": "The traffic moved: at the levels of before, what comes more and what comes less explains most of it.",
     "evaluator": "The evaluator is another since then: it may be the scores that moved, not the application.",
     "sampling": "The sampling is another since then, and weights had to be capped: the levels may be off.",

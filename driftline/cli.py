@@ -16,7 +16,7 @@ from collector.core.errors import DriftlineError, UserError
 
 COMMANDS = (
     *("serve", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
-    *("gate", "rules", "topics", "backup", "restore", "repair", "alerts"),
+    *("gate", "rules", "topics", "backup", "restore", "repair", "alerts", "dashboards"),
 )
 EXIT_USAGE, EXIT_FAILED = 2, 3
 _PACKAGES = ("collector", "scorers", "drift", "alerts", "driftline")

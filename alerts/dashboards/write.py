@@ -1,9 +1,5 @@
-"""Grafana's JSON of every dashboard: `python -m alerts.dashboards.write deploy/grafana/dashboards`.
+"""Grafana's JSON of every dashboard, made with grafana-foundation-sdk, an optional extra."""
 
-Made with grafana-foundation-sdk, which only development needs.
-"""
-
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,12 +137,10 @@ def _thresholds(panel: Panel) -> Any:
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def write(folder: Path) -> Iterator[Path]:
+    """Write each dashboard as UID.json; OSError if that cannot be."""
     folder.mkdir(parents=True, exist_ok=True)
     for one in every():
-        (folder / f"{one.uid}.json").write_text(to_json(one), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        path = folder / f"{one.uid}.json"
+        path.write_text(to_json(one), encoding="utf-8")
+        yield path

@@ -11,6 +11,8 @@ from alerts.dashboards.write import ANNOTATIONS, every, to_json
 from alerts.rules.config import ObjectiveConfig
 from alerts.rules.generate import alerts, dashboard_url
 from alerts.rules.model import Facts
+from driftline.commands import dashboards as find
+from tests.driftline.conftest import Run
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "deploy" / "grafana" / "dashboards"
@@ -38,8 +40,20 @@ def base(name: str) -> str:
 @dashboards
 def test_a_committed_dashboard_is_current(one: Dashboard) -> None:
     assert (COMMITTED / f"{one.uid}.json").read_text() == to_json(one), (
-        "python -m alerts.dashboards.write deploy/grafana/dashboards"
+        "driftline dashboards --out deploy/grafana/dashboards"
     )
+
+
+def test_the_command_writes_them(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = run("dashboards", "--out", tmp_path / "new")
+    assert ended.code == 0
+    assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == {
+        path.name: path.read_text() for path in COMMITTED.iterdir()
+    }
+    (tmp_path / "file").touch()
+    assert run("dashboards", "--out", tmp_path / "file" / "below").err.startswith("driftline: --out: ")
+    monkeypatch.setattr(find, "find_spec", lambda _: None)
+    assert "pip install 'driftline[grafana]'" in run("dashboards", "--out", tmp_path).err
 
 
 def test_no_other_dashboard_is_committed() -> None:
