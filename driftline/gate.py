@@ -1,10 +1,15 @@
 """Whether one version of an application is no worse than another, by the verdicts of scorers on the traffic of both.
 
-A trace passes a scorer if all that was judged of it passed. The first trace of B is held against the first of A, and so
-on in event time; where traces were kept with different probability, some of the likelier ones are left out by a hash of
-their ids, so that what is compared stands for all traffic.
+A trace passes a scorer if all that was judged of it passed; with a limit, if all its values keep to that. The latter is
+for what has no bounds (latency, tokens, money): whether a value keeps to a limit is 0 or 1 whatever the tail, so that
+the guarantee of `drift.gate` holds as it is, of the share within the limit and not of the mean.
+
+The first trace of B is held against the first of A, and so on in event time; where traces were kept with different
+probability, some of the likelier ones are left out by a hash of their ids, so that what is compared stands for all
+traffic.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -21,26 +26,46 @@ _THINNING = b"gate"
 
 
 class Wanted(NamedTuple):
-    """A scorer, and how much lower its pass rate may be."""
+    """A scorer, and how much lower its pass rate may be.
+
+    With `sense` ("<=" or ">="), a value passes that is at most or at least `limit`, in the scorer's unit.
+    """
 
     scorer: str
     margin: float
+    sense: str = ""
+    limit: float | None = None
+
+    def passes(self, score: Mapping[str, Any]) -> bool | None:
+        """None if this score does not tell."""
+        if self.limit is None:
+            return None if score["passed"] is None else bool(score["passed"])
+        value = score.get("value")
+        if value is None or math.isnan(value):
+            return None
+        return bool(value <= self.limit if self.sense == "<=" else value >= self.limit)
 
 
 def parse_metric(text: str) -> Wanted:
-    """`refusal` or `refusal:0.02`.
+    """`refusal`, `refusal:0.02`, `latency<=2.5` or `latency<=2.5:0.02`.
 
     Raises:
-        UserError: the margin is not a number from 0 on and below 1.
+        UserError: the margin is not a number from 0 on and below 1, or the limit is no finite number.
     """
-    scorer, _, margin = text.partition(":")
+    name, _, margin = text.partition(":")
+    sense = next((one for one in ("<=", ">=") if one in name), "")
+    scorer, _, bound = name.partition(sense) if sense else (name, "", "")
     try:
         value = float(margin) if margin else DEFAULT_MARGIN
+        limit = float(bound) if sense else None
     except ValueError:
-        value = -1.0
-    if not scorer or not 0 <= value < 1:
-        raise UserError(f"metric: {text!r} is not SCORER or SCORER:MARGIN with a margin from 0 on and below 1")
-    return Wanted(scorer, value)
+        value, limit = -1.0, None
+    if not scorer or not 0 <= value < 1 or (limit is not None and not math.isfinite(limit)):
+        raise UserError(
+            f"metric: {text!r} is not SCORER or SCORER:MARGIN with a margin from 0 on and below 1, "
+            "where SCORER may be SCORER<=LIMIT or SCORER>=LIMIT"
+        )
+    return Wanted(scorer, value, sense, limit)
 
 
 @dataclass(frozen=True)
@@ -91,7 +116,12 @@ class Answer:
             "alpha": asked.alpha,
             "traces": {"a": self.traces[0], "b": self.traces[1]},
             "metrics": [
-                {"scorer": one.scorer, "margin": one.margin, **_finite(asdict(self.metrics[one.scorer]))}
+                {
+                    "scorer": one.scorer,
+                    "margin": one.margin,
+                    **({} if one.limit is None else {"limit": f"{one.sense}{one.limit:g}"}),
+                    **_finite(asdict(self.metrics[one.scorer])),
+                }
                 for one in asked.metrics
             ],
         }
@@ -100,6 +130,7 @@ class Answer:
 def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
     """What the sheets, in order of event time, say of a question."""
     arms: dict[str, tuple[list[_Judged], list[_Judged]]] = {one.scorer: ([], []) for one in question.metrics}
+    wanted_by = {one.scorer: one for one in question.metrics}
     traces = [0, 0]
     for sheet in sheets:
         version = sheet["slices"].get(question.by)
@@ -107,7 +138,7 @@ def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
             continue
         arm = int(version == question.b)
         traces[arm] += 1
-        for scorer, judged in _verdicts(sheet, arms):
+        for scorer, judged in _verdicts(sheet, wanted_by):
             arms[scorer][arm].append(judged)
     told = {}
     for wanted in question.metrics:
@@ -124,15 +155,18 @@ class _Judged(NamedTuple):
     trace_id: bytes
 
 
-def _verdicts(sheet: Sheet, wanted: Mapping[str, object]) -> Iterable[tuple[str, _Judged]]:
+def _verdicts(sheet: Sheet, wanted: Mapping[str, Wanted]) -> Iterable[tuple[str, _Judged]]:
     """Of each wanted scorer that judged something of the trace."""
     found: dict[str, _Judged] = {}
     for decision in sheet["decisions"]:
         scorer, score = decision["scorer"], decision.get("score")
-        if scorer not in wanted or score is None or score["passed"] is None or decision["probability"] <= 0:
+        if scorer not in wanted or score is None or decision["probability"] <= 0:
+            continue
+        passed = wanted[scorer].passes(score)
+        if passed is None:
             continue
         before = found[scorer].passed if scorer in found else True
-        found[scorer] = _Judged(before and score["passed"], decision["probability"], bytes.fromhex(sheet["trace_id"]))
+        found[scorer] = _Judged(before and passed, decision["probability"], bytes.fromhex(sheet["trace_id"]))
     return found.items()
 
 

@@ -77,9 +77,11 @@ def command(
     config = load_config(path)
     if by not in config.slices:
         raise UserError(f"--by: {by!r} is not one of the slices ({', '.join(config.slices)})")
-    judging = [one.name for one in load_parts(config)[0] if one.passing is not None]
+    scorers = load_parts(config)[0]
+    judging = [one.name for one in scorers if one.passing is not None]
+    every = [one.name for one in scorers]
     wanted = [parse_metric(one) for one in metrics] or [parse_metric(name) for name in judging]
-    if unknown := [one.scorer for one in wanted if one.scorer not in judging]:
+    if unknown := [one.scorer for one in wanted if one.scorer not in (judging if one.limit is None else every)]:
         raise UserError(f"--metric: {unknown[0]!r} is not one of the scorers that judge ({', '.join(judging)})")
     question = Question(by, a, b, wanted, alpha)
     from_ns = 0 if since is None else time.time_ns() - round(_seconds(since) * 1e9)

@@ -120,6 +120,7 @@ class Api:
     def gate(self, request: Request) -> Response:
         given = parameters(request, "by", "a", "b", "metrics", "alpha", "since_ns")
         judging = [scorer.name for scorer in self._source.scorers if scorer.passing]
+        every = [scorer.name for scorer in self._source.scorers]
         for name in ("a", "b"):
             if not given.get(name):
                 raise Refused(f"{name} is missing: the versions to compare, such as a=v1 and b=v2")
@@ -131,7 +132,7 @@ class Api:
             raise Refused(f"alpha is {shown(given['alpha'])}; allowed: a number between 0 and 1") from None
         except UserError as error:
             raise Refused(str(error)) from None
-        if unknown := [one.scorer for one in wanted if one.scorer not in judging]:
+        if unknown := [one.scorer for one in wanted if one.scorer not in (judging if one.limit is None else every)]:
             raise Refused(f"metrics: {shown(unknown[0])} is not one of the scorers that judge ({', '.join(judging)})")
         since_ns = whole(given, "since_ns", 0, 0, LAST_NS)
         return answer(compare(question, self._source.view.sheets_between(since_ns, LAST_NS)).to_json())

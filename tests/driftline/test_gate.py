@@ -145,3 +145,43 @@ def test_wrong_usage_is_3_since_2_is_a_verdict(run: Run, arguments: list[str], t
     shown = run("gate", *arguments)
     assert shown.code == 3
     assert shown.err.startswith(f"driftline: {told}")
+
+
+def slow(number: int, version: str, seconds: float | None) -> dict[str, Any]:
+    found = sheet(number, version, None)
+    found["decisions"][0]["score"] = {"value": seconds, "passed": None}
+    return found
+
+
+def test_values_without_bounds_are_compared_by_the_share_that_keeps_to_a_limit() -> None:
+    """Seconds have a mean that is infinite; the shares within 4 s are 1 - sqrt(scale / 4): .5 and .29."""
+    for scale, verdict in ((1.0, "pass"), (2.0, "fail")):
+        rng = Random(7)
+        sheets = [slow(at, "12"[at % 2], (scale if at % 2 else 1.0) * rng.paretovariate(0.5)) for at in range(4_000)]
+        found = compare(question(metrics=[parse_metric("refusal<=4:0.1")]), sheets)
+        assert found.verdict == verdict
+        assert found.to_json()["metrics"][0]["limit"] == "<=4"
+
+
+def test_at_the_margin_a_limit_lets_a_worse_version_pass_as_rarely_as_promised() -> None:
+    """Shares within the limit are .5 and .4, the margin .1; a verdict stays, so that the last look tells of all."""
+    rng, runs, passed, failed = Random(11), 200, 0, 0
+    for _ in range(runs):
+        sheets = [slow(at, "12"[at % 2], rng.paretovariate(0.5) * (1.44 if at % 2 else 1)) for at in range(800)]
+        verdict = compare(question(metrics=[parse_metric("refusal<=4:0.1")]), sheets).verdict
+        passed, failed = passed + (verdict == "pass"), failed + (verdict == "fail")
+    most = 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert passed / runs <= most
+    assert failed / runs <= most
+
+
+def test_a_value_that_is_missing_takes_no_part_and_at_least_is_a_limit_as_well() -> None:
+    sheets = [slow(1, "1", 5.0), slow(2, "2", None), slow(3, "2", float("nan")), slow(4, "2", 5.0)]
+    told = compare(question(metrics=[parse_metric("refusal>=5")]), sheets).metrics["refusal"]
+    assert (told.pairs, told.level_a, told.level_b) == (1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("text", ["a<=", "a<=x", "<=3", "a>=inf", "a<=nan:0.1", "a<=2:1"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="SCORER<=LIMIT"):
+        parse_metric(text)
