@@ -79,7 +79,7 @@ class EventExporter:
         for outcome in ("sent", "failed", "queue_full", "bad_id"):
             self._events.add(0, outcome)  # from zero on: a counter that appears at 1 shows Prometheus no increase
         self._queue = _CountedQueue(exporter or _otlp(config), self._events)
-        self._provider = LoggerProvider(Resource.create(_resource()), shutdown_on_exit=False)
+        self._provider = LoggerProvider(Resource.create(resource()), shutdown_on_exit=False)
         self._provider.add_log_record_processor(
             BatchLogRecordProcessor(
                 self._queue,
@@ -213,16 +213,17 @@ class Direct(requests.Session):
         return response
 
 
-def endpoint(address: str) -> str:
-    """Where logs go: the address as it is if it has a path, else OTLP's path for logs.
+def endpoint(address: str, signal: str = "logs") -> str:
+    """Where a signal goes: the address as it is if it has a path, else OTLP's path for it.
 
     >>> endpoint("http://collector:4318"), endpoint("https://example.org/otlp/v1/logs")
     ('http://collector:4318/v1/logs', 'https://example.org/otlp/v1/logs')
     """
-    return address if urlsplit(address).path.strip("/") else address.rstrip("/") + "/v1/logs"
+    return address if urlsplit(address).path.strip("/") else f"{address.rstrip('/')}/v1/{signal}"
 
 
-def _resource() -> dict[str, str]:
+def resource() -> dict[str, str]:
+    """What Driftline is to a receiver of its signals."""
     try:
         return {"service.name": "driftline", "service.version": version("driftline")}
     except PackageNotFoundError:  # run from a source tree that was never installed

@@ -18,6 +18,7 @@ from pydantic import (
 
 from alerts.config import AlertsConfig
 from alerts.events import EventsConfig
+from alerts.push import PushConfig
 from alerts.rules.config import ObjectiveConfig
 from collector.assemble_config import AssembleConfig
 from collector.core.errors import UserError
@@ -165,6 +166,7 @@ class Config(Settings):
     gate: GateConfig = GateConfig()
     alerts: AlertsConfig = AlertsConfig()
     events: EventsConfig = EventsConfig()
+    metrics: PushConfig = PushConfig()
     export: ExportConfig = ExportConfig()
     redact: RedactConfig = RedactConfig()
     audit: AuditConfig = AuditConfig()

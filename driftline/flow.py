@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
+from alerts.push import Pusher
 from alerts.rules.config import check_objectives
 from collector.assemble import Assembler
 from collector.core.clock import Clock
@@ -73,6 +74,7 @@ class Flow:
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
         rollouts: what compares new versions.
+        pusher: what sends measurements.
     """
 
     stages: Sequence[Stage]
@@ -80,6 +82,7 @@ class Flow:
     scorers: Sequence[ScorerFacts]
     monitors: Sequence[str]
     rollouts: Rollouts
+    pusher: Pusher
 
 
 def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
@@ -129,7 +132,8 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
         closing = [runner.close, *([events.close] if events is not None else [])]
         rollouts = Rollouts(config.gate, ground.view, telemetry)
-        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts)
+        pusher = Pusher(config.metrics, telemetry, clock)
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher)
 
     return lay
 
@@ -144,7 +148,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     scorers += load_rules(config.rules, scorers)
     judging = {scorer.name for scorer in scorers if scorer.passing is not None}
     check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
-    check_gate(config.gate, judging)
+    check_gate(config.gate, {scorer.name for scorer in scorers}, judging)
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 

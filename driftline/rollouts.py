@@ -1,8 +1,9 @@
 """Versions that come into use are compared with the ones they replace, while they do, as `driftline gate` would.
 
 A version of a service is new if a hundred traces of the service came before its first. It is held against the version
-that most of those traces were of, for `gate.lasts` of event time. Each look compares everything anew, by the view: the
-verdict is valid however often it is asked for (`drift.gate`).
+that most of those traces were of, for `gate.lasts` of event time. Each look compares anew, but always from the same
+first trace on: `max_traces` / 2 before the first of the new version. So the pairs of a look are those of the look
+before it and more, as a verdict that holds however often one looks needs (`drift.gate`).
 """
 
 import logging
@@ -10,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from collector.core.errors import UserError
@@ -26,8 +28,8 @@ _VERDICTS = {"pass": 1.0, "undecided": 0.0, "fail": -1.0}
 _LATEST_NS = 2**63 - 1
 
 
-def check_gate(config: GateConfig, judging: Collection[str]) -> None:
-    """Whether each metric is a scorer that judges.
+def check_gate(config: GateConfig, scorers: Collection[str], judging: Collection[str]) -> None:
+    """Whether each metric is a scorer that judges, or one with a limit.
 
     Raises:
         UserError: what is wrong, with its path.
@@ -38,7 +40,9 @@ def check_gate(config: GateConfig, judging: Collection[str]) -> None:
             wanted = parse_metric(text)
         except UserError as error:
             raise UserError(f"{path}: {error.problems[0].removeprefix('metric: ')}") from None
-        if wanted.scorer not in judging:
+        if wanted.limit is not None and wanted.scorer not in scorers:
+            raise UserError(f"{path}: {wanted.scorer!r} is not one of the scorers ({', '.join(sorted(scorers))})")
+        if wanted.limit is None and wanted.scorer not in judging:
             known = ", ".join(sorted(judging))
             raise UserError(f"{path}: {wanted.scorer!r} is not one of the scorers that judge ({known})")
 
@@ -61,6 +65,8 @@ class Rollouts:
     def __init__(self, config: GateConfig, view: View, telemetry: Telemetry) -> None:
         self._config, self._view = config, view
         self._wanted: list[Wanted] = [parse_metric(text) for text in config.metrics]
+        self._lasts_ns = round(config.lasts * 1e9)
+        self._began: dict[tuple[str, str], tuple[int, int, Question]] = {}  # since, from where, against what
         self.found: Sequence[Rollout] = ()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driftline-gate", daemon=True)
@@ -102,34 +108,43 @@ class Rollouts:
         latest_ns = self._view.latest_ns()
         if latest_ns is None:
             return ()
-        from_ns = max(latest_ns - round(self._config.lasts * 1e9), self._view.newest_since_ns(self._config.max_traces))
+        self._notice(max(latest_ns - self._lasts_ns, self._view.newest_since_ns(self._config.max_traces)))
         self.found = [
             Rollout(service, since_ns, compare(question, self._of_service(service, from_ns)))
-            for service, since_ns, question in self._new_versions(from_ns)
+            for service, (since_ns, from_ns, question) in self._newest().items()
+            if latest_ns - since_ns <= self._lasts_ns
         ]
         self._show()
         return self.found
 
-    def _new_versions(self, from_ns: int) -> Iterator[tuple[str, int, Question]]:
+    def _notice(self, from_ns: int) -> None:
+        """Remember when versions began, as long as they are seen: one that comes rarely begins only once."""
         seen: dict[str, Counter[str]] = {}
-        new: dict[str, tuple[int, Question]] = {}
+        began = self._began
         for sheet in self._view.sheets_between(from_ns, _LATEST_NS):
             slices = sheet["slices"]
             service, version = slices.get("service", UNKNOWN), slices.get(self._config.by, UNKNOWN)
             versions = seen.setdefault(service, Counter())
-            if version not in versions and versions.total() >= _TRACES_BEFORE and version != UNKNOWN:
-                before = next((name for name, _ in versions.most_common() if name != UNKNOWN), None)
-                if before is not None:
-                    question = Question(self._config.by, before, version, self._wanted, self._config.alpha)
-                    new[service] = (sheet["event_ns"], question)
+            is_new = version not in versions and versions.total() >= _TRACES_BEFORE and version != UNKNOWN
+            before = next((name for name, _ in versions.most_common() if name != UNKNOWN), None) if is_new else None
+            if before is not None and (service, version) not in began:
+                since_ns = sheet["event_ns"]
+                question = Question(self._config.by, before, version, self._wanted, self._config.alpha)
+                start_ns = self._view.newest_since_ns(self._config.max_traces // 2, since_ns)
+                began[service, version] = since_ns, start_ns, question
             versions[version] += 1
-        for service, (since_ns, question) in sorted(new.items()):
-            yield service, since_ns, question
+        self._began = {place: one for place, one in began.items() if place[1] in seen.get(place[0], ())}
+
+    def _newest(self) -> dict[str, tuple[int, int, Question]]:
+        """The version of each service that began last."""
+        return {service: one for (service, _), one in sorted(self._began.items(), key=lambda item: item[1][0])}
 
     def _of_service(self, service: str, from_ns: int) -> Iterator[Sheet]:
-        for sheet in self._view.sheets_between(from_ns, _LATEST_NS):
-            if sheet["slices"].get("service", UNKNOWN) == service:
-                yield sheet
+        """The first `max_traces` of a service from a moment on."""
+        every = self._view.sheets_between(from_ns, _LATEST_NS)
+        return islice(
+            (one for one in every if one["slices"].get("service", UNKNOWN) == service), self._config.max_traces
+        )
 
     def _show(self) -> None:
         gauges = (self._verdict, *self._by_scorer.values())

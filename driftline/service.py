@@ -68,6 +68,7 @@ class Service:
         for stage in reversed(self.stages):
             stage.start()
         self.flow.rollouts.start()
+        self.flow.pusher.start()
 
     def _stop_stages(self) -> None:
         self.flow.rollouts.stop()
@@ -75,6 +76,7 @@ class Service:
             stage.stop()
         for close in self.flow.closing:
             close()
+        self.flow.pusher.stop()
 
     def drain(self) -> None:
         """Work through everything that was appended, on the caller's thread; instead of `start`."""

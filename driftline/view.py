@@ -206,9 +206,10 @@ class View:
         (row,) = self._rows("SELECT max(event_ns) FROM traces")
         return None if row[0] is None else int(row[0])
 
-    def newest_since_ns(self, count: int) -> int:
-        """The event time since which there are no more than `count` traces; 0 if there are no more in all."""
-        rows = self._rows("SELECT event_ns FROM traces ORDER BY event_ns DESC LIMIT 1 OFFSET ?", count)
+    def newest_since_ns(self, count: int, before_ns: int = 2**63 - 1) -> int:
+        """The event time since which no more than `count` traces ended before `before_ns`; 0 if there are no more."""
+        query = "SELECT event_ns FROM traces WHERE event_ns < ? ORDER BY event_ns DESC LIMIT 1 OFFSET ?"
+        rows = self._rows(query, before_ns, count)
         return int(rows[0][0]) + 1 if rows else 0
 
     def trace_count(self) -> int:

@@ -210,6 +210,8 @@ def offline(config: Config, folder: Path) -> Config:
         "store": {"path": folder / "replay.db", "max_backlog": "1000GiB", "max_size": "1000GiB"},
         "alerts": {"log": False},
         "export": {},
+        "metrics": {},
+        "gate": {},
         "shed": {"after": None},
     }
     redact = config.redact

@@ -207,6 +207,7 @@ def test_a_period_is_read_by_time_with_its_end_left_out_and_as_of_its_beginning(
     assert view.earliest_ns() == 1000
     assert view.latest_ns() == 3000
     assert [view.newest_since_ns(count) for count in (1, 2, 3, 4)] == [2001, 1001, 0, 0]
+    assert [view.newest_since_ns(count, 3000) for count in (1, 2)] == [1001, 0]
     reading = view.sheets_between(1000, 3000)
     first = next(reading)
     view.add_sheets(0, entries(sheet(4, 0, 2500), sheet(2, 1, 2000), first=3))

@@ -109,6 +109,12 @@ def document(secrets: Secrets, echo: str, closed: str, folder: Path) -> dict[str
             "headers": {"X-Key": secrets("events.headers")},
             "timeout": "1s",
         },
+        "metrics": {
+            "otlp_http": secrets("metrics.otlp_http", f"{echo}/{{}}"),
+            "headers": {"X-Key": secrets("metrics.headers")},
+            "every": "1s",
+            "timeout": "1s",
+        },
         "export": {
             "kafka": {
                 "brokers": [closed],
@@ -214,6 +220,8 @@ def test_no_secret_is_in_any_log_metric_page_answer_or_file(secrets: Secrets, tm
         with pytest.raises(httpx.TransportError):
             httpx.post(otlp, headers=bearer(app), verify=trust("renewed"))
         driftline.wait(lambda: _read(driftline, "/api/traces", ana).json()["traces"], "the trace to be evaluated")
+        not_taken = 'driftline_metric_pushes_total{outcome="failed"}'
+        driftline.wait(lambda: f"{not_taken} 0.0" not in _read(driftline, "/metrics", ana).text, "a push to fail")
         failed = 'driftline_evaluation_events_total{outcome="failed"}'
         driftline.wait(lambda: f"{failed} 0.0" not in _read(driftline, "/metrics", ana).text, "events to fail")
         assert failed in _read(driftline, "/metrics", ana).text
