@@ -6,7 +6,6 @@ state each time, so a request that is lost costs nothing but resolution.
 """
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from math import nan
 from typing import Annotated
@@ -21,6 +20,7 @@ from pydantic import Field
 from alerts.events import SCOPE, Direct, endpoint, resource
 from alerts.http import Address, reveal
 from collector.core.clock import Clock, SystemClock
+from collector.core.periodic import Periodic
 from collector.core.settings import Duration, Secret, Settings
 from collector.core.telemetry import Counter, Exemplar, Gauge, Histogram, Instrument, Telemetry
 
@@ -46,8 +46,7 @@ class Pusher:
         self._start_ns = self._clock.now_ns()
         self._exporter: OTLPMetricExporter | None = None
         self._failing = False
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="driftline-push", daemon=True)
+        self._pushing = Periodic("driftline-push", config.every, self.push)
         self._pushes = telemetry.counter(
             "driftline_metric_pushes", "Measurements sent as OTLP metrics, by outcome: sent or failed.", ["outcome"]
         )
@@ -64,18 +63,11 @@ class Pusher:
             session=Direct(),
             max_export_batch_size=_BATCH,
         )
-        self._thread.start()
+        self._pushing.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._config.every):
+        if self._pushing.stop() and self._exporter is not None:
             self.push()
-        self.push()
-        if self._exporter is not None:
             self._exporter.shutdown()
 
     def push(self) -> bool:

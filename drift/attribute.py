@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nsmallest
 
 from drift.base import Carrier, Shift
-from drift.coincide import is_provenance
 from drift.moved import SAMPLING
+from drift.provenance import is_provenance
 from drift.recent import OTHER, Mix, Record, Slices
 
 _MOST_CARRIERS = 8

@@ -20,7 +20,8 @@ from drift.baseline import (
     NEWEST_SHARE,
     RELATE_EVERY,
 )
-from drift.detectors.mean import MeanDetector
+from drift.detectors.betting import MOST_EVIDENCE
+from drift.detectors.mean import NEAR_HALF, MeanDetector
 
 Floats = Any
 """An array of floats, one a series."""
@@ -30,8 +31,6 @@ _STATS = (
     *("from_last", "old_n", "old_sum", "low", "high", "block", "block_sum", "filled", "size", "blocks"),
 )
 _COLUMN = {name: column for column, name in enumerate(_STATS)}
-_MOST_EVIDENCE = 1e290
-_NEAR_HALF = 0.2
 
 
 class MeanBank:
@@ -115,7 +114,7 @@ class MeanBank:
             stats[ids, _COLUMN["last"]] = off[:, -1]
             stats[ids, _COLUMN["before"]] = off[:, -2] if off.shape[1] > 1 else 0.0
             self._foretell(ids)
-        self._near_half[ids] = np.abs(self.level[ids] - 0.5) <= _NEAR_HALF
+        self._near_half[ids] = np.abs(self.level[ids] - 0.5) <= NEAR_HALF
 
     def update(self, x: Floats, weights: Floats | float = 1.0, starts: Floats | float = 1.0, ids: Any = None) -> None:
         """Take one point for each of some series.
@@ -138,7 +137,7 @@ class MeanBank:
         power = self._get("power", ids)
         if (power != 1.0).any():
             bet **= power[:, None]
-        mass = np.minimum((self._mass[ids] + start[:, None]) * bet, _MOST_EVIDENCE)
+        mass = np.minimum((self._mass[ids] + start[:, None]) * bet, MOST_EVIDENCE)
         dependent = self._get("a", ids) + self._get("b", ids) != 0.0
         if dependent.any():
             mass[np.ix_(dependent, self._sides != 0)] = 0.0

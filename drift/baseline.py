@@ -145,20 +145,12 @@ class Baseline:
                 off -= self.season.offset(at)
                 self.season.learn(at, x, weight, mean)
             if self.dependent:
-                gamma, (last, before) = self._gamma, self._last
-                gamma[0] += off * off
-                gamma[1] += off * last
-                gamma[2] += off * before
-                self._last = (off, last)
-                surprise = x - expected
-                self._residuals[0] += surprise * surprise
-                self._residuals[1] += surprise * self._residual
-                self._residual = surprise
+                self._relate(off)
+                self._surprise(x - expected)
                 if not self.points % RELATE_EVERY:
                     self._depend()
                     self._soften()
-                a, b = self.dependence
-                self._from_last = a * off + b * last
+                self._from_last = self._foretold()
         self._add(x, weight)
 
     def _add(self, x: float, weight: float) -> None:

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from drift.model import Coincidence
 from drift.moved import EVALUATOR, SAMPLING
-from drift.provenance import PREFIX, TOLD
+from drift.provenance import PREFIX, TOLD, is_provenance
 from drift.recent import OTHER, Mix, Record
 
 How: TypeAlias = Literal["new", "gone", "more", "less"]
@@ -33,11 +33,6 @@ _STEADY_NEARNESS = 0.5
 _LEAST_WIDTH_NS = 60_000_000_000
 _NEXT_TO_NOTHING = 1e-9
 _NEXT_TO_NONE = 0.05
-
-
-def is_provenance(attribute: str) -> bool:
-    """Whether it tells what made a trace, and so is no slice."""
-    return attribute.startswith(PREFIX)
 
 
 def coincidences(

@@ -16,7 +16,7 @@ behind an address, which changes without its configuration, looks so too.
 from collections.abc import Collection
 from typing import Literal, TypeAlias
 
-from drift.provenance import PREFIX
+from drift.provenance import is_provenance
 from drift.recent import OTHER, Mix
 
 EVALUATOR, SAMPLING = "evaluator", "sampling"
@@ -47,7 +47,7 @@ def what_moved(before: Mix, after: Mix, points: int, cap: float, fixed: Collecti
     if _capped_part(before, after, cap) >= _LEAST_NEW:
         return "sampling"
     others = after.values.keys() - set(fixed) - {EVALUATOR, SAMPLING}
-    attributes = [name for name in others if not name.startswith(PREFIX)]  # of those a trace may have several values
+    attributes = [name for name in others if not is_provenance(name)]  # of those a trace may have several values
     if any(mix_part(before, after, attribute) >= _LEAST_MIX for attribute in attributes):
         return "traffic"
     return "application"

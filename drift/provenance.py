@@ -25,6 +25,11 @@ _IDLE_PERIODS = 2
 _LONGEST = 300
 
 
+def is_provenance(attribute: str) -> bool:
+    """Whether it tells what made a trace, and so is no slice."""
+    return attribute.startswith(PREFIX)
+
+
 def as_text(pairs: tuple[tuple[str, str], ...]) -> str:
     """Kinds and values as a point carries them: a line each.
 

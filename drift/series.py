@@ -80,7 +80,7 @@ class Series:
         x, w = record[1], record[2]
         self.points += 1
         self.last_ns = now_ns
-        if self.scale is not self.plan.scale and self.scale is not None:
+        if self.plan.scale is None and self.scale is not None:
             x = self.scale.to_unit(x)
             record = (record[0], x, w, record[3], record[4])
         if self.scale is not None:
@@ -133,7 +133,7 @@ class Series:
 
     def raw_records(self) -> Iterator[Record]:
         """The newest points, their values as the plan gave them."""
-        own = self.scale if self.scale is not self.plan.scale else None
+        own = self.scale if self.plan.scale is None else None
         for record in self.recent.records():
             at, x, *rest = record
             yield record if own is None else (at, own.level(x), *rest)  # type: ignore[misc]

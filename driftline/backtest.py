@@ -1,6 +1,6 @@
 """What a replay found, held against what is known of that time: incidents that had to be found, and quiet windows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import exp, lgamma, log
 from typing import Any
@@ -92,7 +92,7 @@ def poisson_interval(count: int) -> tuple[float, float]:
     return lower, _mean_at(lambda mean: _at_most(count, mean) > _TAIL, top)
 
 
-def _mean_at(too_small: Any, top: float) -> float:
+def _mean_at(too_small: Callable[[float], bool], top: float) -> float:
     low, high = 0.0, top
     for _ in range(_STEPS):
         middle = (low + high) / 2

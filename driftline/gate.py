@@ -10,7 +10,7 @@ traffic.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,10 @@ class Wanted(NamedTuple):
     margin: float
     sense: str = ""
     limit: float | None = None
+
+    def can_be_told(self, scorers: Container[str], judging: Container[str]) -> bool:
+        """Whether its scorer is one of these: one that judges, unless there is a limit to judge by."""
+        return self.scorer in (judging if self.limit is None else scorers)
 
     def passes(self, score: Mapping[str, Any]) -> bool | None:
         """None if this score does not tell."""

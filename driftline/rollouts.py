@@ -7,7 +7,6 @@ before it and more, as a verdict that holds however often one looks needs (`drif
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from collector.core.errors import UserError
+from collector.core.periodic import Periodic
 from collector.core.telemetry import Gauge, Telemetry
 from collector.slices import UNKNOWN
 from driftline.gate import Answer, Question, Wanted, compare, parse_metric
@@ -40,11 +40,9 @@ def check_gate(config: GateConfig, scorers: Collection[str], judging: Collection
             wanted = parse_metric(text)
         except UserError as error:
             raise UserError(f"{path}: {error.problems[0].removeprefix('metric: ')}") from None
-        if wanted.limit is not None and wanted.scorer not in scorers:
-            raise UserError(f"{path}: {wanted.scorer!r} is not one of the scorers ({', '.join(sorted(scorers))})")
-        if wanted.limit is None and wanted.scorer not in judging:
-            known = ", ".join(sorted(judging))
-            raise UserError(f"{path}: {wanted.scorer!r} is not one of the scorers that judge ({known})")
+        if not wanted.can_be_told(scorers, judging):
+            which, known = ("scorers that judge", judging) if wanted.limit is None else ("scorers", scorers)
+            raise UserError(f"{path}: {wanted.scorer!r} is not one of the {which} ({', '.join(sorted(known))})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,7 @@ class Rollouts:
         self._lasts_ns = round(config.lasts * 1e9)
         self._began: dict[tuple[str, str], tuple[int, int, Question]] = {}  # since, from where, against what
         self.found: Sequence[Rollout] = ()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="driftline-gate", daemon=True)
+        self._looking = Periodic("driftline-gate", config.every, self._try)
         labels = ("service", "version", "baseline")
         self._verdict = telemetry.gauge(
             "driftline_gate_verdict", "Of a new version against the one before it: 1 pass, 0 undecided, -1 fail", labels
@@ -87,21 +84,18 @@ class Rollouts:
 
     def start(self) -> None:
         if self._wanted:
-            self._thread.start()
+            self._looking.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looking.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self._config.every):
-            try:
-                self.look()
-            except Exception as error:
-                again = self._config.every
-                _logger.error("versions could not be compared; the next try is in %g s: %s", again, error)
-                _logger.debug("by", exc_info=error)
+    def _try(self) -> None:
+        try:
+            self.look()
+        except Exception as error:
+            again = self._config.every
+            _logger.error("versions could not be compared; the next try is in %g s: %s", again, error)
+            _logger.debug("by", exc_info=error)
 
     def look(self) -> Sequence[Rollout]:
         """Compare what is new, by what the view holds now."""

@@ -1,24 +1,17 @@
 """Detectors of ranks: exact whatever the distribution is, and without a level to estimate."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from struct import Struct
 from typing import ClassVar
 
-from drift.base import Detection, Detector, Direction, Shift
-from drift.detectors.inputs import (
-    DIRECTIONS,
-    check_direction,
-    check_point,
-    check_positive,
-    checked_warmup,
-    usual_cap,
-)
+from drift.base import Detection, Direction, Shift
+from drift.detectors.betting import MOST_EVIDENCE, Betting
+from drift.detectors.inputs import DIRECTIONS, check_point
 from drift.ranks import Ranks
 
 _HEAD = Struct("<2sBBxxxxddqqd")
-_MOST_WEIGHT = 1e15
-_MOST_EVIDENCE = 1e290
 _STAKES = (0.2, 0.5, 0.9)
 _TAILS = (0.05, 0.2)
 _TAIL_STAKE = 0.3
@@ -27,36 +20,24 @@ Bet = Callable[[float], float]
 """Of a rank u on [0, 1]: what is won or lost of the stake; 0 on average over uniform ranks, at least -1."""
 
 
-class _Conformal(Detector):
+class _Conformal(Betting):
     """A mixture of Shiryaev-Roberts e-detectors that bet on ranks; subclasses name the bets."""
 
-    budgeted: ClassVar[bool] = True
     version: ClassVar[int] = 1
     magic: ClassVar[bytes]
 
     def __init__(self, direction: Direction = "both", arl: float = 1e5, weight_cap: float | None = None) -> None:
-        check_direction(direction)
-        check_positive("arl", arl)
-        if weight_cap is not None:
-            check_positive("weight_cap", weight_cap)
-        self.direction: Direction = direction
-        self.arl = float(arl)
-        self.weight_cap = weight_cap
-        self._cap = min(float(weight_cap or 1.0), _MOST_WEIGHT)
+        super().__init__(direction, arl, weight_cap)
         self._ranks = Ranks()
         self._lower, self._higher = self.bets(direction)
         self._mass_lower, self._mass_higher = [0.0] * len(self._lower), [0.0] * len(self._higher)
-        self._seen = self._clipped = 0
-        self._evidence = 0.0
 
+    @abstractmethod
     def bets(self, direction: Direction) -> tuple[list[Bet], list[Bet]]:
         """Bets on lower and on higher ranks; of a one-sided detector, one list is empty."""
-        raise NotImplementedError
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
-        weights = checked_warmup(values, weights)
-        if self.weight_cap is None and weights:
-            self._cap = usual_cap(weights)
+        self._warmup_weights(values, weights)
         for x in values:
             self._ranks.add(x)
 
@@ -70,22 +51,9 @@ class _Conformal(Detector):
         total = 0.0
         for mass, bets in ((self._mass_lower, self._lower), (self._mass_higher, self._higher)):
             for k, bet in enumerate(bets):
-                mass[k] = grown = min((mass[k] + start) * (1.0 + part * bet(u)), _MOST_EVIDENCE)
+                mass[k] = grown = min((mass[k] + start) * (1.0 + part * bet(u)), MOST_EVIDENCE)
                 total += grown
         self._evidence = total / (len(self._lower) + len(self._higher))
-
-    @property
-    def clipped(self) -> float:
-        """Share of the points since the warm-up that were heavier than the weight cap."""
-        return self._clipped / self._seen if self._seen else 0.0
-
-    @property
-    def evidence(self) -> float:
-        return self._evidence
-
-    @property
-    def threshold(self) -> float:
-        return self.arl
 
     @property
     def change(self) -> Detection | None:
@@ -147,9 +115,7 @@ class RankDetector(_Conformal):
     magic: ClassVar[bytes] = b"rD"
 
     def bets(self, direction: Direction) -> tuple[list[Bet], list[Bet]]:
-        lower = [*(_slope(-stake) for stake in _STAKES), *(_tail(q) for q in _TAILS)]
-        higher = [*(_slope(stake) for stake in _STAKES), *(_mirrored(_tail(q)) for q in _TAILS)]
-        return lower if direction != "up" else [], higher if direction != "down" else []
+        return _of_order(direction)
 
 
 class ShapeDetector(_Conformal):
@@ -172,10 +138,17 @@ class ShapeDetector(_Conformal):
 
     def bets(self, direction: Direction) -> tuple[list[Bet], list[Bet]]:
         if direction != "both":
-            return RankDetector.bets(self, direction)  # type: ignore[arg-type]
+            return _of_order(direction)
         polynomials = [_legendre(degree) for degree in (1, 2, 3, 4)]
         lower = [_scaled(p, -stake) for p in polynomials for stake in _STAKES]
         return lower, [_scaled(p, stake) for p in polynomials for stake in _STAKES]
+
+
+def _of_order(direction: Direction) -> tuple[list[Bet], list[Bet]]:
+    """Bets that gain by values which only became lower, and by those which only became higher."""
+    lower = [*(_slope(-stake) for stake in _STAKES), *(_tail(q) for q in _TAILS)]
+    higher = [*(_slope(stake) for stake in _STAKES), *(_mirrored(_tail(q)) for q in _TAILS)]
+    return lower if direction != "up" else [], higher if direction != "down" else []
 
 
 def _slope(stake: float) -> Bet:

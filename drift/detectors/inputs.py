@@ -7,7 +7,7 @@ from drift.base import Direction
 
 DIRECTIONS: tuple[Direction, ...] = ("down", "up", "both")
 _CAP_QUANTILE = 0.95
-_MOST_WEIGHT = 1e15
+MOST_WEIGHT = 1e15
 
 
 def check_direction(direction: Direction) -> None:
@@ -39,4 +39,4 @@ def checked_warmup(values: Sequence[float], weights: Sequence[float] | None) -> 
 
 def usual_cap(weights: Sequence[float]) -> float:
     """The weight over which few points are: the 95% quantile."""
-    return min(float(sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))]), _MOST_WEIGHT)
+    return min(float(sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))]), MOST_WEIGHT)

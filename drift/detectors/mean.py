@@ -5,31 +5,24 @@ from math import exp, inf, isfinite
 from struct import Struct
 from typing import ClassVar
 
-from drift.base import Detection, Detector, Direction
+from drift.base import Detection, Direction
 from drift.baseline import EDGE, INDEPENDENT, Baseline
-from drift.detectors.inputs import (
-    DIRECTIONS,
-    check_direction,
-    check_point,
-    check_positive,
-    checked_warmup,
-    usual_cap,
-)
+from drift.detectors.betting import MOST_EVIDENCE, Betting
+from drift.detectors.inputs import DIRECTIONS, check_point
 from drift.season import KINDS
 
 _HEAD = Struct("<2sBBBxxxdddqq")
 _MAGIC = b"mD"
 _BETS = 6
 _SMALLEST_SHIFT = 0.25
+NEAR_HALF = 0.2
 _SMALLEST_SHIFT_NEAR_HALF = 0.15  # near a rate of .5 a point tells least, and small shifts need longer bets
 _LARGEST_SHIFT = 2.5
 _PATIENT_BETS = 3  # the smallest shifts, also held against the older part of the stream
 _PATIENT_SHARE = 0.25
-_MOST_WEIGHT = 1e15
-_MOST_EVIDENCE = 1e290
 
 
-class MeanDetector(Detector):
+class MeanDetector(Betting):
     """Pass rates and bounded scores: detects that the mean left its level.
 
     A bet on each of six shifts of the odds per side. With m the expectation of the next point and d the bet's odds
@@ -78,7 +71,6 @@ class MeanDetector(Detector):
     (2054, 'down')
     """
 
-    budgeted: ClassVar[bool] = True
     version: ClassVar[int] = 2
 
     def __init__(
@@ -90,22 +82,13 @@ class MeanDetector(Detector):
         season: str = "auto",
         baseline: float | None = None,
     ) -> None:
-        check_direction(direction)
-        check_positive("arl", arl)
-        if weight_cap is not None:
-            check_positive("weight_cap", weight_cap)
+        super().__init__(direction, arl, weight_cap)
         if season not in KINDS:
             raise ValueError(f"season is {season!r}; it must be one of {', '.join(KINDS)}")
         if baseline is not None and not 0.0 < baseline < 1.0:
             raise ValueError(f"baseline is {baseline!r}; it must be between 0 and 1, both excluded")
-        self.direction: Direction = direction
-        self.arl = float(arl)
-        self.weight_cap = weight_cap
         self.baseline = baseline
         self._past = Baseline(baseline, dependent, season)
-        self._cap = min(float(weight_cap or 1.0), _MOST_WEIGHT)
-        self._seen = self._clipped = 0
-        self._evidence = 0.0
         self._begin(_SMALLEST_SHIFT)
 
     def _begin(self, smallest_shift: float) -> None:
@@ -121,11 +104,9 @@ class MeanDetector(Detector):
         self._each, self._each_patient = (1.0 - share) / len(self._now), share / max(1, len(self._low + self._high))
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
-        weights = checked_warmup(values, weights)
-        if self.weight_cap is None and weights:
-            self._cap = usual_cap(weights)
+        weights = self._warmup_weights(values, weights)
         self._past.warmup(values, [min(weight, self._cap) / self._cap for weight in weights])
-        near_half = abs(self.level - 0.5) <= 0.2
+        near_half = abs(self.level - 0.5) <= NEAR_HALF
         self._begin(_SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
 
     def remember(self, level: float, weight: float) -> None:
@@ -165,12 +146,12 @@ class MeanDetector(Detector):
             evidence += self._each_patient * patient
         elif self._each_patient:  # the older part's error is then several times what it seems
             self._mass_low, self._mass_high = [0.0] * len(self._low), [0.0] * len(self._high)
-        if evidence > _MOST_EVIDENCE:
+        if evidence > MOST_EVIDENCE:
             self._mass, self._mass_low, self._mass_high = (
-                [min(mass, _MOST_EVIDENCE / 100) for mass in masses]
+                [min(mass, MOST_EVIDENCE / 100) for mass in masses]
                 for masses in (self._mass, self._mass_low, self._mass_high)
             )
-            evidence = _MOST_EVIDENCE
+            evidence = MOST_EVIDENCE
         self._evidence = evidence
         past.learn(x, weight, at, m)
 
@@ -183,19 +164,6 @@ class MeanDetector(Detector):
     def inflation(self) -> float:
         """The variance inflation by dependence, as estimated; 1 is none."""
         return self._past.inflation
-
-    @property
-    def clipped(self) -> float:
-        """Share of the points since the warm-up that were heavier than the weight cap."""
-        return self._clipped / self._seen if self._seen else 0.0
-
-    @property
-    def evidence(self) -> float:
-        return self._evidence
-
-    @property
-    def threshold(self) -> float:
-        return self.arl
 
     @property
     def change(self) -> Detection | None:

@@ -81,7 +81,7 @@ def command(
     judging = [one.name for one in scorers if one.passing is not None]
     every = [one.name for one in scorers]
     wanted = [parse_metric(one) for one in metrics] or [parse_metric(name) for name in judging]
-    if unknown := [one.scorer for one in wanted if one.scorer not in (judging if one.limit is None else every)]:
+    if unknown := [one.scorer for one in wanted if not one.can_be_told(every, judging)]:
         raise UserError(f"--metric: {unknown[0]!r} is not one of the scorers that judge ({', '.join(judging)})")
     question = Question(by, a, b, wanted, alpha)
     from_ns = 0 if since is None else time.time_ns() - round(_seconds(since) * 1e9)

@@ -132,7 +132,7 @@ class Api:
             raise Refused(f"alpha is {shown(given['alpha'])}; allowed: a number between 0 and 1") from None
         except UserError as error:
             raise Refused(str(error)) from None
-        if unknown := [one.scorer for one in wanted if one.scorer not in (judging if one.limit is None else every)]:
+        if unknown := [one.scorer for one in wanted if not one.can_be_told(every, judging)]:
             raise Refused(f"metrics: {shown(unknown[0])} is not one of the scorers that judge ({', '.join(judging)})")
         since_ns = whole(given, "since_ns", 0, 0, LAST_NS)
         return answer(compare(question, self._source.view.sheets_between(since_ns, LAST_NS)).to_json())

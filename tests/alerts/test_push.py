@@ -1,10 +1,6 @@
 """Measurements as OTLP metrics: the same names, labels and numbers as on the metrics page; failures harm nothing."""
 
-import gzip
 import logging
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,46 +9,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from alerts.push import PushConfig, Pusher
 from collector.core.clock import FakeClock
 from collector.core.telemetry import Exemplar, Telemetry
+from tests.alerts.conftest import Server
 
 NOW_NS = 1_700_000_000_000_000_000
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-class Receiver:
-    """Takes OTLP requests, or answers with `status`."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str], ExportMetricsServiceRequest]] = []
-        self.status = 200
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                told = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append((self.path, told, ExportMetricsServiceRequest.FromString(body)))
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    with made.server:
-        thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
-        thread.start()
-        yield made
-        made.server.shutdown()
-        thread.join()
+def receiver(server: Server) -> Server:
+    server.answer = b""
+    return server
 
 
 def telemetry() -> Telemetry:
@@ -66,7 +32,7 @@ def telemetry() -> Telemetry:
     return made
 
 
-def pusher(receiver: Receiver, measured: Telemetry, **config: Any) -> Pusher:
+def pusher(receiver: Server, measured: Telemetry, **config: Any) -> Pusher:
     chosen = PushConfig.model_validate({"otlp_http": receiver.url, "every": "1h", "timeout": "2s", **config})
     return Pusher(chosen, measured, FakeClock(NOW_NS))
 
@@ -79,18 +45,16 @@ def metrics(request: ExportMetricsServiceRequest) -> dict[str, Any]:
     return {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
 
 
-def test_everything_that_was_measured_is_sent_when_it_stops(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everything_that_was_measured_is_sent_when_it_stops(receiver: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "abc")
     measured = telemetry()
     one = pusher(receiver, measured, headers={"Authorization": {"env": "KEY"}})
     one.start()
     one.stop()
 
-    ((path, headers, request),) = receiver.requests
+    ((_, path, headers, body),) = receiver.requests
     assert (path, headers["authorization"]) == ("/v1/metrics", "abc")
-    found = metrics(request)
+    found = metrics(ExportMetricsServiceRequest.FromString(body))
     assert found.keys() == {
         *("driftline_points", "driftline_store_bytes", "driftline_scorer_seconds", "driftline_metric_pushes"),
     }
@@ -118,9 +82,7 @@ def outcomes(measured: Telemetry) -> dict[str, float]:
     }
 
 
-def test_a_receiver_that_does_not_take_them_is_told_of_once(
-    receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_receiver_that_does_not_take_them_is_told_of_once(receiver: Server, caplog: pytest.LogCaptureFixture) -> None:
     measured = telemetry()
     one = pusher(receiver, measured)
     one.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerts.dashboards.write import ANNOTATIONS, every
+from alerts.exposition import CLASSIC
 from tests.real.app import Settings, run_app
 from tests.real.parts.exposition import exposition
 from tests.real.parts.prometheus import Prometheus
@@ -78,7 +79,7 @@ def lived(
 def everything(prometheus_factory: Callable[..., Prometheus]) -> Iterator[Prometheus]:
     """Each metric that is documented, with each of its labels: what does not happen in a healthy run."""
     turns = count(1)
-    with exposition(lambda: documented(next(turns))) as address:
+    with exposition(lambda _: (documented(next(turns)).encode(), CLASSIC)) as address:
         prometheus = prometheus_factory([address])
         prometheus.wait_for("sum(rate(driftline_points_total[1m])) > 0")
         yield prometheus

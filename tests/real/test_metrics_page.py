@@ -1,11 +1,8 @@
 """The metrics page with every instrument that a service can have, as promtool and a real Prometheus read it."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -14,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from alerts.exposition import CLASSIC, OPENMETRICS, Exposition
 from collector.core.telemetry import Counter, Exemplar, Gauge, Histogram, Instrument, Telemetry
 from driftline import reference
+from tests.real.parts.exposition import exposition
 from tests.real.parts.prometheus import Prometheus, promtool
 
 read: Callable[[str], Iterator[Metric]] = parse_openmetrics  # the library leaves it without types
@@ -45,27 +43,13 @@ def served(full: Telemetry) -> Iterator[tuple[str, list[str]]]:
     """Where the page is, and the content types that it was served as."""
     page, answered = Exposition(full), list[str]()
 
-    class Metrics(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body, content_type = page.render(self.headers.get("accept"))
-            answered.append(content_type)
-            self.send_response(200)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(accept: str | None) -> tuple[bytes, str]:
+        body, content_type = page.render(accept)
+        answered.append(content_type)
+        return body, content_type
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", answered
-        finally:
-            server.shutdown()
-            thread.join()
+    with exposition(answer) as address:
+        yield address, answered
 
 
 def published(instrument: Instrument) -> str:

@@ -12,6 +12,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.core.telemetry import Telemetry
 
 
+class Ticking:
+    """The clock of `time.monotonic`, set by hand."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class RecordingInbox:
     """Takes everything, unless `error` is set; `gate` holds takers back until it is set."""
 

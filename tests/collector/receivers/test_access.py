@@ -17,16 +17,10 @@ from collector.receivers.access import Access, Client
 from collector.receivers.listen import ReceiveConfig, access_of
 from collector.receivers.otlp_grpc import GrpcReceiver
 from collector.receivers.otlp_http import HttpReceiver
+from tests.collector.receivers.conftest import Ticking
 
 HERE = "192.0.2.7"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-
-class Ticking:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

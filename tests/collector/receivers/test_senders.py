@@ -12,15 +12,7 @@ from collector.receivers import tokens
 from collector.receivers.listen import ReceiveConfig, access_of
 from collector.receivers.senders import Senders
 from collector.receivers.tenant_counters import TenantCounters
-
-
-class Ticking:
-    """The clock of `time.monotonic`, set by hand."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.collector.receivers.conftest import Ticking
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def exposition(text: Callable[[], str]) -> Iterator[str]:
-    """Serves what `text` says to each scrape, at the address it gives."""
+def exposition(page: Callable[[str | None], tuple[bytes, str]]) -> Iterator[str]:
+    """Serves the body and content type that `page` gives for the Accept header of each scrape; gives its address."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = text().encode()
+            body, content_type = page(self.headers.get("accept"))
             self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
