@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 Verdict: TypeAlias = Literal["pass", "fail", "undecided"]
 
 _STAKES = (0.02, 0.04, 0.08, 0.15, 0.3, 0.6)
+_LEAST_GAIN = 1e-12  # a pair: with less, it would take more pairs than anybody has
 _RHO_SQUARED = 0.002  # of the interval: how soon it is to be tight
 
 
@@ -102,9 +103,9 @@ class Comparison:
         if self._verdict != "undecided" or self._n < 2:
             return None if self._verdict == "undecided" else 0
         ways = [
-            (at - _mixed(logs)) / (max(logs) / self._n)
+            (at - _mixed(logs)) / gained
             for logs, at in ((self._for, self._pass_at), (self._against, self._fail_at))
-            if max(logs) > 0
+            if (gained := max(logs) / self._n) > _LEAST_GAIN
         ]
         return math.ceil(min(ways)) if ways else None
 

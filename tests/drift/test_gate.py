@@ -4,7 +4,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drift.gate import Comparison, Verdict
@@ -110,6 +110,8 @@ def test_a_pair_out_of_range_changes_nothing(pair: tuple[float, float]) -> None:
     assert comparison.told.pairs == 0
 
 
+@example([(0.0, 0.0), (0.0, 5e-324)], 0.0)
+@example([(0.0, 0.0), (0.0, 0.0)], 5e-324)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60), st.floats(0, 0.9))
 def test_whatever_comes_what_is_told_is_whole_and_a_verdict_stays(
     pairs: list[tuple[float, float]], margin: float
