@@ -144,7 +144,7 @@ class Replayed:
 def _change_words(change: Change) -> list[str]:
     """What an alert would tell of it, without what to do at once."""
     words = explain(change, Wording())
-    parts = (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at)
+    parts = (words.what, words.carried_by, words.moved, words.new_then, words.found_with, words.sure, words.look_at)
     return [
         f"{'page' if change.paged else 'note'}: {words.summary}",
         *(f"      {line}" for part in parts for line in part.splitlines()),
