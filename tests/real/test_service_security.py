@@ -114,6 +114,7 @@ def document(secrets: Secrets, echo: str, closed: str, folder: Path) -> dict[str
             "headers": {"X-Key": secrets("metrics.headers")},
             "every": "1s",
             "timeout": "1s",
+            "remote_write": http("metrics.remote_write", every="1s"),
         },
         "export": {
             "kafka": {
@@ -222,6 +223,8 @@ def test_no_secret_is_in_any_log_metric_page_answer_or_file(secrets: Secrets, tm
         driftline.wait(lambda: _read(driftline, "/api/traces", ana).json()["traces"], "the trace to be evaluated")
         not_taken = 'driftline_metric_pushes_total{outcome="failed"}'
         driftline.wait(lambda: f"{not_taken} 0.0" not in _read(driftline, "/metrics", ana).text, "a push to fail")
+        refused = 'driftline_remote_write_samples_total{outcome="refused"}'
+        driftline.wait(lambda: f"{refused} 0.0" not in _read(driftline, "/metrics", ana).text, "samples to be refused")
         failed = 'driftline_evaluation_events_total{outcome="failed"}'
         driftline.wait(lambda: f"{failed} 0.0" not in _read(driftline, "/metrics", ana).text, "events to fail")
         assert failed in _read(driftline, "/metrics", ana).text

@@ -47,6 +47,7 @@ class Prometheus:
         token: str | None = None,
         rules: Sequence[Path] = (),
         alertmanagers: Sequence[str] = (),
+        takes_remote_write: bool = False,
     ) -> None:
         binary = program("prometheus", _PACKAGE)
         address = f"127.0.0.1:{free_ports(1)[0]}"
@@ -84,6 +85,7 @@ class Prometheus:
                 "--enable-feature=exemplar-storage",
                 # it takes 5 s to learn where Alertmanager is; an alert that fired before is sent again only then
                 "--rules.alert.resend-delay=1s",
+                *(["--web.enable-remote-write-receiver"] if takes_remote_write else []),
             ],
             folder / "prometheus.log",
         )
