@@ -60,6 +60,7 @@ class Reloader:
             return False
         self._service.replace(lay(ground))
         renew()
+        ground.telemetry.limit_series(config.metrics.max_series)
         changed = changed_keys(self._config, config)
         audit.record("config.reloaded", user=user(), changed=changed)
         self._config = config
