@@ -56,7 +56,7 @@ fuzz: $(VENV)/.dev ## hostile requests, each time others (ARGS='--minutes 60'; t
 collector: $(VENV)/.dev ## build the OpenTelemetry Collector that tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.collector
 
-gotools: $(VENV)/.dev ## build kustomize and the parser of compose files, with which tests check deploy/, once (needs Go)
+gotools: $(VENV)/.dev ## build kustomize, the parser of compose files and Prometheus 3, which tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.gotools
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from alerts.exposition import Exposition
 from alerts.remote_write import RemoteWriteConfig, RemoteWriter
@@ -14,6 +15,7 @@ from collector.core.telemetry import Exemplar, Telemetry
 from tests.real.bodies import record_app
 from tests.real.cluster import PROTOBUF, START_NS
 from tests.real.parts.exposition import exposition
+from tests.real.parts.gotools import tool
 from tests.real.parts.process import wait_until
 from tests.real.parts.prometheus import Prometheus
 from tests.real.service import service
@@ -48,11 +50,12 @@ def found(prometheus: Prometheus, job: str) -> dict[tuple[tuple[str, str], ...],
     }
 
 
-def test_what_is_sent_is_what_a_scrape_finds(prometheus_factory: Callable[..., Prometheus]) -> None:
+@pytest.mark.parametrize("newer", [False, True], ids=["debian", "prometheus_3"])
+def test_what_is_sent_is_what_a_scrape_finds(prometheus_factory: Callable[..., Prometheus], newer: bool) -> None:
     telemetry = measured()
     page = Exposition(telemetry)
     with exposition(page.render) as address:
-        prometheus = prometheus_factory([address], takes_remote_write=True)
+        prometheus = prometheus_factory([address], takes_remote_write=True, binary=tool("prometheus") if newer else "")
         assert writer(prometheus, telemetry).push()
         prometheus.wait_for(f"driftline_scores_total{SCRAPED}")
         ours = found(prometheus, PUSHED)
