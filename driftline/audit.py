@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel, Field
 from collector.core.audit import AUDIT
 from collector.core.errors import UserError
 from collector.core.settings import Settings, Size
+from driftline.control import user_name
 
 _MOST_KEYS = 100
 
@@ -102,10 +102,7 @@ def auditing(config: AuditConfig) -> Iterator[None]:
 
 def user() -> str:
     """Who runs this process, by name or else by number."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+    return user_name(os.getuid())
 
 
 def changed_keys(old: object, new: object, path: str = "") -> list[str]:

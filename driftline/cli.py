@@ -15,7 +15,7 @@ import click
 from collector.core.errors import DriftlineError, UserError
 
 COMMANDS = (
-    *("serve", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
+    *("serve", "reload", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
     *("gate", "rules", "topics", "backup", "restore", "repair", "alerts", "dashboards"),
 )
 EXIT_USAGE, EXIT_FAILED = 2, 3
