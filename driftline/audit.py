@@ -5,6 +5,7 @@ it. Its own bound is `max_size` and `keep`.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -43,7 +44,7 @@ class AuditFile(logging.Handler):
         try:
             descriptor = self._open(len(line))
             try:
-                os.write(descriptor, line)
+                _append(descriptor, line)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -60,7 +61,7 @@ class AuditFile(logging.Handler):
     def _open(self, more: int) -> int:
         """The file with room in it, locked against another process until it is closed."""
         while True:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             found = os.fstat(descriptor)
             with contextlib.suppress(FileNotFoundError):
@@ -78,6 +79,19 @@ class AuditFile(logging.Handler):
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """A line of its own, even if what was there ends within one: the disk was full, or the power gone.
+
+    Raises:
+        OSError: it is not there as a whole.
+    """
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
