@@ -77,8 +77,8 @@ def print_sessions(view: View, session_id: str, scorer: str | None, as_json: boo
         print_sheet(found, scorer, as_json)
     if not sheets and not as_json:
         click.echo(
-            f"nothing is known of session {printable(session_id)}: no scorer of sessions is configured, it is not sampled or not "
-            "over yet, or it is older than what is kept"
+            f"nothing is known of session {printable(session_id)}: no scorer of sessions is configured, it is not "
+            "sampled or not over yet, or it is older than what is kept"
         )
     return 0 if sheets else 1
 
