@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ class Exemplar:
 
 
 class Prometheus:
-    """One Prometheus, with exemplar storage on; `url` is where it listens."""
+    """One Prometheus, with exemplar storage on; `url` is where it listens.
+
+    A `document` is its whole configuration instead of what the other arguments say, taken as it is.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Prometheus:
         token: str | None = None,
         rules: Sequence[Path] = (),
         alertmanagers: Sequence[str] = (),
+        document: Mapping[str, Any] | None = None,
     ) -> None:
         binary = program("prometheus", _PACKAGE)
         address = f"127.0.0.1:{free_ports(1)[0]}"
@@ -55,7 +59,8 @@ class Prometheus:
         config = folder / "prometheus.yml"
         config.write_text(
             yaml.safe_dump(
-                {
+                document
+                or {
                     "global": {
                         "scrape_interval": interval,
                         "scrape_timeout": interval,
