@@ -19,10 +19,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from alerts.dashboards import quality
-from alerts.dashboards.evaluators import evaluators
+from alerts.dashboards import operations, quality
 from alerts.dashboards.model import Dashboard, Panel, Variable
-from alerts.dashboards.pipeline import pipeline
 
 TAG = "driftline"
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -36,7 +34,7 @@ ANNOTATIONS = {
 
 
 def every() -> Iterator[Dashboard]:
-    for make in (*quality.DASHBOARDS, evaluators, pipeline):
+    for make in (*quality.DASHBOARDS, *operations.DASHBOARDS):
         yield make()
 
 
