@@ -5,12 +5,17 @@ deployed; that the real times are what they should be is promtool's to test (tes
 alerts for seconds instead of minutes. Event time, and what Driftline makes of it, is as it comes.
 """
 
+import contextlib
+import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -96,60 +101,129 @@ def told(hook: Webhook) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_a_regression_is_told_once_and_its_end_a_crash_too_and_quiet_traffic_is_not(
+def fired(prometheus: Prometheus) -> set[str]:
+    """Every rule that has fired since Prometheus began."""
+    return {one.labels["alertname"] for one in prometheus.query('count_over_time(ALERTS{alertstate="firing"}[1h])')}
+
+
+@dataclass
+class Scene:
+    """Everything, started, and whoever is told."""
+
+    driftline: Service
+    prometheus: Prometheus
+    alertmanager: Alertmanager
+    hook: Webhook
+
+
+Open = Callable[..., AbstractContextManager[Scene]]
+
+
+@pytest.fixture
+def opened(
     tmp_path: Path,
     alertmanager_factory: Callable[..., Alertmanager],
     prometheus_factory: Callable[..., Prometheus],
     webhook_receiver: Webhook,
-) -> None:
-    document = shipped(webhook_receiver.url)
-    document["route"]["group_wait"] = "3s"  # long enough for the two ways of one change to meet
-    alertmanager = alertmanager_factory("", document=document)
-    web = f"127.0.0.1:{free_ports(1)[0]}"  # the same after the crash
-    config = {
-        "listen": {"web": web},
-        "monitors": [MONITOR],
-        "false_pages": "1 per day",
-        "alerts": {"alertmanager": {"url": alertmanager.url, "resend": "1s"}},
-    }
-    with service(tmp_path / "driftline", config) as driftline:
-        rules = hastened_rules(tmp_path)
-        prometheus = prometheus_factory([], document=prometheus_document(rules, web, alertmanager.address))
-        prometheus.wait_for_scrape()
+) -> Open:
+    """`opened(**config)`: more of Driftline's configuration, laid over what the scene needs."""
+
+    @contextlib.contextmanager
+    def scene(**config: Any) -> Iterator[Scene]:
+        document = shipped(webhook_receiver.url)
+        document["route"]["group_wait"] = "3s"  # long enough for the two ways of one change to meet
+        alertmanager = alertmanager_factory("", document=document)
+        web = f"127.0.0.1:{free_ports(1)[0]}"  # the same after a crash
+        whole = {
+            "listen": {"web": web},
+            "monitors": [MONITOR],
+            "false_pages": "1 per day",
+            "alerts": {"alertmanager": {"url": alertmanager.url, "resend": "1s"}},
+            **config,
+        }
+        with service(tmp_path / "driftline", whole) as driftline:
+            rules = hastened_rules(tmp_path)
+            prometheus = prometheus_factory([], document=prometheus_document(rules, web, alertmanager.address))
+            prometheus.wait_for_scrape()
+            yield Scene(driftline, prometheus, alertmanager, webhook_receiver)
+            wait_until(lambda: prometheus.alerts() == [], "no rule to be pending")
+            health = {(rule["name"], rule["health"], rule.get("lastError")) for rule in prometheus.rules()}
+            assert {one for one in health if one[1] != "ok"} == set()
+
+    return scene
+
+
+def test_a_regression_is_told_once_and_its_end_a_crash_too_and_quiet_traffic_is_not(opened: Open) -> None:
+    with opened() as scene:
+        driftline, prometheus, alertmanager, hook = scene.driftline, scene.prometheus, scene.alertmanager, scene.hook
         play = Play(driftline)
 
         play(GOOD)
         prometheus.wait_for(f'sum(driftline_decisions_total{{scorer="groundedness"}}) == {GOOD}')
         wait_until(lambda: prometheus.alerts() == [], "no rule to be pending")
-        assert [one["status"] for one in driftline.api("/api/series")["series"] if len(one["slice"]) == 1] == [
-            "watching"
-        ]
-        assert alertmanager.alerts() == []
-        assert webhook_receiver.received == []
+        (watched,) = [one for one in driftline.api("/api/series")["series"] if len(one["slice"]) == 1]
+        assert watched["status"] == "watching"
+        assert (fired(prometheus), alertmanager.alerts(), hook.received) == (set(), [], [])
 
         bad = play(BAD, bad=True)
         both = {"DriftlineChange": "active", "DriftlineChangeActive": "suppressed"}
         wait_until(lambda: states(alertmanager) == both, "the change, told by the service and by the rule")
         change = ("on-call", "DriftlineChange")
-        webhook_receiver.wait_for(1)
-        assert told(webhook_receiver) == [(*change, "firing")]
+        hook.wait_for(1)
+        assert told(hook) == [(*change, "firing")]
         assert_exemplars_lead_to_what_went_wrong(prometheus, driftline, bad)
 
         play(GOOD_AGAIN)
         wait_until(lambda: states(alertmanager) == {}, "the change to be over")
-        webhook_receiver.wait_for(2)
-        assert told(webhook_receiver)[1:] == [(*change, "resolved")]
+        hook.wait_for(2)
+        assert told(hook)[1:] == [(*change, "resolved")]
 
         driftline.kill()
         down = ("on-call", "DriftlineDown")
-        webhook_receiver.wait_for(3)
-        assert told(webhook_receiver)[2:] == [(*down, "firing")]
+        hook.wait_for(3)
+        assert told(hook)[2:] == [(*down, "firing")]
         driftline.start()
-        webhook_receiver.wait_for(4)
-        assert told(webhook_receiver)[3:] == [(*down, "resolved")]
-        wait_until(lambda: prometheus.alerts() == [], "no rule to be pending")
-        health = {(rule["name"], rule["health"], rule.get("lastError")) for rule in prometheus.rules()}
-        assert {one for one in health if one[1] != "ok"} == set()
+        hook.wait_for(4)
+        assert told(hook)[3:] == [(*down, "resolved")]
+        assert fired(prometheus) == {"DriftlineChangeActive", "DriftlineDown"}
+
+
+def test_spans_that_give_nothing_to_score_are_told_until_there_are_scores(opened: Open) -> None:
+    """The dead man's switch: no data is no change of quality, and has an alert of its own."""
+    with opened(scorers=["groundedness"]) as scene:
+        numbers = itertools.count(1)
+
+        def one_more() -> list[tuple[str, str, str]]:
+            send_plain_span(scene.driftline, next(numbers))
+            return told(scene.hook)
+
+        wait_until(one_more, "somebody to be told", 60, every_seconds=0.5)
+        silent = ("on-call", "DriftlineNothingScored")
+        assert told(scene.hook) == [(*silent, "firing")]
+
+        play = Play(scene.driftline)
+        play(20)
+        scored = 'sum(driftline_decisions_total{decision="scored"})'
+        scene.prometheus.wait_for(f"{scored} > 0")
+        play(20)  # a counter that begins at 20 has not grown yet
+        scene.hook.wait_for(2)
+        assert told(scene.hook)[1:] == [(*silent, "resolved")]
+        assert fired(scene.prometheus) == {"DriftlineNothingScored"}
+
+
+def send_plain_span(driftline: Service, number: int) -> None:
+    """A request to a web server: no scorer of answers has anything to do with it."""
+    now_ns = time.time_ns()
+    span = {
+        "traceId": f"{number:032x}",
+        "spanId": f"{number:016x}",
+        "name": "GET /",
+        "kind": 2,
+        "startTimeUnixNano": str(now_ns - 1_000_000),
+        "endTimeUnixNano": str(now_ns),
+    }
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "http"}, "spans": [span]}]}]}
+    httpx.post(f"{driftline.otlp_http}/v1/traces", json=body).raise_for_status()
 
 
 def assert_exemplars_lead_to_what_went_wrong(prometheus: Prometheus, driftline: Service, bad: AppRun) -> None:
