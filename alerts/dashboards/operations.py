@@ -1,6 +1,7 @@
 """Dashboards of Driftline itself: its evaluators, and its pipeline."""
 
 from alerts.dashboards.model import Dashboard, Panel, Query, Row, Variable
+from alerts.dashboards.page import page_and_api
 from alerts.dashboards.parts import INSTANCE, SCORER, quantile, rate
 
 _HERE = 'instance=~"$instance"'
@@ -146,6 +147,7 @@ def pipeline() -> Dashboard:
             Row("Store", [_size(), _commits(), _failures(), _export()]),
             Row("Kafka", [_kafka_lag(), _kafka_state()]),
             Row("Out", [_pending(), _notifications(), _events(), _reload(), _series()]),
+            page_and_api(),
         ],
     )
 
