@@ -86,9 +86,11 @@ class Runner:
         """
         return self._evaluate(self._of_traces, items, allowances, behind_seconds)
 
-    def evaluate_session(self, item: "Item", allowances: Allowances | None = None) -> list[Decision]:
-        """What becomes of each scorer of sessions for this one."""
-        return self._evaluate(self._of_sessions, [item], allowances)[0]
+    def evaluate_session(
+        self, item: "Item", allowances: Allowances | None = None, behind_seconds: float = 0.0
+    ) -> list[Decision]:
+        """What becomes of each scorer of sessions for this one, whose last turn has waited so long to be worked on."""
+        return self._evaluate(self._of_sessions, [item], allowances, behind_seconds)[0]
 
     def _evaluate(
         self,
