@@ -56,7 +56,7 @@ class SessionEvaluator:
         self._outputs.clean_decisions(decisions)  # the rest was redacted with the turns
         record = session_sheet(ready, slices, admission, decisions)
         batch.sheets.append(Record(record, key=bytes.fromhex(ready.id)))
-        told = points(ready.id, session.end_ns, decisions, slices, ready.scored)
+        told = points(ready.id, session.end_ns, decisions, slices, lambda one: one.scorer in ready.scored)
         batch.points += self._route.records(told)
         stand_in = _last_trace(ready)
         if self._events is not None:

@@ -22,7 +22,7 @@ from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKi
 from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.results import Results, Tally
 from scorers.shedding import ShedConfig, sheds
-from scorers.targets import OPERATIONS, left_out, parts_of
+from scorers.targets import OPERATIONS, Target, left_out, parts_of
 
 Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
 """A trace or session to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
@@ -64,6 +64,11 @@ class Runner:
     def evaluate(self, trace: Trace, admission: Admission) -> list[Decision]:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
         return self.evaluate_all([(trace, admission, ())])[0]
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """What each scorer of operations is about, by its name."""
+        return {one.name: one.target for one in self.scorers if one.target in OPERATIONS}
 
     def limits(self) -> dict[str, Frequency]:
         """How often scorers of traces may run, by their names."""
