@@ -136,6 +136,15 @@ class Text:
         return index
 
     @cached_property
+    def beginnings(self) -> dict[str, list[str]]:
+        """Its terms of four letters and more, by the first four of them."""
+        found: dict[str, list[str]] = {}
+        for term in self.terms:
+            if len(term) >= 4 and term.isalpha():
+                found.setdefault(term[:4], []).append(term)
+        return found
+
+    @cached_property
     def numbers(self) -> frozenset[str]:
         if self._is_split:
             return frozenset().union(*(sentence.numbers for sentence in self.sentences))
