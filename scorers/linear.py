@@ -12,10 +12,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 
 _BEGIN = "^"
+_Feature: TypeAlias = str | tuple[str, str]
 
 
 def features(opening: str) -> set[str]:
@@ -24,14 +26,11 @@ def features(opening: str) -> set[str]:
     >>> sorted(features("I can’t."))
     ['^', '^ i', "can't.", 'i', "i can't."]
     """
-    words = [_BEGIN, *opening.lower().replace("’", "'").split()]
-    found = set(map(" ".join, pairwise(words)))
-    found.update(words)
-    return found
+    return set(word_features(_opening_words(opening)))
 
 
 def word_features(words: Sequence[str]) -> Iterator[str]:
-    """The same of words in lower case without marks, some more than once.
+    """The same of words in lower case that were read before, some more than once.
 
     >>> list(word_features(("i", "can't")))
     ['^', 'i', "can't", '^ i', "i can't"]
@@ -47,7 +46,8 @@ class LinearModel:
         self.characters = characters
         self.intercept = intercept
         self.weights = weights
-        self._known = frozenset(weights)
+        told: dict[_Feature, float] = {_parted(name): weight for name, weight in weights.items()}
+        self._weight_of = told.get
 
     @classmethod
     def load(cls, path: Path) -> "LinearModel":
@@ -65,14 +65,26 @@ class LinearModel:
 
     def probability(self, text: str) -> float:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
-        return probability(self.logit(features(text[: self.characters])))
+        return probability(self.logit(_opening_words(text[: self.characters])))
 
-    def logit(self, found: Iterable[str]) -> float:
-        """The logarithm of the odds, for a text with these features."""
-        known = self._known.intersection(found)
-        if not known:
-            return self.intercept
-        return self.intercept + math.fsum(map(self.weights.__getitem__, known)) / math.sqrt(len(known))
+    def logit(self, words: Sequence[str], more: Iterable[str] = ()) -> float:
+        """The logarithm of the odds, for a text with the `word_features` of these words, and `more` features.
+
+        Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
+        """
+        begun = (_BEGIN, *words)
+        asked: set[_Feature] = {*begun, *pairwise(begun), *more}
+        known = [weight for weight in map(self._weight_of, asked) if weight is not None]
+        return self.intercept + math.fsum(known) / math.sqrt(len(known)) if known else self.intercept
+
+
+def _parted(name: str) -> _Feature:
+    first, _, second = name.partition(" ")
+    return (first, second) if second else name
+
+
+def _opening_words(opening: str) -> list[str]:
+    return opening.lower().replace("’", "'").split()
 
 
 def probability(logit: float) -> float:

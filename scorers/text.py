@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -15,8 +16,12 @@ T = TypeVar("T")
 LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
 
-_CACHED_TEXTS = 48  # a trace's question, answer and contexts, a few times over; at most a few tens of MB
+_CACHED_TEXTS = 256  # questions, answers and parts of them, of the traces that are scored together
+_CACHED_LONG_TEXTS = 48  # about 200 kB each as it is read
 _CACHED_TERMS = 32_768
+BEGINNING = 4
+"""Letters that two forms of a word share at their start."""
+_BEGINNING_OF = itemgetter(slice(BEGINNING))
 _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge base, which many traces retrieve
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
@@ -103,6 +108,8 @@ class Text:
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
+        if self.text.isascii():
+            return _ascii_sentences(self.text, self.lower)
         return tuple([_sentence(self.text, start, end) for start, end in _sentence_spans(self.text)])
 
     @cached_property
@@ -118,8 +125,8 @@ class Text:
     @cached_property
     def terms(self) -> frozenset[str]:
         if self._is_split:
-            return frozenset().union(*(sentence.terms for sentence in self.sentences))
-        return _terms(self.words) | self.numbers
+            return frozenset().union(*[sentence.terms for sentence in self.sentences])
+        return _terms(self.vocabulary) | self.numbers
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -132,13 +139,21 @@ class Text:
         index: dict[str, list[int]] = {}
         for at, sentence in enumerate(self.sentences):
             for term in sentence.terms:
-                index.setdefault(term, []).append(at)
+                if term in index:
+                    index[term].append(at)
+                else:
+                    index[term] = [at]
         return index
+
+    @cached_property
+    def beginnings(self) -> frozenset[str]:
+        """The first `BEGINNING` letters of its terms: without one in common, no two words are forms of each other."""
+        return frozenset(map(_BEGINNING_OF, self.terms))
 
     @cached_property
     def numbers(self) -> frozenset[str]:
         if self._is_split:
-            return frozenset().union(*(sentence.numbers for sentence in self.sentences))
+            return frozenset().union(*[sentence.numbers for sentence in self.sentences])
         return _numbers(self.lower)
 
     @property
@@ -148,7 +163,9 @@ class Text:
 
 def read(text: str) -> Text:
     """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters; kept while its trace is scored."""
-    return _read(text) if len(text) <= LIMIT_CHARACTERS else _read_clipped(text[:LIMIT_CHARACTERS])
+    if len(text) <= _PASSAGE_CHARACTERS:
+        return _read(text)
+    return _read_long(text) if len(text) <= LIMIT_CHARACTERS else _read_clipped(text[:LIMIT_CHARACTERS])
 
 
 def read_passage(text: str) -> Text:
@@ -174,6 +191,11 @@ def _read(text: str) -> Text:
     return Text(text, clipped=False)
 
 
+@lru_cache(maxsize=_CACHED_LONG_TEXTS)
+def _read_long(text: str) -> Text:
+    return Text(text, clipped=False)
+
+
 @lru_cache(maxsize=8)
 def _read_clipped(text: str) -> Text:
     return Text(text, clipped=True)
@@ -183,17 +205,25 @@ def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for boundary in _BOUNDARY.finditer(text):
         stop, end = boundary.span()
-        if text[stop] not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
+        mark = text[stop]
+        if mark not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
             continue
-        if text[stop] == "." and _abbreviated(text, stop):
+        if mark == "." and _abbreviated(text, stop):
             continue
-        if piece := text[start:end].strip():
-            start = text.index(piece[0], start)
-            yield start, start + len(piece)
+        first = start + (text[start] == " ")  # nearly always one blank, and none behind a mark
+        if mark == "\n" or text[first].isspace():
+            yield from _stripped(text, start, end)
+        else:
+            yield first, end
         start = end
-    if piece := text[start:].strip():
-        start = text.index(piece[0], start)
-        yield start, start + len(piece)
+    yield from _stripped(text, start, len(text))
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The place without the space around it; none if there is nothing else."""
+    if piece := text[start:end].strip():
+        first = text.index(piece[0], start)
+        yield first, first + len(piece)
 
 
 def _abbreviated(text: str, stop: int) -> bool:
@@ -202,6 +232,27 @@ def _abbreviated(text: str, stop: int) -> bool:
     if len(word) > 1 and word.isalpha() and word.isascii() and word.lower() not in _ABBREVIATIONS:
         return False
     return _ABBREVIATION.search(text, max(0, stop - 12), stop) is not None
+
+
+def _ascii_sentences(text: str, lower: str) -> tuple[Sentence, ...]:
+    """What `_sentence` makes of each. What can be done of all at once is: in ASCII each letter stays in its place."""
+    parted, quotes = lower.translate(_BETWEEN_WORDS), "'" in lower
+    numbers = list(_NUMBER.finditer(lower))
+    found, told, count = [], 0, len(numbers)
+    for start, end in _sentence_spans(text):
+        first = told
+        while told < count and numbers[told].start() < end:
+            told += 1
+        if quotes and lower.find("'", start, end) >= 0:
+            words = _WORD.findall(lower, start, end)
+        else:
+            words = parted[start:end].split()
+        terms, own = _terms(words), _NO_NUMBERS
+        if first < told:
+            own = frozenset([_plain_number(number.group()) for number in numbers[first:told]])
+            terms |= own
+        found.append(Sentence(start, end, tuple(words), terms, own))
+    return tuple(found)
 
 
 def _sentence(text: str, start: int, end: int) -> Sentence:
@@ -254,6 +305,8 @@ def _plain_number(number: str) -> str:
     >>> _plain_number("1,200.50"), _plain_number("007"), _plain_number("3.4.2024")
     ('1200.5', '7', '3.4.2024')
     """
+    if number.isdecimal():
+        return number.lstrip("0") or "0"
     plain = number.replace(",", "")
     if plain.count(".") > 1:
         return plain

@@ -4,10 +4,9 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
@@ -60,7 +59,7 @@ def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
     """
     answer = read(trace.answer or "")
     contexts = _read_contexts(trace.contexts)
-    known = _Known(contexts)
+    known = _Known(answer, contexts)
     findings = [
         _examine(answer.text, sentence, known)
         for sentence in answer.sentences[:_MOST_ANSWER_SENTENCES]
@@ -88,14 +87,13 @@ class _Finding:
     best: int | None  # the number of the context sentence that covers it best
 
 
-_Held: TypeAlias = tuple[int, Mapping[str, Sequence[int]], Set[str]]
-"""Of one context: the number of its first sentence, which of its sentences hold a term, and the terms asked for."""
-
-
 class _Known:
-    """The sentences of all contexts. Each text brings its own index, made once however often the text is retrieved."""
+    """The sentences of all contexts, and where the words of an answer are in them.
 
-    def __init__(self, contexts: Sequence[Text]) -> None:
+    Each text brings its own index, made once however often the text is retrieved.
+    """
+
+    def __init__(self, answer: Text, contexts: Sequence[Text]) -> None:
         self.sentences: list[Sentence] = []
         self.contexts: list[tuple[int, Text]] = []  # with the number of its first sentence
         for text in contexts:
@@ -104,7 +102,13 @@ class _Known:
             self.contexts.append((len(self.sentences), text))
             self.sentences += text.sentences
         self.says_anything = any(text.vocabulary for _, text in self.contexts)
-        self._by_frequency = _weights(len(self.sentences))
+        self.strange = _COUNTED & answer.vocabulary
+        for _, text in self.contexts:
+            self.strange = self.strange - text.vocabulary  # not `-=`, which would walk through the vocabulary
+        self._places = self._find(answer.terms)
+        self._found = frozenset(self._places)
+        by_frequency = _weights(len(self.sentences))
+        self._weight = {term: by_frequency[len(self._places.get(term, ()))] for term in answer.terms}
 
     def place(self, number: int) -> str:
         """Where a sentence is, in words without content: the context counted from 0, and its characters."""
@@ -112,37 +116,33 @@ class _Known:
         sentence = self.sentences[number]
         return f"contexts[{context}] {sentence.start}-{sentence.end}"
 
-    def lacks(self, words: Set[str]) -> Set[str]:
-        """The words that no context has."""
-        for _, text in self.contexts:
-            words = words - text.vocabulary  # not `-=`, which would walk through the vocabulary
-        return words
-
     def support(self, terms: frozenset[str]) -> "_Support":
         """What the context sentences hold of an answer sentence's terms."""
-        held: list[_Held] = [(first, text.where, terms & text.terms) for first, text in self.contexts]
-        frequency = dict.fromkeys(terms, 0)
-        for _, where, shared in held:
-            for term in shared:
-                frequency[term] += len(where[term])
-        missing = frozenset([term for term, count in frequency.items() if not count])
-        weights = {term: self._by_frequency[count] for term, count in frequency.items()}
-        covered, best = self._heaviest(held, weights)
+        missing = terms - self._found
+        held = terms & self._found
+        covered, best = self._heaviest(held)
         if best is None:
             return _Support(0.0 if terms else 1.0, missing, None)
-        others = terms - self.sentences[best].terms - missing
-        if others:
-            covered += self._heaviest([(first, where, shared & others) for first, where, shared in held], weights)[0]
-        return _Support(covered / sum(weights.values()), missing, best)
+        if others := held - self.sentences[best].terms:
+            covered += self._heaviest(others)[0]
+        return _Support(covered / sum(map(self._weight.__getitem__, terms)), missing, best)
 
-    def _heaviest(self, held: Sequence[_Held], weights: Mapping[str, int]) -> tuple[int, int | None]:
+    def _find(self, terms: frozenset[str]) -> dict[str, list[int]]:
+        """The numbers of the sentences that have a term, for each term that one has."""
+        places: dict[str, list[int]] = {}
+        for first, text in self.contexts:
+            where = text.where
+            for term in terms & text.terms:
+                places.setdefault(term, []).extend([first + number for number in where[term]])
+        return places
+
+    def _heaviest(self, terms: Iterable[str]) -> tuple[int, int | None]:
         """The greatest mass of one sentence's terms, and the first sentence that has it."""
         masses = [0] * len(self.sentences)
-        for first, where, shared in held:
-            for term in shared:
-                weight = weights[term]
-                for number in where[term]:
-                    masses[first + number] += weight
+        for term in terms:
+            weight = self._weight[term]
+            for number in self._places[term]:
+                masses[number] += weight
         most = max(masses, default=0)
         return most, masses.index(most) if most else None
 
@@ -193,7 +193,7 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
         and found.share > _SUPPORTED
         and _negated(sentence) != _negated(known.sentences[found.best])
     )
-    strange = known.lacks(_COUNTED.intersection(sentence.words))
+    strange = known.strange.intersection(sentence.words) if known.strange else known.strange
     burden = (
         len(found.missing)
         + _NUMBER * numbers
