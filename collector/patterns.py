@@ -3,6 +3,7 @@
 The engine is RE2: time is linear in the text whatever the pattern and the text. `\\b`, `\\w` and `\\d` mean ASCII.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,28 @@ class PatternSet:
     def _which(self, text: str) -> list[int]:
         found: list[int] | None = self._set.Match(text.encode("utf-8", "replace"))
         return sorted(found or ())
+
+
+class Sign:
+    """One pattern, of which no more is asked than whether it occurs; the case of letters is no matter.
+
+    It is read as Python's `re` does. Of a text in ASCII RE2 says the same in a tenth of the time, but for `\\s`, which
+    it takes for fewer characters.
+
+    >>> Sign(r"\\bplans?\\b").occurs("The PLAN"), Sign(r"\\bplans?\\b").occurs("planned")
+    (True, False)
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._any_text = re.compile(pattern, re.IGNORECASE)
+        self._ascii = re2.Set.SearchSet()
+        self._ascii.Add("(?i)" + pattern)
+        self._ascii.Compile()
+
+    def occurs(self, text: str) -> bool:
+        if text.isascii():
+            return self._ascii.Match(text.encode()) is not None
+        return self._any_text.search(text) is not None
 
 
 def compiled(pattern: str) -> Any:

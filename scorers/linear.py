@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
+from sys import intern
 from typing import TypeAlias
 
 import orjson
@@ -45,9 +46,8 @@ class LinearModel:
     def __init__(self, characters: int, intercept: float, weights: dict[str, float]) -> None:
         self.characters = characters
         self.intercept = intercept
-        self.weights = weights
-        told: dict[_Feature, float] = {_parted(name): weight for name, weight in weights.items()}
-        self._weight_of = told.get
+        self._weights: dict[_Feature, float] = {_parted(name): weight for name, weight in weights.items()}
+        self._known, self._weight_of = frozenset(self._weights), self._weights.__getitem__
 
     @classmethod
     def load(cls, path: Path) -> "LinearModel":
@@ -60,8 +60,13 @@ class LinearModel:
         told = orjson.loads(path.read_bytes())
         try:
             return cls(int(told["characters"]), float(told["intercept"]), told["weights"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: not the weights of a linear model: {error!r}") from None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """By feature, as the file has them."""
+        return {name if isinstance(name, str) else " ".join(name): weight for name, weight in self._weights.items()}
 
     def probability(self, text: str) -> float:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
@@ -73,14 +78,15 @@ class LinearModel:
         Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
         """
         begun = (_BEGIN, *words)
-        asked: set[_Feature] = {*begun, *pairwise(begun), *more}
-        known = [weight for weight in map(self._weight_of, asked) if weight is not None]
-        return self.intercept + math.fsum(known) / math.sqrt(len(known)) if known else self.intercept
+        known = self._known.intersection(chain(begun, pairwise(begun), more))
+        if not known:
+            return self.intercept
+        return self.intercept + math.fsum(map(self._weight_of, known)) / math.sqrt(len(known))
 
 
 def _parted(name: str) -> _Feature:
     first, _, second = name.partition(" ")
-    return (first, second) if second else name
+    return (intern(first), intern(second)) if second else intern(name)  # a word is part of many pairs
 
 
 def _opening_words(opening: str) -> list[str]:

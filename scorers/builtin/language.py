@@ -98,7 +98,10 @@ def _prose(text: str) -> str:
     seen = text[:_SEEN_CHARACTERS]
     if "`" in seen or "<" in seen or "://" in seen or "www." in seen.lower():
         seen = _NOT_PROSE.sub(" ", seen)
-    return " ".join(seen[: 4 * _PROSE_CHARACTERS].split())[:_PROSE_CHARACTERS].lower()
+    prose = " ".join(seen[: 2 * _PROSE_CHARACTERS].split())
+    if len(prose) < _PROSE_CHARACTERS:  # much of it is space
+        prose = " ".join(seen[: 4 * _PROSE_CHARACTERS].split())
+    return prose[:_PROSE_CHARACTERS].lower()
 
 
 def _long_enough(text: str) -> bool:

@@ -83,13 +83,18 @@ def _relevance(question: Text, context: Text) -> float:
 
 def _best_sentence(weights: Mapping[str, float], asked: frozenset[str], context: Text) -> float:
     """The greatest weight of what one sentence has of the terms."""
-    weight_of = weights.__getitem__
-    shared = [asked & sentence.terms for sentence in context.sentences]
-    rough = [sum(map(weight_of, terms)) for terms in shared]
-    near = max(rough, default=0.0) - _ROUNDING
+    if not asked:
+        return 0.0
+    sentences, where = context.sentences, context.where
+    rough = [0.0] * len(sentences)
+    for term in asked:
+        weight = weights[term]
+        for at in where[term]:
+            rough[at] += weight
+    near = max(rough) - _ROUNDING
     # A sum of floats depends on its order, so those that may be the greatest are added up in the order of their terms.
-    exact = [sum(map(weight_of, sorted(terms))) for terms, about in zip(shared, rough, strict=True) if about >= near]
-    return max(exact, default=0.0)
+    shared = [asked & sentence.terms for sentence, about in zip(sentences, rough, strict=True) if about >= near]
+    return max([sum(map(weights.__getitem__, sorted(terms))) for terms in shared])
 
 
 def _weights(question: Text) -> dict[str, float]:
