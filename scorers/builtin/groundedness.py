@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
@@ -87,6 +88,10 @@ class _Finding:
     best: int | None  # the number of the context sentence that covers it best
 
 
+_Place: TypeAlias = tuple[int, Sequence[int]]
+"""Of a term in a context: the number of the context's first sentence, and which of its sentences have the term."""
+
+
 class _Known:
     """The sentences of all contexts, and where the words of an answer are in them.
 
@@ -105,10 +110,7 @@ class _Known:
         self.strange = _COUNTED & answer.vocabulary
         for _, text in self.contexts:
             self.strange = self.strange - text.vocabulary  # not `-=`, which would walk through the vocabulary
-        self._places = self._find(answer.terms)
-        self._found = frozenset(self._places)
-        by_frequency = _weights(len(self.sentences))
-        self._weight = {term: by_frequency[len(self._places.get(term, ()))] for term in answer.terms}
+        self._find(answer.terms)
 
     def place(self, number: int) -> str:
         """Where a sentence is, in words without content: the context counted from 0, and its characters."""
@@ -127,22 +129,31 @@ class _Known:
             covered += self._heaviest(others)[0]
         return _Support(covered / sum(map(self._weight.__getitem__, terms)), missing, best)
 
-    def _find(self, terms: frozenset[str]) -> dict[str, list[int]]:
-        """The numbers of the sentences that have a term, for each term that one has."""
-        places: dict[str, list[int]] = {}
+    def _find(self, terms: frozenset[str]) -> None:
+        """Note where the terms are, and what each weighs."""
+        self._places: dict[str, list[_Place]] = {}
+        frequency = dict.fromkeys(terms, 0)
         for first, text in self.contexts:
             where = text.where
             for term in terms & text.terms:
-                places.setdefault(term, []).extend([first + number for number in where[term]])
-        return places
+                numbers = where[term]
+                frequency[term] += len(numbers)
+                if term in self._places:
+                    self._places[term].append((first, numbers))
+                else:
+                    self._places[term] = [(first, numbers)]
+        self._found = frozenset(self._places)
+        by_frequency = _weights(len(self.sentences))
+        self._weight = {term: by_frequency[count] for term, count in frequency.items()}
 
     def _heaviest(self, terms: Iterable[str]) -> tuple[int, int | None]:
         """The greatest mass of one sentence's terms, and the first sentence that has it."""
         masses = [0] * len(self.sentences)
         for term in terms:
             weight = self._weight[term]
-            for number in self._places[term]:
-                masses[number] += weight
+            for first, numbers in self._places[term]:
+                for number in numbers:
+                    masses[first + number] += weight
         most = max(masses, default=0)
         return most, masses.index(most) if most else None
 
@@ -227,7 +238,7 @@ def _fault(numbers: int, names: int, negated: bool, support: float) -> str:
 
 
 def _missing_names(sentence: str, missing: frozenset[str]) -> int:
-    if not missing:
+    if not missing or sentence[1:].islower():  # a name has a capital
         return 0
     return len({stem(name.lower()) for name in _NAME_PATTERN.findall(sentence)} & missing)
 
