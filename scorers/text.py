@@ -6,10 +6,10 @@ split it once. Languages without spaces are read as overlapping pairs of charact
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -85,6 +85,19 @@ class Sentence(NamedTuple):
 _new_sentence: Callable[[tuple[Any, ...]], Sentence] = partial(tuple.__new__, Sentence)  # in half the time
 
 
+class _kept(Generic[T]):  # noqa: N801 - it is used as a decorator
+    """`functools.cached_property` without the lock that it has before Python 3.12, which costs more than many of these.
+    Two threads may make the same value; one is kept."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make, self._name = make, make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, text: Any, kind: type) -> T:
+        found = text.__dict__[self._name] = self._make(text)
+        return found
+
+
 class Text:
     """A text as scorers read it. Get one from `read`.
 
@@ -107,17 +120,17 @@ class Text:
         found: T = self._found[judge]
         return found
 
-    @cached_property
+    @_kept
     def lower(self) -> str:
         return self.text.lower()
 
-    @cached_property
+    @_kept
     def sentences(self) -> tuple[Sentence, ...]:
         if self.text.isascii():
             return _ascii_sentences(self.text, self.lower)
         return tuple([_sentence(self.text, start, end) for start, end in _sentence_spans(self.text)])
 
-    @cached_property
+    @_kept
     def words(self) -> tuple[str, ...]:
         """All words in order, in lower case."""
         if self._is_split:
@@ -127,18 +140,18 @@ class Text:
     # No word and no number goes over the end of a sentence. So what they have all together is read from them where they
     # were split already, and else from the text as it is, which takes half the time.
 
-    @cached_property
+    @_kept
     def terms(self) -> frozenset[str]:
         if self._is_split:
             return frozenset().union(*[sentence.terms for sentence in self.sentences])
         return _terms(self.vocabulary) | self.numbers
 
-    @cached_property
+    @_kept
     def vocabulary(self) -> frozenset[str]:
         """All its words, each once."""
         return frozenset(self.words)
 
-    @cached_property
+    @_kept
     def where(self) -> dict[str, list[int]]:
         """For each term, the sentences that hold it, by number."""
         index: dict[str, list[int]] = {}
@@ -150,12 +163,12 @@ class Text:
                     index[term] = [at]
         return index
 
-    @cached_property
+    @_kept
     def beginnings(self) -> frozenset[str]:
         """The first `BEGINNING` letters of its terms: without one in common, no two words are forms of each other."""
         return frozenset(map(_BEGINNING_OF, self.terms))
 
-    @cached_property
+    @_kept
     def numbers(self) -> frozenset[str]:
         if self._is_split:
             return frozenset().union(*[sentence.numbers for sentence in self.sentences])
@@ -163,7 +176,7 @@ class Text:
 
     @property
     def _is_split(self) -> bool:
-        return "sentences" in vars(self)
+        return "sentences" in self.__dict__
 
 
 def read(text: str) -> Text:
