@@ -30,9 +30,10 @@ from driftline.config import Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages
+from driftline.gate_metric import Comparable
 from driftline.outputs import Outputs
 from driftline.pipeline import Stage
-from driftline.rollouts import Rollouts, check_gate
+from driftline.rollouts import Rollouts, gate_metrics
 from driftline.score_route import ScoreRoute
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
@@ -131,7 +132,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         }
         ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
         closing = [runner.close, *([events.close] if events is not None else [])]
-        rollouts = Rollouts(config.gate, ground.view, telemetry)
+        rollouts = Rollouts(config.gate, gate_metrics(config.gate, comparables(scorers)), ground.view, telemetry)
         pusher = Pusher(config.metrics, telemetry, clock)
         return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher)
 
@@ -148,7 +149,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     scorers += load_rules(config.rules, scorers)
     judging = {scorer.name for scorer in scorers if scorer.passing is not None}
     check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
-    check_gate(config.gate, {scorer.name for scorer in scorers}, judging)
+    gate_metrics(config.gate, comparables(scorers))
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 
@@ -164,9 +165,17 @@ def units(scorers: Sequence[Scorer]) -> dict[str, str]:
 
 def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
-        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit)
+        ScorerFacts(
+            *(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit),
+            *(*one.score_range, one.values),
+        )
         for one in scorers
     ]
+
+
+def comparables(scorers: Sequence[Scorer]) -> list[Comparable]:
+    """As a gate sees them."""
+    return [Comparable(one.name, one.passing is not None, one.values, *one.score_range, one.better) for one in scorers]
 
 
 def monitors_in_words(config: Config) -> list[str]:
