@@ -20,14 +20,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from drift.bounds import STAKES, least_mean, mixed
 
 Verdict: TypeAlias = Literal["pass", "fail", "undecided"]
-_Numbers: TypeAlias = NDArray[np.float64]
 
-_STAKES = (0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 0.95)  # parts of what can be staked without losing everything
 _LEAST_GAIN = 1e-12  # a pair: with less, it would take more pairs than anybody has
-_FINE = 1e-6  # to which the ends of the interval are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ class Comparison:
                 raise ValueError(f"{name} is {value!r}; it must be between 0 and 1, both excluded")
         self.margin, self.alpha = margin, alpha
         self._pass_at, self._fail_at = -math.log(alpha), -math.log(fail_alpha)
-        self._for = [0.0] * len(_STAKES)  # logarithms of wealth, by stake
-        self._against = [0.0] * len(_STAKES)
+        self._for = [0.0] * len(STAKES)  # logarithms of wealth, by stake
+        self._against = [0.0] * len(STAKES)
         self._n = 0
         self._sum_a = self._sum_b = 0.0
         self._differences: Counter[float] = Counter()
@@ -84,7 +82,7 @@ class Comparison:
         if not (0 <= x <= 1 and 0 <= y <= 1):
             raise ValueError(f"pair {x!r}, {y!r}: both must be in [0, 1]")
         gain = y - x + self.margin  # from margin - 1 to margin + 1, so that no factor below is 0 or less
-        for at, stake in enumerate(_STAKES):
+        for at, stake in enumerate(STAKES):
             self._for[at] += math.log1p(stake * gain / (1 - self.margin))
             self._against[at] += math.log1p(-stake * gain / (1 + self.margin))
         self._n += 1
@@ -92,9 +90,9 @@ class Comparison:
         self._sum_b += y
         self._differences[y - x] += 1
         if self.verdict == "undecided":
-            if _mixed(self._for) >= self._pass_at:
+            if mixed(self._for) >= self._pass_at:
                 self.verdict = "pass"
-            elif _mixed(self._against) >= self._fail_at:
+            elif mixed(self._against) >= self._fail_at:
                 self.verdict = "fail"
 
     @property
@@ -109,32 +107,17 @@ class Comparison:
     def _interval(self, difference: float) -> tuple[float, float]:
         """What both bets leave; the pairs' order is nothing to them, so that counts of differences are enough."""
         values, counts = np.array(list(self._differences)), np.array(list(self._differences.values()), dtype=float)
-        return _least(values, counts, difference, self.alpha / 2), -_least(-values, counts, -difference, self.alpha / 2)
+        parts = np.ones_like(values)
+        lower, upper = (side * least_mean(side * values, counts, parts, self.alpha / 2, -1.0) for side in (1, -1))
+        return min(lower, difference), max(upper, difference)
 
     def _more(self) -> int | None:
         """The least number of pairs like those so far that would decide."""
         if self.verdict != "undecided" or self._n < 2:
             return None if self.verdict == "undecided" else 0
         ways = [
-            (at - _mixed(logs)) / gained
+            (at - mixed(logs)) / gained
             for logs, at in ((self._for, self._pass_at), (self._against, self._fail_at))
             if (gained := max(logs) / self._n) > _LEAST_GAIN
         ]
         return math.ceil(min(ways)) if ways else None
-
-
-def _mixed(logs: list[float]) -> float:
-    """The logarithm of the mean wealth."""
-    most = max(logs)
-    return most + math.log(sum(math.exp(one - most) for one in logs) / len(logs))
-
-
-def _least(values: _Numbers, counts: _Numbers, difference: float, alpha: float) -> float:
-    """The greatest number that the mean of the differences is known to exceed; it is below their mean so far."""
-    stakes, enough = np.array(_STAKES)[:, None], -math.log(alpha)
-    known, open_yet = -1.0, difference
-    while open_yet - known > _FINE:
-        middle = (known + open_yet) / 2
-        logs = np.log1p(stakes * (values - middle) / (1 + middle)) @ counts
-        known, open_yet = (middle, open_yet) if _mixed(logs.tolist()) >= enough else (known, middle)
-    return min(known, difference)

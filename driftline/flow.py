@@ -96,7 +96,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         UserError: a scorer, detector or notifier cannot be had as configured.
     """
     scorers, metrics = load_parts(config)
-    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
+    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry, config.base)
     new_watcher()  # a wrong monitor is an error now, not when its partition comes
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
     prices = load_prices(config.prices, config.base)
