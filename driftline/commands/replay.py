@@ -82,7 +82,8 @@ def command(
             for line in ([f"{name}:"] if others else []) + one.lines():
                 click.echo(line)
     if first.problems:
-        raise DriftlineError(f"{len(first.problems)} of what was given could not be read")
+        what = f"of {len(paths)} files" if traffic is None else "files and messages"
+        raise DriftlineError(f"{len(first.problems)} {what} could not be read")
 
 
 @dataclass(frozen=True)
