@@ -26,7 +26,6 @@ from drift.saved import (
     VERSION,
     WRONG,
     by_series,
-    chunks,
     pack_series,
     retired,
     unpack_series,
@@ -34,6 +33,7 @@ from drift.saved import (
     versioned,
 )
 from drift.series import Series, SeriesStatus
+from drift.vectors.monitor import VectorMonitor
 
 __all__ = ["MonitorConfig", "Watcher"]
 
@@ -70,10 +70,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {
-            plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
-            for plan in plans(monitors, metrics)
-        }
+        self._monitors: dict[str, Monitor] = {plan.name: _kind(plan)(plan) for plan in plans(monitors, metrics)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -135,12 +132,24 @@ class Watcher:
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
             record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
-            self._feed(monitor, record, point.label, changes)
+            if not monitor.fits(record, point):
+                outcome = "invalid"
+                continue
+            self._end(monitor, monitor.outdated(record, point), changes)
+            self._feed(monitor, record, point, changes)
         return outcome, changes
 
-    def _feed(self, monitor: Monitor, record: Record, label: str, changes: list[Change]) -> None:
+    def _end(self, monitor: Monitor, keys: Sequence[SliceKey], changes: list[Change]) -> None:
+        """Stop watching these series; what they had changed cannot be followed."""
+        for key in keys:
+            series = monitor.series[key]
+            change = series.end(self._clock.now_ns, "reconfigured")
+            changes += [change] if change else []
+            self._forget(monitor, key, series)
+
+    def _feed(self, monitor: Monitor, record: Record, point: Point, changes: list[Change]) -> None:
         now_ns = self._clock.now_ns
-        for series, its_record in monitor.takers(record, label, now_ns):
+        for series, its_record in monitor.takers(record, point, now_ns):
             self._touched[series.key] = series
             if its_record is None:
                 continue
@@ -155,6 +164,8 @@ class Watcher:
         part of has ended.
         """
         episode = series.episode
+        if episode is not None:
+            episode.change = change = monitor.dressed(series, change)
         if episode is not None and not (change.paged and change.sequence > 0):
             related = _told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
             change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
@@ -343,11 +354,17 @@ class Watcher:
         return clock, budget, head["taken"]
 
     def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
-        series = Series(plan, {str(name): str(value) for name, value in head["slices"]})
+        series = self._monitors[plan.name].make({str(name): str(value) for name, value in head["slices"]})
         if series.key != key:
             raise ValueError("belongs to another slice than its key says")
-        series.load(head, parts["past"], chunks(parts), self._interned)
+        series.load(head, parts, self._interned)
         return series
+
+
+def _kind(plan: Plan) -> type[Monitor]:
+    if plan.clusters:
+        return VectorMonitor
+    return ShareMonitor if plan.statistic == "share" else Monitor
 
 
 def _told_with(change: Change, relatives: Iterable[Series], either_way: bool) -> str:

@@ -320,7 +320,9 @@ def points(
             decision.scorer in told,
             (score.label or "")[:_LONGEST_LABEL],
             provenance,
+            score.vector if isinstance(score.vector, bytes) else b"",
+            tuple(score.terms),
         )
         for decision in decisions
-        if (score := decision.score) is not None and (score.value is not None or score.label)
+        if (score := decision.score) is not None and (score.value is not None or score.label or score.vector)
     ]

@@ -52,7 +52,9 @@ class Evidence:
 class Score:
     """What a scorer says of a trace, or of the operation `span_id`.
 
-    `value` is None where there is only a label; `passed` None leaves the verdict to the scorer's passing expression.
+    `value` is None where there is only a label or a vector; `passed` None leaves the verdict to the scorer's passing
+    expression. `vector` is what was judged as numbers, of any length, and `terms` the words that say most of it: both
+    are for monitors alone, and go into no record of the evaluation.
     """
 
     value: float | None
@@ -61,6 +63,8 @@ class Score:
     explanation: str | None = None
     evidence: Sequence[Evidence] = ()
     span_id: str | None = None
+    vector: Sequence[float] | bytes | None = field(default=None, compare=False)
+    terms: Sequence[str] = field(default=(), compare=False)
 
 
 class Filtered(Enum):
@@ -98,6 +102,7 @@ class Scorer:
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None
     required: tuple[str, ...] = ()
     told: str = ""
+    embeds: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     salt: str | None = None
@@ -237,6 +242,7 @@ def scorer(
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None,
     required: Sequence[str] = (),
     doc: str = "",
+    embeds: bool = False,
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
@@ -259,6 +265,7 @@ def scorer(
         data: the files that options name and scores depend on, such as a model; called with the options.
         required: options that a configuration has to set.
         doc: what it says, for people; without, the docstring.
+        embeds: its scores have vectors, and monitors of it watch those.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
@@ -286,6 +293,7 @@ def scorer(
             data=data,
             required=tuple(required),
             told=doc,
+            embeds=embeds,
         )
 
     return declare

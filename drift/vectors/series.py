@@ -1,0 +1,198 @@
+"""The series of what is unlike any cluster. It also holds what all series of its slice share: the atlas, and the
+vectors that it was learned from, that regions are held against, and that came last."""
+
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from drift.plan import Plan
+from drift.recent import Record, Slices
+from drift.saved import versioned
+from drift.series import Series
+from drift.vectors.atlas import Atlas, Floats, Region
+from drift.vectors.examples import Examples
+from drift.vectors.memory import Vectors
+
+_NEWEST_CHUNKS = 8
+_VERSION = 1
+_KEY = "vectors"
+
+
+class Seen(NamedTuple):
+    """A vector among the clusters: where, and near what."""
+
+    place: Floats
+    members: dict[str, float]
+
+
+class AtlasSeries(Series):
+    """Stages: `known` fills until there are `plan.warmup` vectors, then the atlas is learned from them; `held` fills
+    with as many of those that follow, while the shares learn their levels; `newest` has the last thousand or so."""
+
+    def __init__(self, plan: Plan, slices: dict[str, str]) -> None:
+        super().__init__(plan, slices)
+        self.evaluator = ""
+        self.known, self.held = Vectors("known"), Vectors("held")
+        self.newest = Vectors("newest", _NEWEST_CHUNKS)
+        self.following = Vectors("following")  # of an evaluator that may take the place of this one
+        self.following_evaluator = ""
+        self.examples = Examples()
+        self.atlas: Atlas | None = None
+        self.found = 0  # regions, so far
+        self.turn = 0  # points since the atlas was learned
+        self._places: deque[Floats] = deque()  # of `newest`
+        self._atlas_changed = False
+
+    def fits(self, vector: bytes, evaluator: str) -> bool:
+        """Whether it is as long as those before it of its evaluator."""
+        before = next(iter(self.following if evaluator == self.following_evaluator else self.known), None)
+        same = evaluator in (self.evaluator, self.following_evaluator)
+        return len(vector) > 1 and (before is None or not same or len(before[0]) == len(vector))
+
+    def is_ours(self, vector: bytes, weight: float, evaluator: str) -> bool:
+        """Whether it is of the evaluator whose vectors are known here; of others it is kept, to follow these.
+
+        Vectors of two models cannot be compared. While both come, in a rollout, the old ones are watched.
+        """
+        self.evaluator = self.evaluator or evaluator
+        if evaluator == self.evaluator:
+            self.following.clear()
+            return True
+        if evaluator != self.following_evaluator:
+            self.following.clear()
+            self.following_evaluator = evaluator
+        if self.following.total < self.plan.warmup:
+            self.following.add(vector, weight)
+        return False
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the evaluator that follows has told enough to be learned from."""
+        return self.following.total >= self.plan.warmup
+
+    def learn(self, vector: bytes, weight: float, terms: tuple[str, ...], now_ns: int) -> None:
+        """Take one of the vectors that the atlas is learned from."""
+        self.known.add(vector, weight)
+        self.examples.learn(terms)
+        self.last_ns = now_ns
+        if self.known.total >= self.plan.warmup:
+            self.atlas = Atlas([one for one, _ in self.known])
+            self.atlas.divide(self.plan.clusters)
+            self.examples.learned()
+            self._atlas_changed = True
+
+    def see(self, vector: bytes, record: Record, terms: tuple[str, ...]) -> Seen:
+        """Where a vector is, once there is an atlas."""
+        assert self.atlas is not None
+        place = self.atlas.placed([vector])[0]
+        members = self.atlas.members(place)
+        if self.held.total < self.plan.warmup:
+            self.held.add(vector, record[2])
+        self._places.append(place)
+        for _ in range(self.newest.add(vector, record[2])):
+            self._places.popleft()
+        self.turn += 1
+        for label, cosine in members.items():
+            self.examples.add(label, (record[0], record[3], cosine, terms))
+        return Seen(place, members)
+
+    @property
+    def complete(self) -> bool:
+        """Whether regions can be held against what was before."""
+        return self.atlas is not None and self.held.total >= self.plan.warmup
+
+    @property
+    def places(self) -> Floats:
+        """Of the newest vectors, oldest first."""
+        found: Floats = np.stack(self._places)
+        return found
+
+    def begin(self, region: Region, slices: dict[str, str], now_ns: int) -> Series:
+        """A series of the share of a region, its level learned from the vectors that are held for that."""
+        assert self.atlas is not None
+        self.atlas.regions.append(region)
+        self.found += 1
+        self._atlas_changed = True
+        before = self.atlas.placed([vector for vector, _ in self.held]) @ region.centre >= region.cosine
+        inside = self._places @ region.centre >= region.cosine
+        records = list(self.recent.records())
+        both = min(len(records), len(inside))  # each has the newest points, of which some may be missing
+        newest = [
+            (at_ns, float(x), weight, trace, its)
+            for (at_ns, _, weight, trace, its), x in zip(records[-both:], inside[-both:], strict=True)
+        ]
+        made = Series(self.plan, slices)
+        made.begin_from([(float(x), weight) for x, (_, weight) in zip(before, self.held, strict=True)], newest, now_ns)
+        return made
+
+    def end_region(self, name: str) -> None:
+        if self.atlas is not None:
+            self.atlas.regions = [region for region in self.atlas.regions if region.name != name]
+            self._atlas_changed = True
+        self.examples.drop(name)
+
+    def take_state(self, everything: bool = False) -> dict[str, bytes | None]:
+        taken = super().take_state(everything)
+        key = f"series/{self.key}"
+        for vectors in (self.known, self.held, self.newest, self.following):
+            taken.update(vectors.take_state(f"{key}/{_KEY}", everything))
+        head = {
+            "v": _VERSION,
+            "evaluator": self.evaluator,
+            "following_evaluator": self.following_evaluator,
+            "found": self.found,
+            "turn": self.turn,
+            "examples": self.examples.to_json(),
+        }
+        taken[f"{key}/{_KEY}/head"] = orjson.dumps(head)
+        if self.atlas is not None and (self._atlas_changed or everything):
+            taken[f"{key}/{_KEY}/atlas"] = orjson.dumps(_atlas_to_json(self.atlas))
+        self._atlas_changed = False
+        return taken
+
+    def load(self, head: dict[str, Any], parts: Mapping[str, bytes], known: dict[Slices, Slices]) -> None:
+        super().load(head, parts, known)
+        mine = {part.removeprefix(f"{_KEY}/"): data for part, data in parts.items() if part.startswith(f"{_KEY}/")}
+        raw = versioned(mine["head"], _VERSION)
+        for vectors in (self.known, self.held, self.newest, self.following):
+            vectors.load(mine)
+        self.evaluator, self.following_evaluator = str(raw["evaluator"]), str(raw["following_evaluator"])
+        for name in ("found", "turn"):
+            if type(raw[name]) is not int or raw[name] < 0:
+                raise ValueError(f"{name} is {raw[name]!r:.80}; it must be a whole number, not negative")
+            setattr(self, name, raw[name])
+        self.examples.load_json(raw["examples"])
+        self._places.clear()
+        if "atlas" in mine:
+            self.atlas = _atlas_from_json(orjson.loads(mine["atlas"]), self.known)
+            if self.newest.total:
+                self._places = deque(self.atlas.placed([vector for vector, _ in self.newest]))
+
+
+def _atlas_to_json(atlas: Atlas) -> dict[str, Any]:
+    regions = [[region.name, _text(region.centre), region.cosine] for region in atlas.regions]
+    return {"centres": _text(atlas.centres), "far": atlas.far, "regions": regions}
+
+
+def _atlas_from_json(raw: Any, known: Vectors) -> Atlas:
+    vectors = [vector for vector, _ in known]
+    length = len(vectors[0])
+    atlas = Atlas(vectors, _floats(raw["centres"], length), float(raw["far"]))
+    for name, centre, cosine in raw["regions"]:
+        atlas.regions.append(Region(str(name), _floats(centre, length)[0], float(cosine)))
+    return atlas
+
+
+def _text(numbers: Floats) -> str:
+    return b64encode(np.asarray(numbers, dtype="<f4").tobytes()).decode()
+
+
+def _floats(text: str, length: int) -> Floats:
+    found = np.frombuffer(b64decode(text, validate=True), dtype="<f4").reshape(-1, length).astype(np.float32)
+    if not len(found) or not np.isfinite(found).all():
+        raise ValueError("an atlas has centres that are no numbers")
+    return found
