@@ -89,6 +89,10 @@ class Detector(ABC):
     def change(self) -> Detection | None:
         """The change, once there is one."""
 
+    def at(self, threshold: float) -> Detection | None:
+        """The change as it would be with a lower threshold; a detector that has but one does as without."""
+        return self.change
+
     @abstractmethod
     def state(self) -> bytes:
         """Everything learned, versioned and compact."""

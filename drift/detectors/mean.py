@@ -5,7 +5,7 @@ from math import exp, inf, isfinite
 from struct import Struct
 from typing import ClassVar
 
-from drift.base import Detection, Direction
+from drift.base import Direction, Shift
 from drift.baseline import EDGE, INDEPENDENT, Baseline
 from drift.detectors.betting import MOST_EVIDENCE, Betting
 from drift.detectors.inputs import DIRECTIONS, check_point
@@ -166,12 +166,6 @@ class MeanDetector(Betting):
         return self._past.inflation
 
     @property
-    def change(self) -> Detection | None:
-        if self._evidence < self.arl:
-            return None
-        return Detection("down" if self._points_down() else "up", self._evidence, self.arl)
-
-    @property
     def bets(self) -> list[float]:
         """All bets, as one over (odds ratio minus one): those on the expectation, then the patient ones."""
         return self._now + self._low + self._high
@@ -186,9 +180,10 @@ class MeanDetector(Betting):
         """What each of `bets` is held against: 0 the expectation, 1 and 2 the older part's low and high."""
         return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
 
-    def _points_down(self) -> bool:
+    def _side(self) -> Shift:
         side = self._each_patient * (sum(self._mass_low) - sum(self._mass_high))
-        return side + self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True)) >= 0
+        side += self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True))
+        return "down" if side >= 0 else "up"
 
     def state(self) -> bytes:
         fixed = -1.0 if self.baseline is None else self.baseline
