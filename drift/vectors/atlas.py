@@ -25,6 +25,7 @@ _NEAREST = 10
 _UNLIKE_PART = 0.02
 REGION_PART = 0.01
 _ROUNDS = 20
+_TRIES = 5
 _SEED = 16
 _TIE = 1e-4  # equal texts are equally near, whatever the last bit says
 
@@ -70,12 +71,12 @@ class Atlas:
         return _unit(_unit(_numbers(vectors)) - self._mean)
 
     def members(self, place: Floats) -> dict[str, float]:
-        """How near, as a cosine, a vector is to the centre of each cluster and region that it is of; -1 of `UNLIKE`."""
+        """How near, as a cosine, a vector is to the centre of each cluster and region that it is of; 0 of `UNLIKE`."""
         near = self.centres @ place
         best = int(near.argmax())
         found = {cluster_name(best): float(near[best])}
         if self._nearness(place[None, :])[0] < self.far:
-            found[UNLIKE] = -1.0
+            found[UNLIKE] = 0.0
         for region in self.regions:
             cosine = float(region.centre @ place)
             if cosine >= region.cosine:
@@ -121,7 +122,14 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _k_means(places: Floats, clusters: int) -> Floats:
+    """The best of some tries: the centres that the vectors are nearest to."""
     rng = np.random.default_rng(_SEED)
+    tries = [_k_means_from(places, _spread(places, clusters, rng)) for _ in range(_TRIES)]
+    return max(tries, key=lambda centres: float((places @ centres.T).max(axis=1).sum()))
+
+
+def _spread(places: Floats, clusters: int, rng: np.random.Generator) -> Floats:
+    """Vectors that are far from one another, to begin with."""
     centres = places[[int(rng.integers(len(places)))]]
     while len(centres) < clusters:
         away: Any = np.maximum(1.0 - (places @ centres.T).max(axis=1), 0.0).astype(np.float64)
@@ -129,13 +137,17 @@ def _k_means(places: Floats, clusters: int) -> Floats:
         if not away.any():
             break
         centres = np.concatenate([centres, places[[int(rng.choice(len(places), p=away / away.sum()))]]])
+    return centres
+
+
+def _k_means_from(places: Floats, centres: Floats) -> Floats:
     for _ in range(_ROUNDS):
         nearest = (places @ centres.T).argmax(axis=1)
         sums = np.zeros_like(centres)
         np.add.at(sums, nearest, places)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        moved = np.where(lengths > 1e-6, sums / np.maximum(lengths, 1e-6), centres)
+        moved = np.where(lengths > 1e-6, sums / np.maximum(lengths, 1e-6), centres).astype(np.float32)
         if np.array_equal(moved, centres):
             break
-        centres = moved.astype(np.float32)
-    return np.asarray(centres, dtype=np.float32)
+        centres = moved
+    return centres

@@ -71,7 +71,7 @@ class Vectors:
         numbers = sorted(mine)
         if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             raise ValueError(f"{self._name}: chunks {numbers[:10]} do not follow one another")
-        chunks = [[_item(row) for row in orjson.loads(mine[number])] for number in numbers]
+        chunks = [_chunk(mine[number]) for number in numbers]
         if any(len(chunk) != CHUNK for chunk in chunks[:-1]) or len(chunks[-1]) >= CHUNK:
             raise ValueError(f"{self._name}: a chunk has a wrong number of vectors")
         if len({len(vector) for chunk in chunks for vector, _ in chunk}) > 1:
@@ -79,6 +79,13 @@ class Vectors:
         self._first, self._chunks = numbers[0], chunks
         self.total = sum(map(len, chunks))
         self._touched, self._gone = set(), set()
+
+
+def _chunk(data: bytes) -> list[Item]:
+    rows = orjson.loads(data)
+    if type(rows) is not list:
+        raise ValueError(f"a chunk of vectors is {rows!r:.80}; a list is needed")
+    return [_item(row) for row in rows]
 
 
 def _item(row: object) -> Item:

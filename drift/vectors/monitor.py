@@ -100,9 +100,9 @@ class VectorMonitor(ShareMonitor):
 
     def _bases(self, record: Record) -> list[SliceKey]:
         """The slices that a point is of; all together where there are too many."""
-        room = self.plan.max_series - self.plan.clusters - 1 - _MOST_REGIONS
+        most = max(self.plan.max_series // (self.plan.clusters + 1 + _MOST_REGIONS), 1)
         found = (
-            base if base in self.families or len(self.series) <= max(room, 0) else tuple(OTHER for _ in base)
+            base if base in self.families or len(self.families) < most - 1 else tuple(OTHER for _ in base)
             for base in self._keys(dict(record[4]))
         )
         return list(dict.fromkeys(found))

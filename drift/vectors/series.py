@@ -13,11 +13,12 @@ from drift.plan import Plan
 from drift.recent import Record, Slices
 from drift.saved import versioned
 from drift.series import Series
-from drift.vectors.atlas import Atlas, Floats, Region
+from drift.vectors.atlas import UNLIKE, Atlas, Floats, Region
 from drift.vectors.examples import Examples
 from drift.vectors.memory import Vectors
 
 _NEWEST_CHUNKS = 8
+_STAYS = 0.9  # of a moving mean: some ten vectors
 _VERSION = 1
 _KEY = "vectors"
 
@@ -45,6 +46,7 @@ class AtlasSeries(Series):
         self.found = 0  # regions, so far
         self.turn = 0  # points since the atlas was learned
         self._places: deque[Floats] = deque()  # of `newest`
+        self._unlike = np.zeros(1, dtype=np.float32)  # about where what is unlike any was lately
         self._atlas_changed = False
 
     def fits(self, vector: bytes, evaluator: str) -> bool:
@@ -96,6 +98,9 @@ class AtlasSeries(Series):
         for _ in range(self.newest.add(vector, record[2])):
             self._places.popleft()
         self.turn += 1
+        if UNLIKE in members:
+            members[UNLIKE] = float((self._unlike * place).sum())
+            self._unlike = _STAYS * self._unlike + (1 - _STAYS) * place
         for label, cosine in members.items():
             self.examples.add(label, (record[0], record[3], cosine, terms))
         return Seen(place, members)
@@ -146,6 +151,7 @@ class AtlasSeries(Series):
             "following_evaluator": self.following_evaluator,
             "found": self.found,
             "turn": self.turn,
+            "unlike": _text(self._unlike),
             "examples": self.examples.to_json(),
         }
         taken[f"{key}/{_KEY}/head"] = orjson.dumps(head)
@@ -166,7 +172,10 @@ class AtlasSeries(Series):
                 raise ValueError(f"{name} is {raw[name]!r:.80}; it must be a whole number, not negative")
             setattr(self, name, raw[name])
         self.examples.load_json(raw["examples"])
+        self._unlike = _floats(raw["unlike"])[0]
         self._places.clear()
+        if ("atlas" in mine) != (self.known.total >= self.plan.warmup):
+            raise ValueError(f"{self.known.total} vectors to learn from, and {len(mine)} parts")
         if "atlas" in mine:
             self.atlas = _atlas_from_json(orjson.loads(mine["atlas"]), self.known)
             if self.newest.total:
@@ -191,8 +200,10 @@ def _text(numbers: Floats) -> str:
     return b64encode(np.asarray(numbers, dtype="<f4").tobytes()).decode()
 
 
-def _floats(text: str, length: int) -> Floats:
-    found = np.frombuffer(b64decode(text, validate=True), dtype="<f4").reshape(-1, length).astype(np.float32)
+def _floats(text: str, length: int = 0) -> Floats:
+    """Rows of this length; without, one row."""
+    rows = np.frombuffer(b64decode(text, validate=True), dtype="<f4")
+    found = rows.reshape(-1, length or len(rows)).astype(np.float32)
     if not len(found) or not np.isfinite(found).all():
         raise ValueError("an atlas has centres that are no numbers")
     return found
