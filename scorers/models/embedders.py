@@ -52,7 +52,8 @@ def load_embedder(reference: str) -> Embedder:
     try:
         return _KINDS[kind](where)
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"{kind} needs {error.name}: pip install 'driftline[models]'") from None
+        brings = kind if kind == "sentence-transformers" else "'driftline[models]'"
+        raise MissingExtra(f"{kind} needs {error.name}: pip install {brings}") from None
 
 
 def split_reference(reference: str) -> tuple[str, str]:

@@ -25,7 +25,8 @@ class Hashed:
     """An embedder (`scorers.models.embedders.Embedder`) of 256 numbers that needs no library and no file."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        return unit(np.array([_row(read(text)) for text in texts], dtype=np.float32).reshape(-1, DIMENSIONS))
+        rows = [_row(read(text)) for text in texts]
+        return unit(np.array(rows, dtype=np.float32).reshape(len(rows), DIMENSIONS))
 
 
 def _row(text: Text) -> Vectors:

@@ -114,11 +114,11 @@ def test_a_transformer_is_run_by_scorers(kind: str, folders: dict[str, Path]) ->
     runner = Runner(load_scorers([ScorerConfig.model_validate(one) for one in configs]), Telemetry(), FakeClock())
     try:
         asked = Trace("1" * 32, question="where is my parcel", answer="where is my parcel")
-        embedded, alike = runner.evaluate(asked, Admission(1.0, 1.0, 1.0, "sample.rate"))
+        embedded, alike = runner.evaluate(asked, Admission(0.5, 1.0, 1.0, "sample.rate"))
     finally:
         runner.close()
-    assert embedded.score is not None
-    assert alike.score is not None
+    assert embedded.score is not None, embedded
+    assert alike.score is not None, alike
     assert isinstance(embedded.score.vector, bytes)
     assert len(embedded.score.vector) == 32
     assert alike.score.value == pytest.approx(1.0, abs=1e-3)
