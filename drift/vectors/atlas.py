@@ -4,7 +4,7 @@ Vectors are taken less their mean and at length 1 (Arora, Liang, Ma 2017 remove 
 then
 
 - divided into clusters: spherical k-means (Dhillon and Modha 2001) from k-means++ (Arthur and Vassilvitskii 2007);
-- *unlike any* if the mean cosine to their ten nearest of the learned ones is below that of all but 2 in 100 of these;
+- *unlike any* if the mean cosine to their ten nearest of the learned ones is below that of all but 1 in 100 of these;
 - *regions*, found later (`drift.vectors.search`), hold what is nearer to a centre than all but 1 in 100 of them.
 
 All of it is a fixed function of a vector. So whether points are of a cluster is a stream of zeros and ones that is
@@ -22,7 +22,7 @@ UNLIKE = "unlike any"
 """The label of what is near to nothing that was learned."""
 
 _NEAREST = 10
-_UNLIKE_PART = 0.02
+_UNLIKE_PART = 0.01
 REGION_PART = 0.01
 _ROUNDS = 20
 _TRIES = 5
