@@ -1,9 +1,10 @@
 """A scorer of tier 1 that gives no value but a vector, for monitors of what traffic is about."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
+from string import punctuation
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,10 +13,11 @@ from pydantic import Field
 from collector.core.model import Trace
 from scorers.base import Filtered, Outcome, Score, scorer
 from scorers.models.embedders import MissingExtra, Vectors, files_of, load_embedder
-from scorers.text import STOP_WORDS, read
+from scorers.text import STOP_WORDS, Text, read
 
 _MOST_CONTEXTS = 20
-_SHORTEST_TERM, _LONGEST_TERM = 3, 24
+_SHORTEST_TERM, _LONGEST_TERM = 3, 24  # of ASCII; others are pairs of characters, or short enough
+_PUNCTUATION = "".join(mark for mark in punctuation if mark not in "@/_#") + "“”„‘’«»…"
 
 Of: TypeAlias = Literal["question", "answer", "contexts"]
 
@@ -71,10 +73,19 @@ def _score(rows: Vectors, texts: Sequence[str], terms: int) -> Score | None:
 
 
 def _terms(texts: Sequence[str], most: int) -> list[str]:
-    """The words that come most often, longer ones first; no numbers, which may be anybody's."""
-    counted = Counter(word for text in texts for word in read(text).words if _tells(word))
+    """The words that come most often, longer ones first.
+
+    Nothing with a digit, and nothing that is a piece of an address, a link or a name of an account: redaction, which
+    sees each word by itself, could not tell.
+    """
+    counted = Counter(word for text in map(read, texts) for word in _whole_words(text))
     return sorted(counted, key=lambda word: (-counted[word], -len(word), word))[:most]
 
 
-def _tells(word: str) -> bool:
-    return _SHORTEST_TERM <= len(word) <= _LONGEST_TERM and word.isalpha() and word not in STOP_WORDS
+def _whole_words(text: Text) -> Iterator[str]:
+    alone = {token.strip(_PUNCTUATION) for token in text.lower.split()}
+    for word in text.words:
+        if word.isascii() and not _SHORTEST_TERM <= len(word) <= _LONGEST_TERM:
+            continue
+        if word.isalpha() and word not in STOP_WORDS and (word in alone or not word.isascii()):
+            yield word
