@@ -23,7 +23,7 @@ from drift.plan import MonitorConfig, Plan, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
 from drift.rounds import Rounds
-from drift.route import Monitor, ShareMonitor, SliceKey
+from drift.route import Monitor, SliceKey
 from drift.saved import (
     VERSION,
     WRONG,
@@ -35,7 +35,7 @@ from drift.saved import (
     versioned,
 )
 from drift.series import Series, SeriesStatus
-from drift.vectors.monitor import VectorMonitor
+from drift.vectors.monitor import new_monitor
 
 __all__ = ["MonitorConfig", "Watcher"]
 
@@ -72,7 +72,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {plan.name: _kind(plan)(plan) for plan in plans(monitors, metrics)}
+        self._monitors: dict[str, Monitor] = {plan.name: new_monitor(plan) for plan in plans(monitors, metrics)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -394,9 +394,3 @@ class Watcher:
             raise ValueError("belongs to another slice than its key says")
         series.load(head, parts, self._interned)
         return series
-
-
-def _kind(plan: Plan) -> type[Monitor]:
-    if plan.clusters:
-        return VectorMonitor
-    return ShareMonitor if plan.statistic == "share" else Monitor

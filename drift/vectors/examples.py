@@ -6,6 +6,9 @@ from typing import Any, TypeAlias
 
 from drift.base import Carrier, Change
 
+TERM = "term"
+"""The attribute of carriers that are words: `share` is the part of the cluster's texts that have it."""
+
 _MOST_EXAMPLES = 16  # of a label
 _MOST_TRACES = 5
 _MOST_WORDS = 1000
@@ -50,7 +53,7 @@ class Examples:
             return change
         middle = sorted(since, key=lambda one: (-one[2], -one[0]))
         traces = list(dict.fromkeys(one[1] for one in middle if one[1]))[:_MOST_TRACES]
-        slices = [carrier for carrier in change.carriers if carrier.attribute != "term"]
+        slices = [carrier for carrier in change.carriers if carrier.attribute != TERM]
         carriers = [*slices[:1], *self._terms(since, change.size.value), *slices[1:]]
         return replace(change, typical_traces=traces or change.typical_traces, carriers=carriers)
 
@@ -61,7 +64,7 @@ class Examples:
             part, usual = count / len(since), self._usual[term] / max(self._texts, 1)
             if count >= _LEAST_TRACES and part >= _LEAST_PART and part >= _LEAST_LIFT * usual:
                 after = min(max(usual + part * grown, 0.0), 1.0)
-                found.append(Carrier("term", term, part, usual, after, False, mix=part, traffic=after))
+                found.append(Carrier(TERM, term, part, usual, after, False, mix=part, traffic=after))
         return sorted(found, key=lambda one: (-one.share + (one.before or 0.0), one.value))[:_MOST_TERMS]
 
     def to_json(self) -> dict[str, Any]:
