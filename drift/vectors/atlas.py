@@ -55,6 +55,7 @@ class Atlas:
         self._mean: Floats = rows.mean(axis=0)
         self.known = _unit(rows - self._mean)
         self.regions: list[Region] = []
+        self.settled: list[Region] = []  # that were told of, and are watched no more
         self.centres = centres if centres is not None else self.known[:0]
         self.far = far if far is not None else self._far()
 

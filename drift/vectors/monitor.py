@@ -32,7 +32,6 @@ class VectorMonitor(ShareMonitor):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._heirs: dict[SliceKey, tuple[str, Vectors]] = {}
-        self._doomed: list[SliceKey] = []
 
     def make(self, slices: dict[str, str]) -> Series:
         return (AtlasSeries if slices[self.plan.metric] == UNLIKE else Series)(self.plan, slices)
@@ -42,9 +41,12 @@ class VectorMonitor(ShareMonitor):
 
     def outdated(self, record: Record, point: Point) -> list[SliceKey]:
         """The series that end before this point: of a replaced evaluator, or of a region that came to nothing."""
-        ended, self._doomed = self._doomed, []
+        ended: list[SliceKey] = []
         for base in self._bases(record):
             atlas = self._atlas(base)
+            if atlas.crowded:
+                atlas.crowded = False
+                ended += self._weakest(base, atlas)
             if atlas.outdated:
                 self._heirs[base] = atlas.following_evaluator, atlas.following
                 ended += [(*base, label) for label in self.families[base]]
@@ -59,6 +61,10 @@ class VectorMonitor(ShareMonitor):
         atlas = self.families.get(tuple(base), {}).get(UNLIKE)
         if isinstance(atlas, AtlasSeries):
             change = atlas.examples.describe(label, change)
+            unlike = atlas.episode.change if atlas.episode is not None else None
+            if atlas.is_region(label) and unlike is not None and unlike.direction == "up":
+                # Longer ago than the newest vectors it was seen as unlike any: it may have begun with that.
+                change = replace(change, onset_low_ns=min(change.onset_low_ns, unlike.onset_low_ns))
         if change.moved == "application":  # what comes is not its doing, what it says may be: nobody can tell
             change = replace(change, moved="")
         return change
@@ -66,9 +72,9 @@ class VectorMonitor(ShareMonitor):
     def drop(self, key: SliceKey) -> None:
         *base, label = key
         atlas = self.families[tuple(base)].get(UNLIKE)
+        if isinstance(atlas, AtlasSeries) and atlas.is_region(label):
+            atlas.end_region(label, told=self.series[key].ordinal > 0)
         super().drop(key)
-        if isinstance(atlas, AtlasSeries) and label != UNLIKE:
-            atlas.end_region(label)
 
     def _take(
         self, base: SliceKey, record: Record, point: Point, now_ns: int
@@ -94,16 +100,19 @@ class VectorMonitor(ShareMonitor):
         region = find_region(atlas.atlas, atlas.places, f"new cluster {atlas.found + 1}")
         if region is None:
             return
-        watched = [self._of(base, one.name) for one in atlas.atlas.regions]
-        if len(watched) >= _MOST_REGIONS or len(self.series) >= self.plan.max_series:
-            old = [one for one in watched if one.episode is None and one.seen >= _LEAST_AGE]
-            if old:
-                self._doomed.append(tuple(min(old, key=_evidence).slices.values()))
+        if len(atlas.atlas.regions) >= _MOST_REGIONS or len(self.series) >= self.plan.max_series:
+            atlas.crowded = True
             return  # it will be found again
         made = atlas.begin(region, self._slices(base, region.name), now_ns)
         self.put(made)
         yield made, None
         yield atlas, None
+
+    def _weakest(self, base: SliceKey, atlas: AtlasSeries) -> list[SliceKey]:
+        """The region that says least of those that were watched for long enough, if there is one."""
+        watched = [self._of(base, one.name) for one in (atlas.atlas.regions if atlas.atlas is not None else ())]
+        old = [one for one in watched if one.episode is None and one.seen >= _LEAST_AGE]
+        return [tuple(min(old, key=_evidence).slices.values())] if old else []
 
     def _bases(self, record: Record) -> list[SliceKey]:
         """The slices that a point is of; all together where there are too many."""

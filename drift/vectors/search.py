@@ -42,7 +42,7 @@ def find_region(atlas: Atlas, newest: Floats, name: str) -> Region | None:
     centre = centres[[best]]
     for _ in range(2):
         centre = _climbed(centre, atlas.reach(centre), newest)
-    if any(float(region.centre @ centre[0]) > _SAME for region in atlas.regions):
+    if any(float(region.centre @ centre[0]) > _SAME for region in (*atlas.regions, *atlas.settled)):
         return None
     return Region(name, centre[0], float(atlas.reach(centre)[0]))
 

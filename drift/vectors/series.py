@@ -18,6 +18,7 @@ from drift.vectors.examples import Examples
 from drift.vectors.memory import Vectors
 
 _NEWEST_CHUNKS = 8
+_MOST_SETTLED = 64
 _STAYS = 0.9  # of a moving mean: some ten vectors
 _VERSION = 1
 _KEY = "vectors"
@@ -44,6 +45,7 @@ class AtlasSeries(Series):
         self.examples = Examples()
         self.atlas: Atlas | None = None
         self.found = 0  # regions, so far
+        self.crowded = False  # whether a region waits for the place of another
         self.turn = 0  # points since the atlas was learned
         self._places: deque[Floats] = deque()  # of `newest`
         self._unlike = np.zeros(1, dtype=np.float32)  # about where what is unlike any was lately
@@ -134,10 +136,17 @@ class AtlasSeries(Series):
         made.begin_from([(float(x), weight) for x, (_, weight) in zip(before, self.held, strict=True)], newest, now_ns)
         return made
 
-    def end_region(self, name: str) -> None:
-        if self.atlas is not None:
-            self.atlas.regions = [region for region in self.atlas.regions if region.name != name]
-            self._atlas_changed = True
+    def is_region(self, label: str) -> bool:
+        return self.atlas is not None and any(region.name == label for region in self.atlas.regions)
+
+    def end_region(self, name: str, told: bool) -> None:
+        """Watch a region no more. One of which a change was `told` is not to be found, and told, again."""
+        assert self.atlas is not None
+        ended = [region for region in self.atlas.regions if region.name == name]
+        self.atlas.regions = [region for region in self.atlas.regions if region.name != name]
+        if told:
+            self.atlas.settled = [*self.atlas.settled, *ended][-_MOST_SETTLED:]
+        self._atlas_changed = True
         self.examples.drop(name)
 
     def take_state(self, everything: bool = False) -> dict[str, bytes | None]:
@@ -151,6 +160,7 @@ class AtlasSeries(Series):
             "following_evaluator": self.following_evaluator,
             "found": self.found,
             "turn": self.turn,
+            "crowded": self.crowded,
             "unlike": _text(self._unlike),
             "examples": self.examples.to_json(),
         }
@@ -171,6 +181,7 @@ class AtlasSeries(Series):
             if type(raw[name]) is not int or raw[name] < 0:
                 raise ValueError(f"{name} is {raw[name]!r:.80}; it must be a whole number, not negative")
             setattr(self, name, raw[name])
+        self.crowded = bool(raw["crowded"])
         self.examples.load_json(raw["examples"])
         self._unlike = _floats(raw["unlike"])[0]
         self._places.clear()
@@ -183,16 +194,21 @@ class AtlasSeries(Series):
 
 
 def _atlas_to_json(atlas: Atlas) -> dict[str, Any]:
-    regions = [[region.name, _text(region.centre), region.cosine] for region in atlas.regions]
-    return {"centres": _text(atlas.centres), "far": atlas.far, "regions": regions}
+    regions, settled = (
+        [[region.name, _text(region.centre), region.cosine] for region in some]
+        for some in (atlas.regions, atlas.settled)
+    )
+    return {"centres": _text(atlas.centres), "far": atlas.far, "regions": regions, "settled": settled}
 
 
 def _atlas_from_json(raw: Any, known: Vectors) -> Atlas:
     vectors = [vector for vector, _ in known]
     length = len(vectors[0])
     atlas = Atlas(vectors, _floats(raw["centres"], length), float(raw["far"]))
-    for name, centre, cosine in raw["regions"]:
-        atlas.regions.append(Region(str(name), _floats(centre, length)[0], float(cosine)))
+    atlas.regions, atlas.settled = (
+        [Region(str(name), _floats(centre, length)[0], float(cosine)) for name, centre, cosine in raw[part]]
+        for part in ("regions", "settled")
+    )
     return atlas
 
 
