@@ -40,6 +40,12 @@ class Examples:
         """No more will be: keep the commonest words."""
         self._usual = Counter(dict(sorted(self._usual.items(), key=lambda item: (-item[1], item[0]))[:_MOST_WORDS]))
 
+    def words(self) -> "Examples":
+        """The same without members."""
+        twin = Examples()
+        twin._usual, twin._texts = Counter(self._usual), self._texts
+        return twin
+
     def add(self, label: str, example: Example) -> None:
         self._newest.setdefault(label, deque(maxlen=_MOST_EXAMPLES)).append(example)
 

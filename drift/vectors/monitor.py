@@ -9,7 +9,6 @@ from drift.recent import OTHER, Record
 from drift.route import Monitor, ShareMonitor, SliceKey
 from drift.series import Series
 from drift.vectors.atlas import UNLIKE
-from drift.vectors.memory import Vectors
 from drift.vectors.search import find_region
 from drift.vectors.series import AtlasSeries
 
@@ -31,7 +30,7 @@ class VectorMonitor(ShareMonitor):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self._heirs: dict[SliceKey, tuple[str, Vectors]] = {}
+        self._replaced: dict[SliceKey, AtlasSeries] = {}
 
     def make(self, slices: dict[str, str]) -> Series:
         return (AtlasSeries if slices[self.plan.metric] == UNLIKE else Series)(self.plan, slices)
@@ -48,7 +47,7 @@ class VectorMonitor(ShareMonitor):
                 atlas.crowded = False
                 ended += self._weakest(base, atlas)
             if atlas.outdated:
-                self._heirs[base] = atlas.following_evaluator, atlas.following
+                self._replaced[base] = atlas
                 ended += [(*base, label) for label in self.families[base]]
         return list(dict.fromkeys(ended))
 
@@ -88,10 +87,10 @@ class VectorMonitor(ShareMonitor):
             atlas.learn(point.vector, weight, point.terms, now_ns)
             yield atlas, None
             return
-        seen = atlas.see(point.vector, record, point.terms)
+        members = atlas.see(point.vector, record, point.terms)
         inside, outside = ((at_ns, x, weight, trace_id, slices) for x in (1.0, 0.0))
         for label in atlas.atlas.labels():
-            yield self._of(base, label), inside if label in seen.members else outside
+            yield self._of(base, label), inside if label in members else outside
         if atlas.complete and atlas.turn % _SEARCH_EVERY == 0:
             yield from self._search(base, atlas, now_ns)
 
@@ -127,10 +126,8 @@ class VectorMonitor(ShareMonitor):
         found = self.families.get(base, {}).get(UNLIKE)
         if not isinstance(found, AtlasSeries):
             found = AtlasSeries(self.plan, self._slices(base, UNLIKE))
-            evaluator, vectors = self._heirs.pop(base, ("", None))
-            found.evaluator = evaluator
-            for vector, weight in vectors or ():
-                found.learn(vector, weight, (), 0)
+            if (replaced := self._replaced.pop(base, None)) is not None:
+                found.follow(replaced)
             self.put(found)
         return found
 

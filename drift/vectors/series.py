@@ -4,7 +4,7 @@ vectors that it was learned from, that regions are held against, and that came l
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -22,13 +22,6 @@ _MOST_SETTLED = 64
 _STAYS = 0.9  # of a moving mean: some ten vectors
 _VERSION = 1
 _KEY = "vectors"
-
-
-class Seen(NamedTuple):
-    """A vector among the clusters: where, and near what."""
-
-    place: Floats
-    members: dict[str, float]
 
 
 class AtlasSeries(Series):
@@ -80,17 +73,27 @@ class AtlasSeries(Series):
 
     def learn(self, vector: bytes, weight: float, terms: tuple[str, ...], now_ns: int) -> None:
         """Take one of the vectors that the atlas is learned from."""
-        self.known.add(vector, weight)
         self.examples.learn(terms)
         self.last_ns = now_ns
+        self._know(vector, weight)
+
+    def follow(self, replaced: "AtlasSeries") -> None:
+        """Learn from what came of the evaluator that took the place of another's; words are the same for both."""
+        self.evaluator, self.last_ns = replaced.following_evaluator, replaced.last_ns
+        self.examples = replaced.examples.words()
+        for vector, weight in replaced.following:
+            self._know(vector, weight)
+
+    def _know(self, vector: bytes, weight: float) -> None:
+        self.known.add(vector, weight)
         if self.known.total >= self.plan.warmup:
             self.atlas = Atlas([one for one, _ in self.known])
             self.atlas.divide(self.plan.clusters)
             self.examples.learned()
             self._atlas_changed = True
 
-    def see(self, vector: bytes, record: Record, terms: tuple[str, ...]) -> Seen:
-        """Where a vector is, once there is an atlas."""
+    def see(self, vector: bytes, record: Record, terms: tuple[str, ...]) -> dict[str, float]:
+        """What a vector is of, once there is an atlas, with how near it is to the middle of that."""
         assert self.atlas is not None
         place = self.atlas.placed([vector])[0]
         members = self.atlas.members(place)
@@ -105,7 +108,7 @@ class AtlasSeries(Series):
             self._unlike = _STAYS * self._unlike + (1 - _STAYS) * place
         for label, cosine in members.items():
             self.examples.add(label, (record[0], record[3], cosine, terms))
-        return Seen(place, members)
+        return members
 
     @property
     def complete(self) -> bool:

@@ -100,10 +100,12 @@ def test_it_goes_on_bit_for_bit_after_a_restart(stop_at: int) -> None:
 
 def test_vectors_of_another_model_are_learned_anew_and_are_no_change() -> None:
     rng, watched = np.random.default_rng(5), watcher()
-    feed(watched, usual(rng, 600))
+    feed(watched, usual(rng, 600), terms=("order",))
     other = [vector[::-1] + vector[:16] for vector in usual(rng, 600)]  # of another length, and unlike in every way
-    changes = feed(watched, other, 600, evaluator_id="e2")
+    changes = feed(watched, other, 600, evaluator_id="e2", terms=("order",))
     assert told(changes) == []
+    (monitor,) = watched._monitors.values()
+    assert monitor.series[(UNLIKE,)].examples.to_json()["usual"] == {"order": 200}  # type: ignore[attr-defined]
     assert {status.points for status in watched.status()} == {400}
     assert watched.status()[0].status == "watching"
 
