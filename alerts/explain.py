@@ -1,7 +1,8 @@
 """A change in plain words: what moved, since when, by how much, who carries it, what is new, where to look, how sure.
 
 Written for somebody woken at night: rates in percent and percentage points, times in UTC to the minute, no jargon. Only
-numbers, names of slices and ids of traces are used; the content of traces never enters.
+numbers, names of slices and ids of traces are used; of the content of traces nothing but, after redaction, single words
+that many of them share, where a monitor of vectors tells these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from alerts.changed_then import changed_then, named
 from alerts.plain import clean, minute
 from drift.base import RATES, Carrier, Change, Companion, Estimate
+from drift.vectors.examples import TERM
 
 NAMED_CARRIERS = 3
 _NAMED_COMPANIONS = 5
@@ -184,6 +186,11 @@ def _carried_by(change: Change, measure: _Measure) -> str:
 
 
 def _carrier(carrier: Carrier, measure: _Measure) -> str:
+    if carrier.attribute == TERM:
+        return (
+            f"the word {clean(carrier.value)} (in {100 * carrier.share:.0f}% of what is new, "
+            f"in {measure.value(carrier.before)} of all traffic before)"
+        )
     words = f"{clean(carrier.attribute)} {clean(carrier.value)} ({100 * carrier.share:.0f}% of the change"
     moved = f"from {measure.value(carrier.before)} to {measure.value(carrier.after)}"
     if carrier.is_new or carrier.before is None:
@@ -254,6 +261,8 @@ def _first(change: Change) -> str:
             "(model provider, retrieval index, a dependency) is likelier than a release."
         )
     top = change.carriers[0]
+    if top.attribute == TERM:
+        return f"What to do first: {look}; many of them have the word {clean(top.value)}."
     name = f"{clean(top.attribute)} {clean(top.value)}"
     if top.is_new:
         return f"What to do first: {look}; if {name} is at fault, go back to what ran before it."

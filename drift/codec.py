@@ -4,6 +4,8 @@ Decoding is strict: a wrong type, a missing or an unknown field is a `ValueError
 number would be worse than a missing one.
 """
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import isfinite
@@ -16,6 +18,7 @@ from drift.model import Carrier, Change, Coincidence, Companion, Estimate, Point
 
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
+_MOST_TERMS = 64
 _POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "provenance", "points"})
 _MOST_PROVENANCE = 65_536
 _ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects", "label")
@@ -44,7 +47,8 @@ def encode_points(points: Sequence[Point]) -> bytes:
     for point in points:
         if not (isfinite(point.value or 0.0) and isfinite(point.probability)):
             raise ValueError(f"value {point.value} and probability {point.probability} must be finite")
-        rows.append(_row_of(point))
+        row = _row_of(point)
+        rows.append((*row, b64encode(point.vector).decode(), point.terms) if point.vector else row)
     first = points[0]
     shared = {name: getattr(first, name) for name in ("trace_id", "at_ns", "slices", "provenance")}
     return _dumps({**shared, "points": rows})
@@ -72,16 +76,35 @@ def decode_points(data: bytes) -> list[Point]:
         raise ValueError(f"provenance is {provenance!r:.80}; it must be text of at most {_MOST_PROVENANCE} characters")
     points: list[Point] = []
     for row in raw["points"]:
+        vector: bytes = b""
+        terms: tuple[str, ...] = ()
         if type(row) is list and len(row) == len(_ROW) - 1:
             row = [*row, ""]  # of a release that told no labels
+        elif type(row) is list and len(row) == len(_ROW) + 2:
+            vector, terms = _embedded(*row[len(_ROW) :])
+            row = row[: len(_ROW)]
         if type(row) is not list or len(row) != len(_ROW):
             raise ValueError(f"a point is {row!r:.80}; it must be a list of {', '.join(_ROW)}")
         if not _is_plain(row):
             row = _checked_row(row)
         metric, span_id, value, passed, probability, evaluator_id, corrects, label = row
-        told = (slices, evaluator_id, corrects, label, provenance)
+        told = (slices, evaluator_id, corrects, label, provenance, vector, terms)
         points.append(Point(metric, trace_id, span_id, at_ns, value, passed, probability, *told))
     return points
+
+
+def _embedded(vector: object, terms: object) -> tuple[bytes, tuple[str, ...]]:
+    if type(vector) is not str or len(vector) > _LONGEST_TEXT:
+        raise ValueError(f"vector is {vector!r:.80}; it must be text of at most {_LONGEST_TEXT} characters")
+    if type(terms) is not list or len(terms) > _MOST_TERMS:
+        raise ValueError(f"terms is {terms!r:.80}; it must be a list of at most {_MOST_TERMS} words")
+    for term in terms:
+        if type(term) is not str or len(term) > _LONGEST_TEXT:
+            raise ValueError(f"terms holds {term!r:.80}; it must be text of at most {_LONGEST_TEXT} characters")
+    try:
+        return b64decode(vector, validate=True), tuple(terms)
+    except binascii.Error as error:
+        raise ValueError(f"vector cannot be read: {error}") from error
 
 
 def _is_plain(row: list[Any]) -> bool:

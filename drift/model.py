@@ -26,6 +26,7 @@ class Point:
     `value` is in the metric's declared unit, None where there is only a `label`. `probability` is that of having been
     sampled, over everything between the application and the scorer, in (0, 1]; `corrects` says that late spans changed
     a score which was told before; `provenance` is what made the trace (`drift.provenance.as_text`), empty if unknown.
+    `vector` (`scorers.vectors.packed`) and `terms` are of scorers that embed.
     """
 
     metric: str
@@ -40,16 +41,20 @@ class Point:
     corrects: bool = False
     label: str = ""
     provenance: str = ""
+    vector: bytes = b""
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a monitor knows about a scorer: the range of its values (None: unbounded) and which end is better."""
+    """What a monitor knows about a scorer: the range of its values (None: unbounded), which end is better, and whether
+    it embeds, that is, tells vectors."""
 
     name: str
     low: float | None = None
     high: float | None = None
     better: Literal["higher", "lower"] | None = None
+    embeds: bool = False
 
     @property
     def bounded(self) -> bool:

@@ -24,12 +24,11 @@ from drift.plan import MonitorConfig, Plan, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
 from drift.rounds import Rounds
-from drift.route import Monitor, ShareMonitor, SliceKey
+from drift.route import Monitor, SliceKey
 from drift.saved import (
     VERSION,
     WRONG,
     by_series,
-    chunks,
     pack_series,
     retired,
     unpack_series,
@@ -37,6 +36,7 @@ from drift.saved import (
     versioned,
 )
 from drift.series import Series, SeriesStatus
+from drift.vectors.monitor import new_monitor
 
 __all__ = ["MonitorConfig", "Watcher"]
 
@@ -75,10 +75,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {
-            plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
-            for plan in plans(monitors, metrics, base)
-        }
+        self._monitors: dict[str, Monitor] = {plan.name: new_monitor(plan) for plan in plans(monitors, metrics, base)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -141,12 +138,24 @@ class Watcher:
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
             record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
-            self._feed(monitor, record, point.label, changes)
+            if not monitor.fits(record, point):
+                outcome = "invalid"
+                continue
+            self._end(monitor, monitor.outdated(record, point), changes)
+            self._feed(monitor, record, point, changes)
         return outcome, changes + self._round()
 
-    def _feed(self, monitor: Monitor, record: Record, label: str, changes: list[Change]) -> None:
+    def _end(self, monitor: Monitor, keys: Sequence[SliceKey], changes: list[Change]) -> None:
+        """Stop watching these series; what they had changed cannot be followed."""
+        for key in keys:
+            series = monitor.series[key]
+            change = series.end(self._clock.now_ns, "reconfigured")
+            changes += [change] if change else []
+            self._forget(monitor, key, series)
+
+    def _feed(self, monitor: Monitor, record: Record, point: Point, changes: list[Change]) -> None:
         now_ns = self._clock.now_ns
-        for series, its_record in monitor.takers(record, label, now_ns):
+        for series, its_record in monitor.takers(record, point, now_ns):
             self._touched[series.key] = series
             if its_record is None:
                 continue
@@ -185,6 +194,8 @@ class Watcher:
         part of has ended.
         """
         episode, monitor = series.episode, self._monitors[series.plan.name]
+        if episode is not None:
+            episode.change = change = monitor.dressed(series, change)
         if episode is not None and not (change.paged and change.sequence > 0):
             related = told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
             if not related and change.evidence < 1.0:
@@ -385,8 +396,8 @@ class Watcher:
         return clock, budget, head["taken"], rounds
 
     def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
-        series = Series(plan, {str(name): str(value) for name, value in head["slices"]})
+        series = self._monitors[plan.name].make({str(name): str(value) for name, value in head["slices"]})
         if series.key != key:
             raise ValueError("belongs to another slice than its key says")
-        series.load(head, parts["past"], chunks(parts), self._interned)
+        series.load(head, parts, self._interned)
         return series

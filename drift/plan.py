@@ -18,6 +18,7 @@ from drift.scale import Scale
 
 NANO = 10**9
 _LAYOUT = 2  # of what a series has learned; what an older release learned is learned anew
+_VECTOR_WARMUP = 1000
 Statistic = Literal["mean", "pass_rate", "typical", "share"]
 
 
@@ -42,7 +43,13 @@ class MonitorConfig(Settings):
         description="least size worth a page, as a part of the scorer's range (0.03 if left out), of a typical value "
         "as a part of the level before (0.1 if left out); smaller is recorded",
     )
-    warmup: int = Field(300, ge=20, le=2000, description="points that a series' first level is learned from")
+    warmup: int = Field(
+        300,
+        ge=20,
+        le=2000,
+        description="points that a series' first level is learned from; of vectors (1000 if left out) as many are "
+        "needed before that for the clusters",
+    )
     min_points: int = Field(10, ge=1, le=1000, description="points since the onset before a change is announced")
     detector: str = Field(
         "mean",
@@ -56,6 +63,7 @@ class MonitorConfig(Settings):
     )
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
     max_labels: int = Field(8, ge=1, le=100, description="of `share`: more labels than this are watched as `other`")
+    clusters: int = Field(16, ge=2, le=64, description="of vectors: into how many clusters the traffic is divided")
     adopt_after: Duration = Field(7 * 86400.0, ge=60, description="a change that lasts so long is the new normal")
     forget_after: Duration = Field(14 * 86400.0, ge=60, description="a series without points for so long is dropped")
 
@@ -66,7 +74,10 @@ class MonitorConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One monitor, resolved. Values are watched on [0, 1], by `scale`; each series learns its own if that is None."""
+    """One monitor, resolved. Values are watched on [0, 1], by `scale`; each series learns its own if that is None.
+
+    `clusters` is 0 unless the metric is of vectors.
+    """
 
     name: str
     metric: str
@@ -81,6 +92,7 @@ class Plan:
     make: Callable[[], Detector]
     max_series: int
     max_labels: int
+    clusters: int
     adopt_after_ns: int
     forget_after_ns: int
     fingerprint: str
@@ -91,6 +103,8 @@ class Plan:
 
         It may lie outside [0, 1] if the point is wrong.
         """
+        if self.clusters:
+            return 0.0 if point.vector else None  # each cluster's series has a value of its own
         if self.statistic == "pass_rate":
             return None if point.passed is None else float(point.passed)
         if self.statistic == "share":
@@ -128,6 +142,11 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric], base
 
 
 def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
+    if metric.embeds and config.statistic not in ("auto", "share"):
+        raise UserError(
+            f"{path}.statistic: {config.statistic!r}, but {metric.name!r} tells vectors: of these the share of "
+            "clusters is watched, so leave it out or say share"
+        )
     if config.statistic == "mean" and not metric.bounded:
         raise UserError(
             f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
@@ -143,6 +162,10 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
     statistic: Statistic = "mean" if metric.bounded else "pass_rate"
     if config.statistic != "auto":
         statistic = config.statistic
+    if metric.embeds:
+        statistic = "share"
+        if metric.name in config.by:
+            raise UserError(f"{path}.by: {metric.name!r} is what the shares are of; leave it out")
     scale: Scale | None = Scale(0.0, 1.0)
     if statistic == "mean":
         scale = Scale(float(metric.low or 0.0), float((metric.high or 0.0) - (metric.low or 0.0)))
@@ -159,15 +182,16 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         direction=direction,
         scale=scale,
         min_effect=least if config.min_effect is None else config.min_effect,
-        warmup=config.warmup,
+        warmup=_VECTOR_WARMUP if metric.embeds and "warmup" not in config.model_fields_set else config.warmup,
         min_points=config.min_points,
         detector=config.detector,
         make=_maker(config, direction, path),
         max_series=config.max_series,
         max_labels=config.max_labels,
+        clusters=config.clusters if metric.embeds else 0,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
-        fingerprint=_fingerprint(config, statistic, direction, scale, reference),
+        fingerprint=_fingerprint(config, metric, statistic, direction, scale, reference),
         reference=reference,
     )
 
@@ -227,10 +251,17 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
 
 
 def _fingerprint(
-    config: MonitorConfig, statistic: str, direction: str, scale: Scale | None, reference: Reference | None
+    config: MonitorConfig,
+    metric: Metric,
+    statistic: str,
+    direction: str,
+    scale: Scale | None,
+    reference: Reference | None,
 ) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
     detector = [config.detector, dict(config.options), _LAYOUT]
+    if metric.embeds:
+        detector.append(config.clusters)
     parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
     parts += [reference.digest] if reference else []
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

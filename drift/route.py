@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from drift.base import Change, Point
 from drift.plan import Plan
 from drift.recent import OTHER, Record, Slices
 from drift.series import Series
@@ -32,7 +33,23 @@ class Monitor:
             known = self.routes[slices] = [self._ensure(key) for key in self._keys(dict(slices))]
         return known
 
-    def takers(self, record: Record, label: str, now_ns: int) -> Iterator[tuple[Series, Record | None]]:
+    def make(self, slices: dict[str, str]) -> Series:
+        """The series of a slice of this monitor, as it is before its first point."""
+        return Series(self.plan, slices)
+
+    def fits(self, record: Record, point: Point) -> bool:
+        """Whether a point can be compared with those before it."""
+        return True
+
+    def outdated(self, record: Record, point: Point) -> list[SliceKey]:
+        """The series that end before this point is taken, for what they are of is watched no more."""
+        return []
+
+    def dressed(self, series: Series, change: Change) -> Change:
+        """A change of a series with what this monitor knows besides."""
+        return change
+
+    def takers(self, record: Record, point: Point, now_ns: int) -> Iterator[tuple[Series, Record | None]]:
         """The series that take a point, each with what it takes; None: it has it already."""
         for series in self.route(record[4]):
             yield series, record
@@ -91,9 +108,9 @@ class ShareMonitor(Monitor):
         super().__init__(plan)
         self.families: dict[SliceKey, dict[str, Series]] = {}
 
-    def takers(self, record: Record, label: str, now_ns: int) -> Iterator[tuple[Series, Record | None]]:
+    def takers(self, record: Record, point: Point, now_ns: int) -> Iterator[tuple[Series, Record | None]]:
         at_ns, _, weight, trace_id, slices = record
-        label = label[:_LONGEST_LABEL]
+        label = point.label[:_LONGEST_LABEL]
         of_it, of_another = ((at_ns, x, weight, trace_id, slices) for x in (1.0, 0.0))
         for base in self._keys(dict(slices)):
             base, family = self._family(base)

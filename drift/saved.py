@@ -16,12 +16,12 @@ WRONG = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowEr
 """What reading a corrupt object may raise."""
 
 
-def versioned(data: bytes) -> dict[str, Any]:
+def versioned(data: bytes, version: int = VERSION) -> dict[str, Any]:
     """The object in `data`; ValueError unless this release wrote it or one with the same version of it."""
     raw = orjson.loads(data)
-    if type(raw) is not dict or raw.get("v") != VERSION:
+    if type(raw) is not dict or raw.get("v") != version:
         found = raw.get("v") if type(raw) is dict else None
-        raise ValueError(f"has version {found!r:.40}; this release reads version {VERSION}")
+        raise ValueError(f"has version {found!r:.40}; this release reads version {version}")
     return raw
 
 

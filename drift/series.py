@@ -2,7 +2,7 @@
 
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -12,11 +12,11 @@ import orjson
 from drift.base import Change, Detection, Detector, Estimate
 from drift.budget import Budget
 from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
-from drift.estimate import Window, estimate, variance_inflation
+from drift.estimate import Sums, Window, estimate, variance_inflation
 from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
 from drift.reference import Reference
-from drift.saved import VERSION
+from drift.saved import VERSION, chunks
 from drift.scale import learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
@@ -43,6 +43,10 @@ class SeriesStatus:
     change_id: str | None
     clipped: float
     inflation: float
+
+
+def _usual_cap(weights: Sequence[float]) -> float:
+    return sorted(weights)[int(_CAP_QUANTILE * (len(weights) - 1))]
 
 
 def slice_text(slices: dict[str, str]) -> str:
@@ -146,6 +150,19 @@ class Series:
             twin._learn()
         return twin
 
+    def begin_from(self, reference: Sequence[tuple[float, float]], newest: Sequence[Record], now_ns: int) -> None:
+        """Learn the level from values and weights of points that had no say in what this series is of; what is newest
+        is known too, so that an onset may lie in it, and is no evidence."""
+        prior = Sums()
+        for x, weight in reference:
+            prior.add(x, weight)
+        self.recent.restart(prior, Mix())
+        for record in newest:
+            self.recent.append(record)
+            self.window.add(record[1], record[2], record[0])
+        self._learn_from([x for x, _ in reference], [weight for _, weight in reference])
+        self.points, self.last_ns = len(newest), now_ns
+
     @property
     def status(self) -> Status:
         if self.episode is not None:
@@ -193,12 +210,12 @@ class Series:
         taken[f"series/{self.key}/head"] = orjson.dumps(self._head())
         return taken
 
-    def load(self, head: dict[str, Any], past: bytes, chunks: dict[int, bytes], known: dict[Slices, Slices]) -> None:
+    def load(self, head: dict[str, Any], parts: Mapping[str, bytes], known: dict[Slices, Slices]) -> None:
         """Take over what `take_state` gave; ValueError, TypeError or KeyError if it cannot be."""
         if self.plan.scale is None and head["scale"] is not None:
             self.scale = scale_from_json(head["scale"])
         lowest, highest = (0.0, 1.0) if self.scale is not None else (-_LARGEST, _LARGEST)
-        self.recent.load(past, chunks, known, lowest, highest)
+        self.recent.load(parts["past"], chunks(parts), known, lowest, highest)
         self.window.load_json(head["window"])
         for name in ("points", "ordinal", "capped", "seen", "last_ns"):
             if type(head[name]) is not int or head[name] < 0:
@@ -260,18 +277,20 @@ class Series:
     def _learn(self) -> None:
         """The warm-up is complete."""
         records = list(self.recent.records())
-        weights = sorted(record[2] for record in records)
-        self.cap = weights[int(_CAP_QUANTILE * (len(weights) - 1))]
+        cap = _usual_cap([record[2] for record in records])
         to_unit: Callable[[float], float] = float
         if self.scale is None:
             self.scale = learn_scale([record[1] for record in records])
             to_unit = self.scale.to_unit
-        records = [(at, to_unit(x), min(w, self.cap), trace, slices) for at, x, w, trace, slices in records]
+        records = [(at, to_unit(x), min(w, cap), trace, slices) for at, x, w, trace, slices in records]
         self.recent.replace(records)
-        values = [record[1] for record in records]
+        self._learn_from([record[1] for record in records], [record[2] for record in records])
+
+    def _learn_from(self, values: Sequence[float], weights: Sequence[float]) -> None:
+        self.cap = _usual_cap(weights)
         self.inflation = variance_inflation(values)
         detector = self.plan.make()
-        detector.warmup(values, [record[2] for record in records])
+        detector.warmup(values, [min(weight, self.cap) for weight in weights])
         self._watch(detector)
 
     def _watch(self, detector: Detector | None) -> None:

@@ -333,7 +333,9 @@ def points(
             corrects(decision),
             (score.label or "")[:_LONGEST_LABEL],
             provenance,
+            score.vector if isinstance(score.vector, bytes) else b"",
+            tuple(score.terms),
         )
         for decision in decisions
-        if (score := decision.score) is not None and (score.value is not None or score.label)
+        if (score := decision.score) is not None and (score.value is not None or score.label or score.vector)
     ]

@@ -162,7 +162,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
 def metric(scorer: Scorer) -> Metric:
     """A scorer as monitors see it; an infinite end of its range is no bound."""
     low, high = (bound if math.isfinite(bound) else None for bound in scorer.score_range)
-    return Metric(scorer.name, low, high, scorer.better)
+    return Metric(scorer.name, low, high, scorer.better, scorer.embeds)
 
 
 def units(scorers: Sequence[Scorer]) -> dict[str, str]:

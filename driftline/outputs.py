@@ -90,6 +90,8 @@ class Outputs:
             score.explanation = self._redactor.text(score.explanation)
         if score.span_id and not _SPAN_ID.fullmatch(score.span_id):
             score.span_id = self._redactor.text(score.span_id)
+        if score.terms:
+            score.terms = tuple(self._redactor.text(term) for term in score.terms)
         if score.evidence:
             score.evidence = tuple(
                 replace(item, text=self._redactor.text(item.text), type=self._redactor.text(item.type))

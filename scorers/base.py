@@ -52,7 +52,9 @@ class Evidence:
 class Score:
     """What a scorer says of a trace, or of the operation `span_id`.
 
-    `value` is None where there is only a label; `passed` None leaves the verdict to the scorer's passing expression.
+    `value` is None where there is only a label or a vector; `passed` None leaves the verdict to the scorer's passing
+    expression. `vector` is what was judged as numbers, of any length, and `terms` the words that say most of it: both
+    are for monitors alone, and go into no record of the evaluation.
     """
 
     value: float | None
@@ -61,6 +63,8 @@ class Score:
     explanation: str | None = None
     evidence: Sequence[Evidence] = ()
     span_id: str | None = None
+    vector: Sequence[float] | bytes | None = field(default=None, compare=False)
+    terms: Sequence[str] = field(default=(), compare=False)
 
 
 class Filtered(Enum):
@@ -99,6 +103,7 @@ class Scorer:
     required: tuple[str, ...] = ()
     values: bool = True
     told: str = ""
+    embeds: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     salt: str | None = None
@@ -239,6 +244,7 @@ def scorer(
     required: Sequence[str] = (),
     values: bool = True,
     doc: str = "",
+    embeds: bool = False,
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
 
@@ -262,6 +268,7 @@ def scorer(
         required: options that a configuration has to set.
         values: whether its scores have any; False for one that only gives labels.
         doc: what it says, for people; without, the docstring.
+        embeds: its scores have vectors, and monitors of it watch those.
 
     Raises:
         ValueError: a wrong need, range or passing expression.
@@ -290,6 +297,7 @@ def scorer(
             required=tuple(required),
             values=values,
             told=doc,
+            embeds=embeds,
         )
 
     return declare

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from collector.patterns import storable
 from scorers.base import Evidence, Filtered, Score, Scorer
+from scorers.vectors import packed
 
 _MOST_SCORES = 1_000  # of one scorer for one trace
 _MOST_EVIDENCE = 50  # spans kept with a score
 _LONGEST_LABEL = 100
+_MOST_TERMS = 12  # of one score
 _LONGEST_TEXT = 2_000
 
 
@@ -65,7 +67,8 @@ def _checked(scorer: Scorer, score: Score) -> Score:
     value = _number(scorer, score.value)
     if score.passed is not None and not isinstance(score.passed, bool):
         raise BadOutcome("wrong_type", f"passed is {type(score.passed).__name__}; allowed are True, False, None")
-    if value is None and score.label is None:
+    vector = None if score.vector is None else _packed(scorer, score.vector)
+    if value is None and score.label is None and vector is None:
         raise BadOutcome("wrong_type", "a score with neither value nor label")
     passed, label, explanation, span_id = score.passed, score.label, score.explanation, score.span_id
     if label is not None:
@@ -78,7 +81,20 @@ def _checked(scorer: Scorer, score: Score) -> Score:
         value, passed = scorer.calibration.value(value), None
     if passed is None and scorer.passing is not None:
         passed = scorer.passing.judge(value, label)
-    return Score(value, passed, label, explanation, _evidence(score.evidence) if score.evidence else (), span_id)
+    evidence = _evidence(score.evidence) if score.evidence else ()
+    if vector is None:
+        return Score(value, passed, label, explanation, evidence, span_id)
+    terms = tuple(_plain(term, "terms", _LONGEST_LABEL) for term in score.terms[:_MOST_TERMS])
+    return Score(value, passed, label, explanation, evidence, span_id, vector, terms)
+
+
+def _packed(scorer: Scorer, vector: object) -> bytes:
+    if not scorer.embeds:
+        raise BadOutcome("wrong_type", "a vector, of a scorer that does not say so: @scorer(embeds=True)")
+    try:
+        return packed(vector)
+    except ValueError as error:
+        raise BadOutcome("wrong_type", f"vector: {error}") from None
 
 
 def _number(scorer: Scorer, value: object) -> float | None:

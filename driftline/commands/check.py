@@ -101,7 +101,8 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
 def describe_monitor(plan: Plan) -> str:
     """A monitor in words, on one line."""
     by = " and ".join(plan.by) or "everything together"
-    what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
+    of = f"{plan.clusters} clusters of " if plan.clusters else ""
+    what = f"{plan.statistic.replace('_', ' ')} of {of}{plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     least = f"{plan.min_effect:g} of its range" if plan.scale else f"{100 * plan.min_effect:g}%"
     against = "" if plan.reference is None else f", held against {len(plan.reference.records)} scores of a reference"

@@ -3,6 +3,7 @@
     model2vec:FOLDER          static embeddings (Tulkens and van Dongen 2024), a table of words: microseconds a text
     onnx:FOLDER               an encoder exported to ONNX with its tokenizer (`model.onnx`, `tokenizer.json`)
     sentence-transformers:FOLDER
+    hashed                    no model at all: `scorers.models.hashed`
 
 FOLDER may also be a name on the Hugging Face hub for the first and the last: their library then fetches it once.
 """
@@ -20,6 +21,7 @@ from scorers.models.onnx import OnnxModel
 
 Vectors: TypeAlias = NDArray[np.float32]
 
+HASHED = "hashed"
 LONGEST_TEXT = 4_000  # characters; encoders of this size read some hundred words
 
 
@@ -42,11 +44,16 @@ def load_embedder(reference: str) -> Embedder:
         ValueError: there is no such kind.
         OSError: it cannot be read.
     """
+    if reference == HASHED:
+        from scorers.models.hashed import Hashed
+
+        return Hashed()
     kind, where = split_reference(reference)
     try:
         return _KINDS[kind](where)
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"{kind} needs {error.name}: pip install 'driftline[models]'") from None
+        brings = kind if kind == "sentence-transformers" else "'driftline[models]'"
+        raise MissingExtra(f"{kind} needs {error.name}: pip install {brings}") from None
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -57,7 +64,8 @@ def split_reference(reference: str) -> tuple[str, str]:
     """
     kind, colon, where = reference.partition(":")
     if not colon or not where or kind not in _KINDS:
-        raise ValueError(f"model: {reference!r} is not KIND:FOLDER with one of the kinds {', '.join(_KINDS)}")
+        kinds = ", ".join(_KINDS)
+        raise ValueError(f"model: {reference!r} is not KIND:FOLDER with one of the kinds {kinds}, nor {HASHED!r}")
     return kind, where
 
 
@@ -68,6 +76,8 @@ def files_of(reference: str) -> list[Path]:
         ValueError: as `split_reference`.
         OSError: what looks like a folder is none.
     """
+    if reference == HASHED:
+        return []
     kind, where = split_reference(reference)
     folder = Path(where)
     if not folder.is_dir():

@@ -46,12 +46,28 @@ def examples(make_change: Callable[..., Change]) -> dict[str, tuple[Change, Word
             ),
             Wording(units={"latency": "seconds"}),
         ),
+        "topic": (
+            make_change(
+                metric="questions",
+                statistic="share",
+                direction="up",
+                slice={"service": "shop", "questions": "unlike any"},
+                before=Estimate(0.01, 0.006, 0.017, 2000),
+                after=Estimate(0.093, 0.06, 0.14, 210),
+                size=Estimate(0.083, 0.05, 0.13, 210),
+                carriers=[Carrier("term", "voucher", 0.92, 0.001, 0.077, False, 0.92, 0.0, 0.077)],
+                contrast_traces=[],
+                coincidences=[],
+                moved="",
+            ),
+            WORDING,
+        ),
         "part": (make_change(related="51c0ffee", paged=False), WORDING),
         "small": (make_change(size=Estimate(-0.0042, -0.006, -0.002, 1e6), after=Estimate(0.9438, 0, 1, 9)), WORDING),
     }
 
 
-@pytest.mark.parametrize("name", ["fell", "recovered", "no_data", "mix", "spread", "part", "small"])
+@pytest.mark.parametrize("name", ["fell", "recovered", "no_data", "mix", "spread", "topic", "part", "small"])
 def test_the_words_are_the_golden_words(name: str, make_change: Callable[..., Change]) -> None:
     change, wording = examples(make_change)[name]
 
