@@ -15,7 +15,7 @@ from collector.core.clock import Clock
 from scorers.base import Filtered, Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
-from scorers.outcome import BadOutcome, scores_of
+from scorers.outcome import BadOutcome, is_plain, scores_of
 from scorers.retry import with_retries
 
 Verdict: TypeAlias = tuple[DecisionKind, str, str]
@@ -87,7 +87,7 @@ class Execution:
                 return [ran for run in runs for ran in self._run_batch([run])]
             return [Ran(self._failure(error), (), self._clock.monotonic() - began)]
         seconds = (self._clock.monotonic() - began) / len(runs)
-        if not isinstance(found, Sequence) or isinstance(found, str) or len(found) != len(runs):
+        if (type(found) is not list and type(found) is not tuple) or len(found) != len(runs):
             wrong = f"a scorer of batches gives a list with an outcome for each of its {len(runs)} traces"
             return [Ran(("failed", "wrong_type", wrong), (), seconds) for _ in runs]
         return [self._run(lambda one=one: one, ())._replace(seconds=seconds) for one in found]
@@ -100,15 +100,24 @@ class Execution:
         began = self._monotonic()
         try:
             returned = call(*arguments)
-            if isinstance(returned, Filtered):
+            if type(returned) is Filtered:
                 return Ran(("filtered", returned.value, ""), (), self._monotonic() - began)
-            scores = scores_of(self._scorer, returned)
+            scores = self._scores_of(returned)
             verdict = SCORED if scores else _NOTHING
         except Exception as error:  # also a built-in's defect must not stop the others
             scores, verdict = [], self._failure(error)
         return Ran(verdict, scores, self._monotonic() - began)
 
+    def _scores_of(self, returned: object) -> Sequence[Score]:
+        """What foreign code returned may run foreign code when it is looked at: that has the code's own thread too."""
+        if self._isolated is None or is_plain(returned):
+            return scores_of(self._scorer, returned)
+        found: Sequence[Score] = self._isolated.call(partial(scores_of, self._scorer, returned))  # type: ignore[assignment]
+        return found
+
     def _failure(self, error: Exception) -> Verdict:
+        if isinstance(error, Raised) and isinstance(error.__cause__, BadOutcome):
+            error = error.__cause__
         match error:
             case BadOutcome():
                 return "failed", error.reason, str(error)
