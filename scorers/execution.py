@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from collector.core.clock import Clock
+from collector.core.model import Session, Trace
 from scorers.base import Filtered, Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
@@ -60,6 +61,8 @@ class Execution:
     def run_all(self, runs: Sequence[Sequence[object]]) -> list[Ran]:
         """Call it with each of these arguments. Never raises."""
         isolated, call = self._isolated, self._call
+        if isolated is not None:
+            runs = [[_own(one) for one in arguments] for arguments in runs]
         if self._scorer.batch:
             return [ran for some in _chunks(runs, self._scorer.batch) for ran in self._run_batch(some)]
         if isolated is None:
@@ -128,6 +131,21 @@ class Execution:
             case Raised():
                 return "failed", "exception", _where(error.__cause__ or error)
         return "failed", "exception", _where(error)
+
+
+def _own(argument: object) -> object:
+    """A trace or session that foreign code may set the attributes and change the lists of without harm to others.
+
+    What is in the lists is shared: a scorer that changes a model call changes it for all (`check_scorer` finds it).
+    """
+    kind = type(argument)
+    if kind is not Trace and kind is not Session:
+        return argument
+    made = kind.__new__(kind)
+    for name in kind.__slots__:
+        value = getattr(argument, name)
+        setattr(made, name, value.copy() if type(value) in (list, dict) else value)
+    return made
 
 
 def _chunks(runs: Sequence[Sequence[object]], size: int) -> Iterator[Sequence[Sequence[object]]]:

@@ -176,3 +176,15 @@ def test_a_closed_output_fails_only_who_writes_to_it(monkeypatch: pytest.MonkeyP
     bad, others = decide(closes)
     assert [(one.decision, one.reason) for one in bad] == [("failed", "exception")] * 2
     assert [one.decision for one in others] == ["scored", "scored"]
+
+
+def test_who_changes_the_trace_changes_it_for_nobody_else() -> None:
+    def changes(trace: Trace) -> float:
+        trace.trace_id, trace.answer, trace.question = "0" * 32, None, None
+        trace.contexts.append("x")
+        trace.resource["service.name"] = "theirs"
+        return 1.0
+
+    bad, others = decide(changes)
+    assert [one.decision for one in bad + others] == ["scored"] * 4
+    assert (TRACE.contexts, TRACE.service, TRACE.trace_id[:4]) == ([], "unknown_service", "4bf9")
