@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from drift.base import Change, Detector, Estimate
+from drift.base import Change, Detection, Detector, Estimate
 from drift.budget import Budget
 from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
 from drift.estimate import Window, estimate, variance_inflation
@@ -100,9 +100,30 @@ class Series:
             if self.recent.count >= self.plan.warmup:
                 self._learn()
             return None
-        if detector.evidence >= detector.threshold:
-            return self._open(detector, record[0], now_ns)
+        if not self.budgeted and (detection := detector.change) is not None:
+            episode = self._prepare(detection)
+            return None if episode is None else self.open(episode, now_ns)
         return None
+
+    @property
+    def rising(self) -> float:
+        """Evidence for a change that was not told yet, of a budgeted detector: at 1 it is a change by itself."""
+        return self.detector.evidence if self.budgeted and self.episode is None and self.detector is not None else 0.0
+
+    def prepare(self, threshold: float) -> Episode | None:
+        """The change for which evidence of `threshold` is enough, while nothing was told; None if it is too early."""
+        detection = self.detector.at(threshold) if self.detector is not None else None
+        return None if detection is None else self._prepare(detection)
+
+    def open(self, episode: Episode, now_ns: int) -> Change:
+        """Follow this change from now on; the evidence for it is spent."""
+        self.episode = episode
+        episode.opened_ns = now_ns
+        self.ordinal += 1
+        if self.detector is not None:
+            self.recurring = self.detector.recurring() or self.recurring
+        self._watch(None)
+        return episode.change
 
     def beside(self, slices: dict[str, str], first: Record, now_ns: int) -> "Series":
         """A series of another label of the same traffic: nothing that came here was of it, `first` is.
@@ -233,31 +254,22 @@ class Series:
         self.detector = detector
         self.budgeted = detector is not None and detector.budgeted
 
-    def _open(self, detector: Detector, at_ns: int, now_ns: int) -> Change | None:
-        detection = detector.change
-        if detection is None or self.scale is None:
+    def _prepare(self, detection: Detection) -> Episode | None:
+        if self.scale is None:
             return None
         text = orjson.dumps([self.plan.name, list(self.slices.items()), self.ordinal])
         identity = blake2b(text, digest_size=10).hexdigest()
-        self.episode = open_episode(
+        return open_episode(
             self.plan,
             self.scale,
             identity,
             self.slices,
             detection,
-            at_ns,
             self.recent,
             self.inflation,
             self.cap,
             self.clipped,
         )
-        if self.episode is None:
-            return None
-        self.episode.opened_ns = now_ns
-        self.ordinal += 1
-        self.recurring = detector.recurring() or self.recurring
-        self._watch(None)
-        return self.episode.change
 
     def _follow(self, episode: Episode, x: float, w: float, at_ns: int, now_ns: int) -> Change | None:
         if episode.follow(x, w):
