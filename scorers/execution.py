@@ -12,10 +12,11 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from collector.core.clock import Clock
+from collector.core.model import Session, Trace
 from scorers.base import Filtered, Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
-from scorers.outcome import BadOutcome, scores_of
+from scorers.outcome import BadOutcome, is_plain, scores_of
 from scorers.retry import with_retries
 
 Verdict: TypeAlias = tuple[DecisionKind, str, str]
@@ -60,6 +61,8 @@ class Execution:
     def run_all(self, runs: Sequence[Sequence[object]]) -> list[Ran]:
         """Call it with each of these arguments. Never raises."""
         isolated, call = self._isolated, self._call
+        if isolated is not None:
+            runs = [[_own(one) for one in arguments] for arguments in runs]
         if self._scorer.batch:
             return [ran for some in _chunks(runs, self._scorer.batch) for ran in self._run_batch(some)]
         if isolated is None:
@@ -87,7 +90,7 @@ class Execution:
                 return [ran for run in runs for ran in self._run_batch([run])]
             return [Ran(self._failure(error), (), self._clock.monotonic() - began)]
         seconds = (self._clock.monotonic() - began) / len(runs)
-        if not isinstance(found, Sequence) or isinstance(found, str) or len(found) != len(runs):
+        if (type(found) is not list and type(found) is not tuple) or len(found) != len(runs):
             wrong = f"a scorer of batches gives a list with an outcome for each of its {len(runs)} traces"
             return [Ran(("failed", "wrong_type", wrong), (), seconds) for _ in runs]
         return [self._run(lambda one=one: one, ())._replace(seconds=seconds) for one in found]
@@ -100,15 +103,24 @@ class Execution:
         began = self._monotonic()
         try:
             returned = call(*arguments)
-            if isinstance(returned, Filtered):
+            if type(returned) is Filtered:
                 return Ran(("filtered", returned.value, ""), (), self._monotonic() - began)
-            scores = scores_of(self._scorer, returned)
+            scores = self._scores_of(returned)
             verdict = SCORED if scores else _NOTHING
         except Exception as error:  # also a built-in's defect must not stop the others
             scores, verdict = [], self._failure(error)
         return Ran(verdict, scores, self._monotonic() - began)
 
+    def _scores_of(self, returned: object) -> Sequence[Score]:
+        """What foreign code returned may run foreign code when it is looked at: that has the code's own thread too."""
+        if self._isolated is None or is_plain(returned):
+            return scores_of(self._scorer, returned)
+        found: Sequence[Score] = self._isolated.call(partial(scores_of, self._scorer, returned))  # type: ignore[assignment]
+        return found
+
     def _failure(self, error: Exception) -> Verdict:
+        if isinstance(error, Raised) and isinstance(error.__cause__, BadOutcome):
+            error = error.__cause__
         match error:
             case BadOutcome():
                 return "failed", error.reason, str(error)
@@ -119,6 +131,21 @@ class Execution:
             case Raised():
                 return "failed", "exception", _where(error.__cause__ or error)
         return "failed", "exception", _where(error)
+
+
+def _own(argument: object) -> object:
+    """A trace or session that foreign code may set the attributes and change the lists of without harm to others.
+
+    What is in the lists is shared: a scorer that changes a model call changes it for all (`check_scorer` finds it).
+    """
+    kind = type(argument)
+    if kind is not Trace and kind is not Session:
+        return argument
+    made = kind.__new__(kind)
+    for name in kind.__slots__:
+        value = getattr(argument, name)
+        setattr(made, name, value.copy() if type(value) in (list, dict) else value)
+    return made
 
 
 def _chunks(runs: Sequence[Sequence[object]], size: int) -> Iterator[Sequence[Sequence[object]]]:

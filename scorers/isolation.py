@@ -8,6 +8,7 @@ What this cannot stop: code that ends the process (`os._exit`, a crash in native
 import asyncio
 import inspect
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from queue import SimpleQueue
@@ -81,20 +82,30 @@ class _Worker:
                     _perform_all(call, loop)
 
 
+def _end_if_forked(pid: int) -> None:
+    """A child that the code forked, and that came back as if it were us, would live on with our files and sockets."""
+    if os.getpid() != pid:
+        os._exit(0)
+
+
 def _perform(call: Call, loop: asyncio.Runner) -> None:
+    pid = os.getpid()
     try:
         result = call.function()
         call.result = loop.run(_bounded(result, call.timeout_seconds)) if inspect.isawaitable(result) else result
     except BaseException as error:  # the one place where nothing may pass: SystemExit would end the thread unseen
         call.error = error
     finally:
+        _end_if_forked(pid)
         call.done.set()
 
 
 def _perform_all(group: _Group, loop: asyncio.Runner) -> None:
+    pid = os.getpid()
     try:
         loop.run(_side_by_side(group))
     finally:
+        _end_if_forked(pid)
         group.done.set()
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from types import NoneType
 
 from collector.patterns import storable
 from scorers.base import Evidence, Filtered, Score, Scorer
@@ -21,6 +22,17 @@ class BadOutcome(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+_PLAIN = frozenset({NoneType, bool, int, float, str})
+
+
+def is_plain(returned: object) -> bool:
+    """Whether to look at this runs nobody's code but ours: types of Python itself, and no subclasses of them."""
+    if type(returned) is not Score:
+        return type(returned) in _PLAIN
+    parts = (returned.value, returned.passed, returned.label, returned.explanation, returned.span_id)
+    return type(returned.evidence) is tuple and not returned.evidence and all(type(part) in _PLAIN for part in parts)
 
 
 def scores_of(scorer: Scorer, returned: object) -> list[Score]:

@@ -42,6 +42,9 @@ HOSTILE_TEXTS: dict[str, str] = {
     "unspaced": "東京は日本の首都です。人口は1400万人。北京是中国的首都。",
     "lone_surrogates": "ok \ud800 and \udfff 4111 1111 1111 1111",
     "combining": "e\u0301" * 5_000 + "\u200b\u200d\ufeff",
+    "many_marks": "".join(letter + "\u0336\u0347\u030d\u0489" * 40 for letter in "zalgo comes ") * 20,
+    "deep_json": '{"a":[' * 5_000 + "1" + "]}" * 5_000,
+    "backtracking": "a@a." * 5_000 + "!" + "x=" * 5_000 + "\\" * 5_000,
     "markup": "<script>alert(1)</script> ${x} {{y}} %s %n \x00 'q' \"Q\" `b`",
     "numbers": "٣٤٥ ¾ ² 1e999 -0 NaN inf 0x1F 1,2,3.4.5",
 }

@@ -11,7 +11,7 @@ from collector.assemble import Assembler
 from collector.assemble_config import AssembleConfig
 from collector.core.model import LogSlice, Origin, SpanSlice
 from collector.core.telemetry import Telemetry
-from collector.waiting import Ready
+from collector.waiting import Moved, Ready
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND
@@ -85,6 +85,20 @@ def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
     under.add_spans(1, [span(1, 2, 0, 0.5)])
     (revised,) = under.ready()
     assert (revised.revision, len(revised.spans)) == (1, 2)
+    assert revised.late == {revised.spans[1].span_id}, "what no earlier evaluation can have told"
+
+
+def test_of_spans_that_another_partition_held_none_is_taken_for_new() -> None:
+    under = assembler()
+    held = span(1, 1, 0, 1, root=True)
+    under.adopt(0, Moved(held.trace_id, 0, T0, 0, True, [held], []), 0)
+    under.add_spans(0, [held], moved=True)
+    under.add_tick(1, T0 + 10 * SECOND)
+    (revised,) = under.ready()
+    assert (revised.revision, revised.late) == (1, frozenset())
+    under.add_spans(2, [span(1, 2, 0, 0.5)])
+    (again,) = under.ready()
+    assert (again.revision, len(again.late)) == (2, 1)
 
 
 def test_what_was_told_of_the_scores_comes_back_with_the_next_revision_also_after_a_restart() -> None:
@@ -293,9 +307,9 @@ def _traffic(seed: int) -> list[list[SpanSlice]]:
     return [items[at : at + 3] for at in range(0, len(items), 3)]
 
 
-def _summary(ready: Ready) -> tuple[bytes, int, frozenset[bytes], bool, int]:
+def _summary(ready: Ready) -> tuple[bytes, int, frozenset[bytes], bool, int, frozenset[bytes]]:
     spans = frozenset(item.span_id for item in ready.spans)
-    return ready.trace_id, ready.revision, spans, ready.incomplete, ready.event_ns
+    return ready.trace_id, ready.revision, spans, ready.incomplete, ready.event_ns, ready.late
 
 
 @given(seed=st.integers(0, 10_000), stop_at=st.integers(0, 40), window=st.sampled_from(["20s", "2m", "1h"]))
