@@ -7,6 +7,7 @@ with the same ids, wherever the watcher was stopped and restored in between.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.moved import EVALUATOR, SAMPLING
-from drift.pages import lasts, told_with
+from drift.pages import page_of, told_with
 from drift.plan import MonitorConfig, Plan, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
@@ -54,6 +55,7 @@ class Watcher:
         false_pages: the budget, such as `1 per week`, over all series of all monitors together.
         metrics: what the scorers measure, by name.
         telemetry: where series show.
+        base: the folder that relative files of monitors start from.
 
     Raises:
         UserError: every problem of the configuration, with its path.
@@ -65,6 +67,7 @@ class Watcher:
         false_pages: str | FalsePages,
         metrics: Mapping[str, Metric],
         telemetry: Telemetry,
+        base: Path = Path(),
     ) -> None:
         try:
             self._false_pages = parse_false_pages(false_pages)
@@ -74,7 +77,7 @@ class Watcher:
         self._clock = EventClock()
         self._monitors: dict[str, Monitor] = {
             plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
-            for plan in plans(monitors, metrics)
+            for plan in plans(monitors, metrics, base)
         }
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
@@ -169,6 +172,10 @@ class Watcher:
                 self._rounds.pages.setdefault(service, change.id)
             self._touched[series.key] = series
             changes.append(change)
+            page = page_of(change.related, self._series()) if change.related else None
+            if page is not None and page.episode is not None:
+                changes.append(page.episode.accompany(change))
+                self._touched[page.key] = page
         return changes
 
     def _decide(self, series: Series, change: Change, found_with: str = "") -> Change:
@@ -182,7 +189,7 @@ class Watcher:
             related = told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
             if not related and change.evidence < 1.0:
                 page = found_with or change.related
-                related = page if lasts(page, self._series()) else ""
+                related = page if page_of(page, self._series()) else ""
             change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
         self._gauges.show([series], self._clock.now_ns)
         return change

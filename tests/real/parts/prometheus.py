@@ -35,7 +35,10 @@ class Exemplar:
 
 
 class Prometheus:
-    """One Prometheus, with exemplar storage on; `url` is where it listens."""
+    """One Prometheus, with exemplar storage on; `url` is where it listens.
+
+    A `document` is its whole configuration instead of what the other arguments say, taken as it is.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Prometheus:
         takes_remote_write: bool = False,
         scrape: Mapping[str, object] | None = None,
         binary: str | Path = "",
+        document: Mapping[str, Any] | None = None,
     ) -> None:
         """
         Args:
@@ -63,7 +67,8 @@ class Prometheus:
         config = folder / "prometheus.yml"
         config.write_text(
             yaml.safe_dump(
-                {
+                document
+                or {
                     "global": {
                         "scrape_interval": interval,
                         "scrape_timeout": interval,
