@@ -63,7 +63,7 @@ class RemoteWriteConfig(HttpSettings):
 
 
 class RemoteWriter:
-    """Sends every now and then; `start` begins a thread, `stop` sends once more and ends it.
+    """Sends every now and then; `start` begins a thread, `stop` ends it.
 
     Args:
         config: None sends nothing.
@@ -107,28 +107,36 @@ class RemoteWriter:
                 self._samples_sent.add(0, outcome)
             self._pushing.start()
 
+    def follow(self, before: "RemoteWriter") -> None:
+        """Go on where another, which has stopped, left off: what it sent and is gone by now ends."""
+        if self._config is not None and before._config is not None:
+            self._live, self._over, self._told = before._live, before._over, before._told
+            self._last_ms = before._last_ms
+
     def stop(self, for_good: bool = False) -> None:
-        """Send once more. Safe twice, and without `start`.
+        """Safe twice, and without `start`.
 
         Args:
-            for_good: end all series too, since nobody goes on with them.
+            for_good: send once more, and end all series, since nobody goes on with them.
         """
         if self._config is None:
             return
         self._ending.set()
-        if self._pushing.stop():
-            self.push()
-            if for_good:
-                self._over.update(dict.fromkeys(self._live, self._last_ms))
-                self._live.clear()
-                self._send(iter(()), self._last_ms + 1)
+        if self._pushing.stop() and for_good and self.push():
+            self._over.update(dict.fromkeys(self._live, self._last_ms))
+            self._live.clear()
+            self._last_ms += 1
+            self._try(iter(()))
 
     def push(self) -> bool:
         """Send all measurements as they are now; whether all were taken. A failure is logged once, until they are."""
         now_ms = self._clock.now_ns() // 1_000_000
         self._last_ms = now_ms + 1 if now_ms == self._last_ms else now_ms
+        return self._try(self._everything(self._last_ms))
+
+    def _try(self, series: Iterator[bytes]) -> bool:
         try:
-            return self._send(self._everything(self._last_ms), self._last_ms)
+            return self._send(series, self._last_ms)
         except Exception as error:  # a fault of ours: the thread must live to try it again
             _logger.debug("by", exc_info=error)
             self._tell(f"{type(error).__name__} on the way")

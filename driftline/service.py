@@ -54,6 +54,7 @@ class Service:
         The stages stop between two of their commits, and the new ones begin where these left off, as after a restart.
         """
         self._stop_stages()
+        flow.writer.follow(self.flow.writer)
         self.flow = flow
         self._start_stages()
 

@@ -385,15 +385,11 @@ def _reload() -> Panel:
 
 
 def _series() -> Panel:
+    used = f"driftline_metric_series{{{_HERE}}} / driftline_metric_series_limit{{{_HERE}}}"
     return Panel(
         "Series",
         "How much of `metrics.max_series` is used. At 100%, new services and versions are counted as `other`.",
-        [
-            Query(
-                f"max by (instance) (driftline_metric_series{{{_HERE}}}\n  / driftline_metric_series_limit{{{_HERE}}})",
-                "{{instance}}",
-            )
-        ],
+        [Query(f"max by (instance) ({used})", "{{instance}}")],
         "percentunit",
         kind="stat",
         alarm=0.9,

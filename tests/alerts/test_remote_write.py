@@ -180,24 +180,46 @@ def test_an_end_that_was_not_taken_is_told_again_until_it_is_too_old(server: Ser
     assert not any(one.is_end for at in range(before, len(server.requests)) for one in sent(server, at))
 
 
-@pytest.mark.parametrize(("for_good", "ends"), [(True, True), (False, False)])
-def test_at_the_end_all_is_sent_once_more_and_ended_if_nobody_goes_on(
-    server: Server, for_good: bool, ends: bool
-) -> None:
-    measured = telemetry()
-    writer = RemoteWriter(config(server), measured, FakeClock(NOW_NS))
+def test_at_the_end_all_is_sent_once_more_and_ended(server: Server) -> None:
+    writer = RemoteWriter(config(server), telemetry(), FakeClock(NOW_NS))
     writer.start()
-    writer.stop(for_good)
+    writer.stop(for_good=True)
     first = sent(server, 0)
     assert not any(one.is_end for one in first)
     assert named(first, "driftline_store_bytes")[0].value == 4096.0
-    assert len(server.requests) == 1 + ends
-    if ends:
-        assert {(one.labels, one.is_end, one.at_ms) for one in sent(server)} == {
-            (one.labels, True, NOW_MS + 1) for one in first
-        }
-    writer.stop(for_good)
-    assert len(server.requests) == 1 + ends
+    assert {(one.labels, one.is_end, one.at_ms) for one in sent(server, 1)} == {
+        (one.labels, True, NOW_MS + 1) for one in first
+    }
+    writer.stop(for_good=True)
+    assert len(server.requests) == 2
+
+
+def test_a_receiver_that_is_gone_at_the_end_is_tried_once(server: Server) -> None:
+    server.status = 503
+    writer = RemoteWriter(config(server), telemetry(), FakeClock(NOW_NS))
+    writer.start()
+    writer.stop(for_good=True)
+    assert len(server.requests) == 1
+
+
+def test_another_goes_on_where_one_stopped_and_ends_what_is_gone_since(server: Server) -> None:
+    measured = Telemetry()
+    lag = measured.gauge("driftline_lag", "Lag.", ["topic"])
+    lag.set(1.0, "a")
+    lag.set(2.0, "b")
+    first, second = Writer(server, measured), Writer(server, measured, labels={"instance": "here", "zone": "eu"})
+    first.push()
+    first.ours.stop()
+    assert len(server.requests) == 1, "nothing is sent in between"
+    lag.remove("a")
+    second.clock.advance(5.0)
+    second.ours.follow(first.ours)
+    second.push()
+    lags = [named(sent(server, at), "driftline_lag") for at in (1, 2)]
+    assert [dict(one.labels)["zone"] for one in lags[0]] == ["eu"]
+    assert [(dict(one.labels).get("zone"), one.is_end) for one in lags[1]] == [(None, True)] * 2
+    second.ours.follow(RemoteWriter(None, Telemetry()))
+    assert second.push()
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 408, 413, 425, 302])

@@ -18,7 +18,7 @@ from tests.real.parts.exposition import exposition
 from tests.real.parts.gotools import tool
 from tests.real.parts.process import wait_until
 from tests.real.parts.prometheus import Prometheus
-from tests.real.service import service
+from tests.real.service import run_driftline, service
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PUSHED, SCRAPED = '{job="pushed"}', '{job="driftline"}'
@@ -113,5 +113,10 @@ def test_a_service_sends_its_measurements(tmp_path: Path, prometheus_factory: Ca
         (received,) = prometheus.wait_for('driftline_received_spans_total{receiver="otlp_http"} > 0')
         assert received.labels["job"] == "driftline"
         prometheus.wait_for('driftline_remote_write_samples_total{outcome="sent"} > 0')
+        driftline.configure({**settings, "scorers": ["tokens"]})
+        assert run_driftline("reload", "-c", driftline.config_path).returncode == 0
+        prometheus.wait_for('driftline_scorer_info{scorer="tokens"}')
+        gone = 'driftline_scorer_info{scorer="latency"}'
+        wait_until(lambda: not prometheus.query(gone), "what ended with the scorer to be gone")
         assert driftline.stop() == 0
     wait_until(lambda: not prometheus.query("driftline_info"), "the series to end with the service")
