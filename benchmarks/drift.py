@@ -19,14 +19,15 @@ import numpy as np
 
 from collector.core.telemetry import Telemetry
 from drift.bank import MeanBank
-from drift.base import Metric, Point
+from drift.base import Detector, Direction, Metric, Point
+from drift.detectors.frozen import FrozenMean
 from drift.detectors.mean import MeanDetector
 from drift.detectors.river_adwin import AdwinDetector
 from drift.detectors.river_page_hinkley import PageHinkleyDetector
 from drift.estimate import Sums
 from drift.monitor import MonitorConfig, Watcher
 from drift.onset import Candidate, locate
-from drift.testing import mean_evidence
+from drift.testing import mean_evidence, rounds_found
 
 _DAY = 24 * 60  # points
 
@@ -95,6 +96,35 @@ def false_alarms(streams: int) -> None:
             cells.append(" / ".join(found))
         print(f"| {name} | {warmup} | " + " | ".join(cells) + " |", flush=True)
     print("\nEach cell: at 1e4 / at 1e5, with the number of alarms.")
+
+
+def rare_alarms(streams: int) -> None:
+    print(f"\n## The same where false alarms are wanted very rare: {streams:,} streams of 10,000 points, warm-up 300\n")
+    print("| stream | 1e6, down | 1e6, both | 1e7, down | 1e7, both |\n|---|---|---|---|---|")
+    cases: tuple[tuple[str, Sampler, float], ...] = (
+        ("rate .5", passes, 0.5),
+        ("rate .8", passes, 0.8),
+        ("rate .95", passes, 0.95),
+        ("rate .99", passes, 0.99),
+        ("beta, mean .8", scores, 0.8),
+        ("rate .95, each repeats the last 1 in 5", sticky(0.2), 0.95),
+    )
+    for name, sample, mean in cases:
+        cells: dict[tuple[float, str], str] = {}
+        directions: tuple[Direction, ...] = ("down", "both")
+        for direction in directions:
+            rng, bank = np.random.default_rng(4), MeanBank(streams, direction)
+            values = sample(rng, mean, (streams, 10_300))
+            bank.warmup(values[:, :300])
+            most = np.zeros((streams, 10_000), np.float32)
+            for t in range(10_000):
+                bank.update(values[:, 300 + t])
+                most[:, t] = bank.evidence
+            for target in (1e6, 1e7):
+                length, alarms = run_length(most >= target)
+                cells[target, direction] = f"{length / target:.2f} ({alarms})"
+        row = [cells[target, direction] for target in (1e6, 1e7) for direction in directions]
+        print(f"| {name} | " + " | ".join(row) + " |", flush=True)
 
 
 def delays(streams: int) -> None:
@@ -182,6 +212,44 @@ def seasons(streams: int) -> None:
         print(f"| `{season}` | {found / exposure * 1e5:.2f} ({found}) | {np.median(delays):.0f} |", flush=True)
 
 
+def frozen(streams: int) -> None:
+    """False alarms against a finite reference, and what it cannot see."""
+    points, arl = 10_000, 1e5
+    print("### Held against a frozen reference\n")
+    print("| rate | reference | false alarms in 10,000 points | by the reference's mean | .05 lower: found | median |")
+    print("|---|---|---|---|---|---|")
+    for level, reference in ((0.9, 300), (0.95, 1000), (0.95, 10_000)):
+        rng = Random(f"{level} {reference}")
+        found: dict[str, list[int]] = {"frozen": [], "mean": [], "lower": []}
+        for _ in range(streams):
+            good = [float(rng.random() < level) for _ in range(reference)]
+            mean = min(max(sum(good) / reference, 1e-6), 1 - 1e-6)
+            for name in found:
+                watch = (
+                    MeanDetector("down", arl, None, False, "none", mean)
+                    if name == "mean"
+                    else FrozenMean("down", arl, dependent=False)
+                )
+                watch.warmup(good)
+                rate = level - 0.05 * (name == "lower")
+                found[name].append(_first_alarm(watch, rng, rate, points))
+        frozen, mean, lower = (sorted(at for at in found[name] if at < points) for name in found)
+        median = str(lower[len(lower) // 2]) if lower else "-"
+        print(
+            f"| {level} | {reference:,} | {len(frozen) / streams:.3f} | {len(mean) / streams:.3f} "
+            f"| {len(lower) / streams:.2f} | {median} |"
+        )
+    print("\nAllowed are .11; each share has a standard error of at most half over the root of the streams.\n")
+
+
+def _first_alarm(watch: Detector, rng: Random, rate: float, points: int) -> int:
+    for at in range(points):
+        watch.update(float(rng.random() < rate))
+        if watch.change is not None:
+            return at
+    return points
+
+
 def intervals(streams: int) -> None:
     print("\n## Onset and size at the alarm, run length 1e5: how often the 95% intervals hold the truth\n")
     print("| from, to | onset set | size | median error of the onset | bias of the size |\n|---|---|---|---|---|")
@@ -246,6 +314,30 @@ def budget(points: int) -> None:
         print(f"| {name} | {false} | {(last - (first or 0)) / 3.6e12:.0f} |", flush=True)
 
 
+def together(seeds: int) -> None:
+    print("\n## 1,000 series of rate .95, some fall to .85; over all, one false page in 2,000 points of each\n")
+    print("| fall | alone: delay | false changes | rounds of 50 points: delay | false parts | false changes |")
+    print("|---|---|---|---|---|---|")
+    for fall in (1, 10, 100, 300):
+        cells = []
+        for lasts in (0, 50):
+            delay = parts = false = 0.0
+            for seed in range(seeds):
+                rng = np.random.default_rng(seed)
+                warm, x = (passes(rng, 0.95, (1000, points)) for points in (1000, 2000))
+                x[:fall, 1000:] = passes(rng, 0.85, (fall, 1000))
+                changed = np.where(np.arange(1000) < fall, 1000, 10_000)
+                rounds, first = rounds_found(warm, x, changed, 1 / 2000, lasts)
+                parts += sum(sum(found) / len(found) for found in rounds) / seeds
+                false += sum(map(sum, rounds)) / seeds
+                delay += float(np.where(first[:fall] < 0, 1000, first[:fall] - 1000).mean()) / seeds
+            cells += [f"{delay:.0f}", f"{false:.2f}"] if not lasts else [f"{delay:.0f}", f"{parts:.2f}", f"{false:.2f}"]
+        print(f"| {fall} | " + " | ".join(cells) + " |", flush=True)
+    print(
+        f"\nFalse ones are over the budget, with a standard error of {seeds**-0.5:.2f}; a miss counts as 1,000 points."
+    )
+
+
 def speed() -> None:
     print("\n## Time\n\n| | microseconds |\n|---|---|")
     rng = Random(6)
@@ -284,10 +376,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fifth of the streams")
     share = 5 if parser.parse_args().quick else 1
     false_alarms(400 // share)
+    rare_alarms(4000 // share)
     delays(320 // share)
     seasons(100 // share)
+    frozen(200 // share)
     intervals(300 // share)
     budget(300_000 // share)
+    together(20 // share)
     speed()
 
 

@@ -7,7 +7,19 @@ from typing import Any, ClassVar, cast
 from collector.core.component import load
 from collector.core.errors import UserError
 from drift.codec import decode_change, decode_estimate, decode_points, encode_change, encode_points
-from drift.model import RATES, Carrier, Change, Coincidence, Detection, Direction, Estimate, Metric, Point, Shift
+from drift.model import (
+    RATES,
+    Carrier,
+    Change,
+    Coincidence,
+    Companion,
+    Detection,
+    Direction,
+    Estimate,
+    Metric,
+    Point,
+    Shift,
+)
 
 __all__ = [
     "DETECTORS",
@@ -15,6 +27,7 @@ __all__ = [
     "Carrier",
     "Change",
     "Coincidence",
+    "Companion",
     "Detection",
     "Detector",
     "Direction",
@@ -88,6 +101,10 @@ class Detector(ABC):
     @abstractmethod
     def change(self) -> Detection | None:
         """The change, once there is one."""
+
+    def at(self, threshold: float) -> Detection | None:
+        """The change as it would be with a lower threshold; a detector that has but one does as without."""
+        return self.change
 
     @abstractmethod
     def state(self) -> bytes:

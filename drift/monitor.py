@@ -5,8 +5,9 @@ with the same ids, wherever the watcher was stopped and restored in between.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,9 +19,11 @@ from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.moved import EVALUATOR, SAMPLING
+from drift.pages import page_of, told_with
 from drift.plan import MonitorConfig, Plan, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
+from drift.rounds import Rounds
 from drift.route import Monitor, ShareMonitor, SliceKey
 from drift.saved import (
     VERSION,
@@ -52,6 +55,7 @@ class Watcher:
         false_pages: the budget, such as `1 per week`, over all series of all monitors together.
         metrics: what the scorers measure, by name.
         telemetry: where series show.
+        base: the folder that relative files of monitors start from.
 
     Raises:
         UserError: every problem of the configuration, with its path.
@@ -63,6 +67,7 @@ class Watcher:
         false_pages: str | FalsePages,
         metrics: Mapping[str, Metric],
         telemetry: Telemetry,
+        base: Path = Path(),
     ) -> None:
         try:
             self._false_pages = parse_false_pages(false_pages)
@@ -72,7 +77,7 @@ class Watcher:
         self._clock = EventClock()
         self._monitors: dict[str, Monitor] = {
             plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
-            for plan in plans(monitors, metrics)
+            for plan in plans(monitors, metrics, base)
         }
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
@@ -95,6 +100,7 @@ class Watcher:
         self._provenance = Provenance()
         self._attributes: dict[tuple[str, ...], Slices] = {}  # of points of this period of event time
         self._period = -1
+        self._rounds = Rounds()
         self._touched: dict[str, Series] = {}
         self._adopted: set[str] = set()  # whose state is to be written whole
         self._deleted: set[str] = set()
@@ -136,7 +142,7 @@ class Watcher:
             outcome = "watched" if outcome != "invalid" else outcome
             record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
             self._feed(monitor, record, point.label, changes)
-        return outcome, changes
+        return outcome, changes + self._round()
 
     def _feed(self, monitor: Monitor, record: Record, label: str, changes: list[Change]) -> None:
         now_ns = self._clock.now_ns
@@ -144,19 +150,46 @@ class Watcher:
             self._touched[series.key] = series
             if its_record is None:
                 continue
-            change = series.update(its_record, now_ns, self._budget)
-            if change is not None:
-                changes.append(self._decide(monitor, series, change))
+            self._update(series, its_record, changes)
 
-    def _decide(self, monitor: Monitor, series: Series, change: Change) -> Change:
+    def _update(self, series: Series, record: Record, changes: list[Change]) -> None:
+        change = series.update(record, self._clock.now_ns, self._budget)
+        if change is not None:
+            changes.append(self._decide(series, change))
+        if series.budgeted:
+            self._rounds.note(series)
+
+    def _round(self) -> list[Change]:
+        """The changes that show by now, together.
+
+        One that is found with less than a whole unit of evidence is part of the page of the strongest of its service.
+        """
+        changes: list[Change] = []
+        for series, found in self._rounds.take(self._clock.now_ns):
+            service = series.slices.get("service", "")
+            change = self._decide(series, found, self._rounds.pages.get(service, ""))
+            if change.paged:
+                self._rounds.pages.setdefault(service, change.id)
+            self._touched[series.key] = series
+            changes.append(change)
+            page = page_of(change.related, self._series()) if change.related else None
+            if page is not None and page.episode is not None:
+                changes.append(page.episode.accompany(change))
+                self._touched[page.key] = page
+        return changes
+
+    def _decide(self, series: Series, change: Change, found_with: str = "") -> Change:
         """Whether an active change is a page: large enough, and not part of one that was sent already.
 
         A change that was paged stays so. One that was not may become a page as it grows, or when the change it was
         part of has ended.
         """
-        episode = series.episode
+        episode, monitor = series.episode, self._monitors[series.plan.name]
         if episode is not None and not (change.paged and change.sequence > 0):
-            related = _told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
+            related = told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
+            if not related and change.evidence < 1.0:
+                page = found_with or change.related
+                related = page if page_of(page, self._series()) else ""
             change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
         self._gauges.show([series], self._clock.now_ns)
         return change
@@ -182,6 +215,7 @@ class Watcher:
         self._touched.pop(series.key, None)
         self._deleted.update(series.take_state(), series.take_state(everything=True))
         self._gauges.forget(series)
+        self._rounds.forget(series)
         monitor.drop(key)
 
     def _attributes_of(self, point: Point) -> Slices:
@@ -203,9 +237,11 @@ class Watcher:
 
     def status(self) -> list[SeriesStatus]:
         """Every series, by monitor and slice."""
-        found = [series for monitor in self._monitors.values() for series in monitor.series.values()]
-        found.sort(key=lambda series: (series.plan.name, list(series.slices.items())))
+        found = sorted(self._series(), key=lambda series: (series.plan.name, list(series.slices.items())))
         return [series.describe(self._clock.now_ns) for series in found]
+
+    def _series(self) -> Iterator[Series]:
+        return (series for monitor in self._monitors.values() for series in monitor.series.values())
 
     def take_state(self) -> dict[str, bytes | None]:
         """What changed since the last call, to be stored with the offset; None: delete. Sets the metrics too."""
@@ -233,6 +269,7 @@ class Watcher:
                 "clock": self._clock.to_json(),
                 "budget": self._budget.to_json(),
                 "taken": self._taken,
+                "round": self._rounds.to_json(),
             }
             taken[_CLOCK_KEY] = orjson.dumps(head)
         self._touched.clear()
@@ -247,7 +284,7 @@ class Watcher:
         Raises:
             UserError: corrupt, or of a newer release. Nothing was taken over.
         """
-        clock, budget, taken = self._restored_head(state)
+        clock, budget, taken, rounds = self._restored_head(state)
         provenance = Provenance()
         try:
             provenance.load(state.get(_PROVENANCE_KEY, provenance.NOTHING))
@@ -270,7 +307,9 @@ class Watcher:
                 raise unreadable(f"series/{key}", error) from error
         for series in loaded:
             self._monitors[series.plan.name].put(series)
+            rounds.note(series)
         self._clock, self._budget, self._taken, self._provenance = clock, budget, taken, provenance
+        self._rounds = rounds
         self._attributes.clear()
         self._deleted |= deleted
         self._pending += pending
@@ -314,11 +353,12 @@ class Watcher:
         self._deleted.difference_update(series.take_state(everything=True))
         self._touched[series.key] = series
         self._adopted.add(series.key)
-        found = (
-            series.update(record, self._clock.now_ns, self._budget)
-            for record in (list(early.raw_records()) if early is not None else ())
-        )
-        return [self._decide(monitor, series, change) for change in found if change is not None]
+        self._rounds.note(series)
+        changes: list[Change] = []
+        for record in list(early.raw_records()) if early is not None else ():
+            self._update(series, record, changes)
+            changes += self._round()
+        return changes
 
     def leave(self) -> None:
         """Its partition went to another process, which shows the series from now on."""
@@ -328,19 +368,21 @@ class Watcher:
             self._gauges.count(monitor.plan.name, 0)
         self._gauges.spent(0.0)
 
-    def _restored_head(self, state: Mapping[str, bytes]) -> tuple[EventClock, Budget, int]:
-        clock, budget = EventClock(), Budget(self._false_pages)
+    def _restored_head(self, state: Mapping[str, bytes]) -> tuple[EventClock, Budget, int, Rounds]:
+        clock, budget, rounds = EventClock(), Budget(self._false_pages), Rounds()
         if _CLOCK_KEY not in state:
-            return clock, budget, 0
+            return clock, budget, 0, rounds
         try:
             head = versioned(state[_CLOCK_KEY])
             clock.load_json(head["clock"])
             budget.load_json(head["budget"])
+            if "round" in head:  # states of earlier releases have none
+                rounds.load_json(head["round"])
             if type(head["taken"]) is not int or head["taken"] < 0:
                 raise ValueError(f"taken is {head['taken']!r:.80}; it must be a whole number, not negative")
         except WRONG as error:
             raise unreadable(_CLOCK_KEY, error) from error
-        return clock, budget, head["taken"]
+        return clock, budget, head["taken"], rounds
 
     def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
         series = Series(plan, {str(name): str(value) for name, value in head["slices"]})
@@ -348,22 +390,3 @@ class Watcher:
             raise ValueError("belongs to another slice than its key says")
         series.load(head, parts["past"], chunks(parts), self._interned)
         return series
-
-
-def _told_with(change: Change, relatives: Iterable[Series], either_way: bool) -> str:
-    """The page that a change is part of, empty if none.
-
-    It is part of the page of a series that holds this one or is held by it, if both went the same way and this one may
-    have begun before that one was detected. What begins later is news. Of shares, which add up to one, some fall since
-    others rise.
-    """
-    for other in relatives:
-        theirs = other.episode.change if other.episode else None
-        if theirs is None or change.onset_low_ns > theirs.detected_ns:
-            continue
-        if theirs.direction != change.direction and not either_way:
-            continue
-        page = theirs.id if theirs.paged else theirs.related
-        if page:
-            return page
-    return ""

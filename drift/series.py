@@ -9,17 +9,19 @@ from typing import Any, Literal
 
 import orjson
 
-from drift.base import Change, Detector, Estimate
+from drift.base import Change, Detection, Detector, Estimate
 from drift.budget import Budget
 from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
 from drift.estimate import Window, estimate, variance_inflation
 from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
+from drift.reference import Reference
 from drift.saved import VERSION
 from drift.scale import learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
 _CAP_QUANTILE = 0.95
+_MOST_BEFORE = 2000  # of a reference that onsets, carriers and contrasts are looked for in
 _LARGEST = sys.float_info.max
 _NO_LEVEL = Estimate(0.0, 0.0, 0.0, 0.0)
 
@@ -77,6 +79,8 @@ class Series:
 
     def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
         """Take the next point; returns a change that opened, moved, is better known, or ended."""
+        if not self.points and self.plan.reference is not None:
+            self._begin(self.plan.reference, record[0])
         x, w = record[1], record[2]
         self.points += 1
         self.last_ns = now_ns
@@ -100,9 +104,30 @@ class Series:
             if self.recent.count >= self.plan.warmup:
                 self._learn()
             return None
-        if detector.evidence >= detector.threshold:
-            return self._open(detector, record[0], now_ns)
+        if not self.budgeted and (detection := detector.change) is not None:
+            episode = self._prepare(detection)
+            return None if episode is None else self.open(episode, now_ns)
         return None
+
+    @property
+    def rising(self) -> float:
+        """Evidence for a change that was not told yet, of a budgeted detector: at 1 it is a change by itself."""
+        return self.detector.evidence if self.budgeted and self.episode is None and self.detector is not None else 0.0
+
+    def prepare(self, threshold: float) -> Episode | None:
+        """The change for which evidence of `threshold` is enough, while nothing was told; None if it is too early."""
+        detection = self.detector.at(threshold) if self.detector is not None else None
+        return None if detection is None else self._prepare(detection)
+
+    def open(self, episode: Episode, now_ns: int) -> Change:
+        """Follow this change from now on; the evidence for it is spent."""
+        self.episode = episode
+        episode.opened_ns = now_ns
+        self.ordinal += 1
+        if self.detector is not None:
+            self.recurring = self.detector.recurring() or self.recurring
+        self._watch(None)
+        return episode.change
 
     def beside(self, slices: dict[str, str], first: Record, now_ns: int) -> "Series":
         """A series of another label of the same traffic: nothing that came here was of it, `first` is.
@@ -212,6 +237,26 @@ class Series:
             "episode": None if self.episode is None else self.episode.to_json(),
         }
 
+    def _begin(self, reference: Reference, at_ns: int) -> None:
+        """Watch from the first point on, if the reference has enough of this slice; learn from the stream if not."""
+        records = reference.of(self.slices, at_ns)
+        if len(records) < self.plan.warmup:
+            return
+        for record in records[-_MOST_BEFORE:]:
+            self.recent.append(record)
+        self._learn()
+        self._watch(self._frozen())
+
+    def _frozen(self) -> Detector | None:
+        """A detector that has learned from the whole reference; None if that has too little of this slice."""
+        reference = self.plan.reference
+        records = [] if reference is None else reference.of(self.slices, self.last_ns)
+        if len(records) < self.plan.warmup:
+            return None
+        detector = self.plan.make()
+        detector.warmup([record[1] for record in records], [record[2] for record in records])
+        return detector
+
     def _learn(self) -> None:
         """The warm-up is complete."""
         records = list(self.recent.records())
@@ -233,31 +278,22 @@ class Series:
         self.detector = detector
         self.budgeted = detector is not None and detector.budgeted
 
-    def _open(self, detector: Detector, at_ns: int, now_ns: int) -> Change | None:
-        detection = detector.change
-        if detection is None or self.scale is None:
+    def _prepare(self, detection: Detection) -> Episode | None:
+        if self.scale is None:
             return None
         text = orjson.dumps([self.plan.name, list(self.slices.items()), self.ordinal])
         identity = blake2b(text, digest_size=10).hexdigest()
-        self.episode = open_episode(
+        return open_episode(
             self.plan,
             self.scale,
             identity,
             self.slices,
             detection,
-            at_ns,
             self.recent,
             self.inflation,
             self.cap,
             self.clipped,
         )
-        if self.episode is None:
-            return None
-        self.episode.opened_ns = now_ns
-        self.ordinal += 1
-        self.recurring = detector.recurring() or self.recurring
-        self._watch(None)
-        return self.episode.change
 
     def _follow(self, episode: Episode, x: float, w: float, at_ns: int, now_ns: int) -> Change | None:
         if episode.follow(x, w):
@@ -294,6 +330,9 @@ class Series:
         else:
             reference, level, mix = episode.reference, episode.before, episode.mix
         self.recent.restart(level, mix)
+        if reason != "adopted" and (frozen := self._frozen()) is not None:
+            self._watch(frozen)
+            return told
         detector = self.plan.make()
         values, weights = [x for x, _ in reference], [w for _, w in reference]
         detector.warmup(values, weights)

@@ -139,3 +139,45 @@ def mean_evidence(warmups: Any, streams: Any, direction: Direction = "down", **o
         bank.update(streams[:, t], weight, start)
         evidence[:, t] = bank.evidence
     return evidence
+
+
+def rounds_found(warmups: Any, streams: Any, changed: Any, stake: float, lasts: int) -> tuple[list[list[bool]], Any]:
+    """What is found of many series under one budget, by `drift.rounds`.
+
+    Args:
+        warmups: array (series, points) for the warm-up.
+        streams: array (series, points) to watch.
+        changed: from which point of `streams` on each series is other than before; never, if past its end.
+        stake: start mass of all series together for each point.
+        lasts: points that a round lasts; 0 to ask a whole unit of evidence of every series, as if there were no others.
+
+    Returns:
+        Of each round (of each single change if `lasts` is 0), whether what it found is false; and for each series the
+        point at which it was first found since it changed, -1 if it was not.
+    """
+    import numpy as np
+
+    from drift.bank import MeanBank
+    from drift.rounds import discoveries
+
+    bank = MeanBank(len(streams), "down", dependent=False)
+    bank.warmup(warmups)
+    rounds: list[tuple[int, list[bool]]] = []  # each with its start, and whether what it found was false
+    first = np.full(len(streams), -1)
+    for t in range(streams.shape[1]):
+        bank.update(streams[:, t], starts=stake / len(streams))
+        order = np.argsort(-bank.evidence)[:64]
+        evidence = [float(one) for one in bank.evidence[order]]
+        current = rounds[-1][1] if rounds and t - rounds[-1][0] < lasts else []
+        count = discoveries(evidence, len(current)) if lasts else sum(one >= 1.0 for one in evidence)
+        for one in order[:count]:
+            if not current:
+                rounds.append((t, current))
+            current.append(bool(t < changed[one]))
+            if t >= changed[one] and first[one] < 0:
+                first[one] = t
+            if not lasts:
+                current = []
+        if count:
+            bank.clear(order[:count])
+    return [found for _, found in rounds], first

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from alerts.push import Pusher
+from alerts.remote_write import RemoteWriter
 from alerts.rules.config import check_objectives
 from collector.assemble import Assembler
 from collector.core.clock import Clock
@@ -30,15 +31,17 @@ from driftline.config import Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages
+from driftline.gate_metric import Comparable
 from driftline.outputs import Outputs
 from driftline.pipeline import Stage
-from driftline.rollouts import Rollouts, check_gate
+from driftline.rollouts import Rollouts, gate_metrics
 from driftline.score_route import ScoreRoute
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
 from driftline.stages.session import SessionStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
+from driftline.versions import VersionMetric
 from driftline.view import View
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
@@ -47,6 +50,7 @@ from scorers.rules.rule import load_rules
 from scorers.runner import Runner
 
 _TIDY_SECONDS = 60.0
+_SHOW_SECONDS = 2.0
 
 Role: TypeAlias = Literal["all", "receive", "score", "watch"]
 """What a process does."""
@@ -74,7 +78,8 @@ class Flow:
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
         rollouts: what compares new versions.
-        pusher: what sends measurements.
+        pusher: what sends measurements as OTLP metrics.
+        writer: what sends them by remote write.
     """
 
     stages: Sequence[Stage]
@@ -83,6 +88,7 @@ class Flow:
     monitors: Sequence[str]
     rollouts: Rollouts
     pusher: Pusher
+    writer: RemoteWriter
 
 
 def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
@@ -95,7 +101,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         UserError: a scorer, detector or notifier cannot be had as configured.
     """
     scorers, metrics = load_parts(config)
-    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
+    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry, config.base)
     new_watcher()  # a wrong monitor is an error now, not when its partition comes
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
     prices = load_prices(config.prices, config.base)
@@ -115,7 +121,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
             partial(Assembler, config.assemble, telemetry),
             partial(Sessions, config.assemble, telemetry),
         )
-        tidy = Retention(view, config.store.retention, clock)
+        tidy = Tidy(view, config.store.retention, clock, telemetry)
         stages: dict[Role, list[Stage]] = {
             "score": [
                 ScoreStage(engine, assembler, sampler, evaluator, clock, telemetry),
@@ -131,9 +137,10 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         }
         ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
         closing = [runner.close, *([events.close] if events is not None else [])]
-        rollouts = Rollouts(config.gate, ground.view, telemetry)
+        rollouts = Rollouts(config.gate, gate_metrics(config.gate, comparables(scorers)), ground.view, telemetry)
         pusher = Pusher(config.metrics, telemetry, clock)
-        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher)
+        writer = RemoteWriter(config.metrics.remote_write, telemetry, clock)
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher, writer)
 
     return lay
 
@@ -148,7 +155,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     scorers += load_rules(config.rules, scorers)
     judging = {scorer.name for scorer in scorers if scorer.passing is not None}
     check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
-    check_gate(config.gate, {scorer.name for scorer in scorers}, judging)
+    gate_metrics(config.gate, comparables(scorers))
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 
@@ -164,9 +171,17 @@ def units(scorers: Sequence[Scorer]) -> dict[str, str]:
 
 def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
-        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit)
+        ScorerFacts(
+            *(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit),
+            *(*one.score_range, one.values),
+        )
         for one in scorers
     ]
+
+
+def comparables(scorers: Sequence[Scorer]) -> list[Comparable]:
+    """As a gate sees them."""
+    return [Comparable(one.name, one.passing is not None, one.values, *one.score_range, one.better) for one in scorers]
 
 
 def monitors_in_words(config: Config) -> list[str]:
@@ -176,14 +191,21 @@ def monitors_in_words(config: Config) -> list[str]:
     ]
 
 
-class Retention:
-    """Called after each batch, makes the view forget what is older than `seconds`, once a minute at most."""
+class Tidy:
+    """Called after each batch and while there is none: every few seconds shows which versions the view knows, once a
+    minute makes the view forget what is older than `seconds`."""
 
-    def __init__(self, view: View, seconds: float, clock: Clock) -> None:
+    def __init__(self, view: View, seconds: float, clock: Clock, telemetry: Telemetry) -> None:
         self._view, self._seconds, self._clock = view, seconds, clock
-        self._next = clock.monotonic() + _TIDY_SECONDS
+        self._versions = VersionMetric(telemetry)
+        self._forget_at = clock.monotonic() + _TIDY_SECONDS
+        self._show_at = 0.0
 
     def __call__(self) -> None:
-        if self._clock.monotonic() >= self._next:
-            self._next = self._clock.monotonic() + _TIDY_SECONDS
+        now = self._clock.monotonic()
+        if now >= self._forget_at:
+            self._forget_at = now + _TIDY_SECONDS
             self._view.forget_before(self._clock.now_ns() - round(self._seconds * 1e9))
+        if now >= self._show_at:
+            self._show_at = now + _SHOW_SECONDS
+            self._versions.show(self._view.versions())

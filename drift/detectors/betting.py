@@ -1,9 +1,10 @@
 """What detectors that bet have in common: start mass against `arl`, and weights up to a cap."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from drift.base import Detector, Direction
+from drift.base import Detection, Detector, Direction, Shift
 from drift.detectors.inputs import MOST_WEIGHT, check_direction, check_positive, checked_warmup, usual_cap
 
 MOST_EVIDENCE = 1e290  # keeps what is staked a number
@@ -54,3 +55,16 @@ class Betting(Detector):
     @property
     def threshold(self) -> float:
         return self.arl
+
+    @property
+    def change(self) -> Detection | None:
+        return self.at(self.arl)
+
+    def at(self, threshold: float) -> Detection | None:
+        if self._evidence < threshold:
+            return None
+        return Detection(self._side(), self._evidence, threshold)
+
+    @abstractmethod
+    def _side(self) -> Shift:
+        """Which way most of the evidence points."""

@@ -6,7 +6,7 @@ from math import inf, isfinite
 from struct import Struct
 from typing import ClassVar
 
-from drift.base import Detection, Direction, Shift
+from drift.base import Direction, Shift
 from drift.detectors.betting import MOST_EVIDENCE, Betting
 from drift.detectors.inputs import DIRECTIONS, check_point
 from drift.ranks import Ranks
@@ -55,13 +55,9 @@ class _Conformal(Betting):
                 total += grown
         self._evidence = total / (len(self._lower) + len(self._higher))
 
-    @property
-    def change(self) -> Detection | None:
-        if self._evidence < self.arl:
-            return None
+    def _side(self) -> Shift:
         slopes = len(_STAKES)  # the first bets of each side: others do not tell lower from higher
-        side: Shift = "down" if sum(self._mass_lower[:slopes]) >= sum(self._mass_higher[:slopes]) else "up"
-        return Detection(side, self._evidence, self.arl)
+        return "down" if sum(self._mass_lower[:slopes]) >= sum(self._mass_higher[:slopes]) else "up"
 
     def state(self) -> bytes:
         direction = DIRECTIONS.index(self.direction)

@@ -65,7 +65,8 @@ def command(path: Path | None, schema: bool) -> None:
         click.echo(line)
     for line in describe_export(config):
         click.echo(line)
-    click.echo(f"pages\n  {describe_budget(config)}")
+    for line in describe_budget(config, monitors):
+        click.echo(line)
 
 
 def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
@@ -79,7 +80,7 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
     monitors: list[Plan] = []
     try:
         scorers, metrics = load_parts(config)
-        monitors = plans(config.monitors, metrics)
+        monitors = plans(config.monitors, metrics, config.base)
     except UserError as error:
         problems += error.problems
     for check in (
@@ -103,7 +104,8 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     least = f"{plan.min_effect:g} of its range" if plan.scale else f"{100 * plan.min_effect:g}%"
-    return f"{named}{what} by {least} or more (detector {plan.detector})"
+    against = "" if plan.reference is None else f", held against {len(plan.reference.records)} scores of a reference"
+    return f"{named}{what} by {least} or more (detector {plan.detector}{against})"
 
 
 def describe_objectives(config: Config) -> Iterator[str]:
@@ -157,12 +159,18 @@ def describe_export(config: Config) -> list[str]:
     return lines
 
 
-def describe_budget(config: Config) -> str:
-    """The arithmetic of the false-page budget, in words."""
-    budget = config.false_pages
-    per_day = budget.per_week / 7
-    return (
-        f"at most {budget.per_week:.4g} false pages a week over everything watched: as event time passes, the points "
-        f"of all series share {per_day:.4g} pages a day; at 100,000 points a day, that is one false alarm in "
-        f"{100_000 / per_day:,.0f} points"
-    )
+def describe_budget(config: Config, monitors: Sequence[Plan]) -> Iterator[str]:
+    """The arithmetic of the false-page budget, from the operator's knob to the threshold of a series."""
+    budget, per_day = config.false_pages, config.false_pages.per_week / 7
+    most = sum(plan.max_series for plan in monitors)
+    yield "pages"
+    yield f"  at most {budget.per_week:.4g} false pages a week over everything watched, however often anybody looks"
+    rate, day, busy = f"{budget.per_ns * 1e9:.3g}", f"{per_day / 1e5:.3g}", f"{per_day / 1e7:.3g}"
+    yield f"  earned     {rate} a second of event time, by any number of series (here {most:,} at most)"
+    yield f"  staked     by each point an equal part: {day} of 100,000 points a day, {busy} of 10,000,000"
+    yield "  threshold  what a series has staked must have grown to 1: at 100,000 points a day, a false alarm in"
+    yield f"             {100_000 / per_day:,.0f} points; of k series found within 15 minutes, to 1/k each (e-d-BH),"
+    yield "             so that the budget is of rounds in which nothing has changed"
+    free = [plan.name for plan in monitors if not plan.make().budgeted]
+    if free:
+        yield f"  no promise for {', '.join(free)}: thresholds of their own, over and above this budget"
