@@ -24,7 +24,7 @@ from scorers.loading import ScorerConfig, load_scorer
 from scorers.rules.rule import RuleConfig, rule_scorer
 from scorers.runner import Runner
 
-TRACES = 320  # more questions and answers than are cached, so that a second round reads them again; not the documents
+TRACES = 240  # more questions and answers than are cached, so that a second round reads them again; not the documents
 TOGETHER = 32  # traces, as in the service
 ROUNDS = 7  # the quickest is taken: what else the machine does only adds
 BUILT_INS = (

@@ -16,7 +16,7 @@ T = TypeVar("T")
 LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
 
-_CACHED_TEXTS = 256  # questions, answers and parts of them, of the traces that are scored together
+_CACHED_TEXTS = 224  # questions, answers and parts of them, of the traces that are scored together
 _CACHED_LONG_TEXTS = 48  # about 200 kB each as it is read
 _CACHED_TERMS = 32_768
 _LONGEST_CACHED_TERM = 64

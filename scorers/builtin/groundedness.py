@@ -234,10 +234,11 @@ def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
 
 
 def _has_form(text: Text, word: str) -> bool:
-    beginning = word[:BEGINNING]
-    return beginning in text.beginnings and any(
-        other.startswith(beginning) and other.isalpha() and _one_word(word, other) for other in text.terms
-    )
+    if word[:BEGINNING] not in text.beginnings:
+        return False
+    least = word[: max(BEGINNING, math.ceil(_FORM_SHARE * len(word)))]  # of the start that they share
+    near = [other for other in text.terms if other.startswith(least)]
+    return any(other.isalpha() and _one_word(word, other) for other in near)
 
 
 def _one_word(word: str, other: str) -> bool:
