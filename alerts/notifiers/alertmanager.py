@@ -28,7 +28,7 @@ class Alertmanager(HttpSettings):
     resolve_timeout: Annotated[
         Duration, Field(gt=0, description="an alert ends by itself so long after it was last sent")
     ] = 900.0
-    """Longer than DriftlineDown takes to fire, which then holds back the end of the changes of a service that is gone."""
+    """Longer than DriftlineDown takes to fire, which then holds back the end of the changes of what is gone."""
 
     @model_validator(mode="after")
     def _outlives_a_lost_resend(self) -> "Alertmanager":
