@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from alerts.push import Pusher
+from alerts.remote_write import RemoteWriter
 from alerts.rules.config import check_objectives
 from collector.assemble import Assembler
 from collector.core.clock import Clock
@@ -76,7 +77,8 @@ class Flow:
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
         rollouts: what compares new versions.
-        pusher: what sends measurements.
+        pusher: what sends measurements as OTLP metrics.
+        writer: what sends them by remote write.
     """
 
     stages: Sequence[Stage]
@@ -85,6 +87,7 @@ class Flow:
     monitors: Sequence[str]
     rollouts: Rollouts
     pusher: Pusher
+    writer: RemoteWriter
 
 
 def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
@@ -135,7 +138,8 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         closing = [runner.close, *([events.close] if events is not None else [])]
         rollouts = Rollouts(config.gate, ground.view, telemetry)
         pusher = Pusher(config.metrics, telemetry, clock)
-        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher)
+        writer = RemoteWriter(config.metrics.remote_write, telemetry, clock)
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher, writer)
 
     return lay
 

@@ -228,7 +228,7 @@ def test_the_collector_writes_to_kafka_what_driftline_reads_by_default() -> None
 def test_the_unit_runs_commands_and_sets_keys_that_exist() -> None:
     unit = (ROOT / "deploy" / "systemd" / "driftline.service").read_text()
     commands = re.findall(r"^Exec\w+=/opt/driftline/bin/driftline (\w+)", unit, re.MULTILINE)
-    assert commands == ["check", "serve", "check"]
+    assert commands == ["check", "serve", "reload"]
     assert set(commands) <= set(COMMANDS)
     environ = dict(re.findall(r"\b(DRIFTLINE_\w+)=(\S+)", unit))
     assert load_config(None, environ).store.path == Path("/var/lib/driftline/driftline.db")

@@ -146,7 +146,7 @@ def pipeline() -> Dashboard:
             Row("Work", [_heartbeat(), _lag(), _waiting(), _memory()]),
             Row("Store", [_size(), _commits(), _failures(), _export()]),
             Row("Kafka", [_kafka_lag(), _kafka_state()]),
-            Row("Out", [_pending(), _notifications(), _events(), _reload()]),
+            Row("Out", [_pending(), _notifications(), _events(), _reload(), _series()]),
             page_and_api(),
         ],
     )
@@ -378,6 +378,22 @@ def _reload() -> Panel:
         kind="stat",
         alarm=1,
         low=True,
+    )
+
+
+def _series() -> Panel:
+    return Panel(
+        "Series",
+        "How much of `metrics.max_series` is used. At 100%, new services and versions are counted as `other`.",
+        [
+            Query(
+                f"max by (instance) (driftline_metric_series{{{_HERE}}}\n  / driftline_metric_series_limit{{{_HERE}}})",
+                "{{instance}}",
+            )
+        ],
+        "percentunit",
+        kind="stat",
+        alarm=0.9,
     )
 
 

@@ -50,9 +50,17 @@ class Prometheus:
         token: str | None = None,
         rules: Sequence[Path] = (),
         alertmanagers: Sequence[str] = (),
+        takes_remote_write: bool = False,
+        scrape: Mapping[str, object] | None = None,
+        binary: str | Path = "",
         document: Mapping[str, Any] | None = None,
     ) -> None:
-        binary = program("prometheus", _PACKAGE)
+        """
+        Args:
+            scrape: more keys of the scrape configuration.
+            binary: of another version than the installed one.
+        """
+        binary = binary or program("prometheus", _PACKAGE)
         address = f"127.0.0.1:{free_ports(1)[0]}"
         self.url = f"http://{address}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +82,7 @@ class Prometheus:
                             "metrics_path": metrics_path,
                             "static_configs": [{"targets": list(targets)}],
                             **({"authorization": {"credentials": token}} if token else {}),
+                            **(scrape or {}),
                         }
                     ],
                 }
@@ -82,13 +91,14 @@ class Prometheus:
         self.process = Process(
             "prometheus",
             [
-                binary,
+                str(binary),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={address}",
                 "--enable-feature=exemplar-storage",
                 # it takes 5 s to learn where Alertmanager is; an alert that fired before is sent again only then
                 "--rules.alert.resend-delay=1s",
+                *(["--web.enable-remote-write-receiver"] if takes_remote_write else []),
             ],
             folder / "prometheus.log",
         )
@@ -104,6 +114,11 @@ class Prometheus:
         """The series of an instant query, now."""
         found = self._ask("query", query=expression)["result"]
         return [Sample(series["metric"], float(series["value"][1])) for series in found]
+
+    def native_histograms(self, expression: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """The native histograms of an instant query, now: labels, and `count`, `sum` and `buckets` as told."""
+        found = self._ask("query", query=expression)["result"]
+        return [(series["metric"], series["histogram"][1]) for series in found if "histogram" in series]
 
     def exemplars(self, selector: str, since_seconds: float = 3600.0) -> list[Exemplar]:
         """The exemplars stored for the series of `selector` in the last `since_seconds`."""
