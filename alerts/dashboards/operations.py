@@ -234,8 +234,11 @@ def _lag() -> Panel:
 def _waiting() -> Panel:
     return Panel(
         "Waiting",
-        "How long spans have waited, and how much is accepted and not yet evaluated.",
-        [Query(f"max by (instance) (driftline_behind_seconds{{{_HERE}}})", "{{instance}}")],
+        "How long spans, and turns of sessions, have waited to be worked on. Past `shed.after` scorers are left out.",
+        [
+            Query(f"max by (instance) (driftline_behind_seconds{{{_HERE}}})", "{{instance}}"),
+            Query(f"max by (instance) (driftline_session_behind_seconds{{{_HERE}}})", "sessions {{instance}}"),
+        ],
         "s",
         warn=60,
         alarm=300,

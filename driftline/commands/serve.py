@@ -65,10 +65,7 @@ def _serve(
     audit.record("service.started", user=user(), config=None if path is None else str(path), role=role)
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")
-    # What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
-    # for old garbage by the clock (`wait`). Clients leave some with every error, with all that the error held.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collect_less_often()
     click.echo("ready")
     try:
         wait(service, ended, reload_wanted, requests.work)
@@ -77,6 +74,13 @@ def _serve(
         control.stop()
         service.stop()
         audit.record("service.stopped", user=user(), asked=1 if ended.is_set() else 0)
+
+
+def collect_less_often() -> None:
+    """What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
+    for old garbage by the clock (`wait`). Clients leave some with every error, with all that the error held."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def wait(
