@@ -1,5 +1,6 @@
 """Dashboards of Driftline itself: its evaluators, and its pipeline."""
 
+from alerts.dashboards.kafka import kafka
 from alerts.dashboards.model import Dashboard, Panel, Query, Row, Variable
 from alerts.dashboards.page import page_and_api
 from alerts.dashboards.parts import INSTANCE, SCORER, quantile, rate
@@ -145,7 +146,7 @@ def pipeline() -> Dashboard:
             Row("In", [_received(), _rejected(), _undecodable(), _traces()]),
             Row("Work", [_heartbeat(), _lag(), _waiting(), _memory()]),
             Row("Store", [_size(), _commits(), _failures(), _export()]),
-            Row("Kafka", [_kafka_lag(), _kafka_state()]),
+            kafka(),
             Row("Out", [_pending(), _notifications(), _events(), _reload(), _series()]),
             page_and_api(),
         ],
@@ -308,30 +309,6 @@ def _export() -> Panel:
             ),
         ],
         "reqps",
-    )
-
-
-def _kafka_lag() -> Panel:
-    return Panel(
-        "Messages to be read",
-        "By topic. The unread part of what retention keeps is in the other panel.",
-        [Query(f'sum by (topic) (driftline_kafka_lag_messages{{topic=~"$topic", {_HERE}}})', "{{topic}}")],
-    )
-
-
-def _kafka_state() -> Panel:
-    return Panel(
-        "Retention, pauses, leaders",
-        "The unread part of what retention keeps (past .8 senders wait), workers that have paused reading, and "
-        "partitions "
-        "without a leader.",
-        [
-            Query(f"max (driftline_retention_ratio{{{_HERE}}})", "retention"),
-            Query(f"sum (driftline_kafka_paused{{{_HERE}}})", "paused"),
-            Query(f"sum by (topic) (driftline_leaderless_partitions{{{_HERE}}})", "leaderless {{topic}}"),
-        ],
-        warn=0.8,
-        alarm=0.9,
     )
 
 

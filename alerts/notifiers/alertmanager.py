@@ -27,7 +27,8 @@ class Alertmanager(HttpSettings):
     resend: Annotated[Duration, Field(ge=1, description="how often a lasting alert is sent again")] = 60.0
     resolve_timeout: Annotated[
         Duration, Field(gt=0, description="an alert ends by itself so long after it was last sent")
-    ] = 300.0
+    ] = 900.0
+    """Longer than DriftlineDown takes to fire, which then holds back the end of the changes of what is gone."""
 
     @model_validator(mode="after")
     def _outlives_a_lost_resend(self) -> "Alertmanager":

@@ -1,0 +1,33 @@
+"""The row of Kafka: what is to be read, and whether it can be."""
+
+from alerts.dashboards.model import Panel, Query, Row
+
+_HERE = 'instance=~"$instance"'
+
+
+def kafka() -> Row:
+    return Row("Kafka", [_kafka_lag(), _kafka_state()])
+
+
+def _kafka_lag() -> Panel:
+    return Panel(
+        "Messages to be read",
+        "By topic. The unread part of what retention keeps is in the other panel.",
+        [Query(f'sum by (topic) (driftline_kafka_lag_messages{{topic=~"$topic", {_HERE}}})', "{{topic}}")],
+    )
+
+
+def _kafka_state() -> Panel:
+    return Panel(
+        "Retention, pauses, leaders",
+        "The unread part of what retention keeps (past .8 senders wait), workers that have paused reading, and "
+        "partitions "
+        "without a leader.",
+        [
+            Query(f"max (driftline_retention_ratio{{{_HERE}}})", "retention"),
+            Query(f"sum (driftline_kafka_paused{{{_HERE}}})", "paused"),
+            Query(f"sum by (topic) (driftline_leaderless_partitions{{{_HERE}}})", "leaderless {{topic}}"),
+        ],
+        warn=0.8,
+        alarm=0.9,
+    )
