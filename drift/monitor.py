@@ -7,6 +7,7 @@ with the same ids, wherever the watcher was stopped and restored in between.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -54,6 +55,7 @@ class Watcher:
         false_pages: the budget, such as `1 per week`, over all series of all monitors together.
         metrics: what the scorers measure, by name.
         telemetry: where series show.
+        base: the folder that relative files of monitors start from.
 
     Raises:
         UserError: every problem of the configuration, with its path.
@@ -65,6 +67,7 @@ class Watcher:
         false_pages: str | FalsePages,
         metrics: Mapping[str, Metric],
         telemetry: Telemetry,
+        base: Path = Path(),
     ) -> None:
         try:
             self._false_pages = parse_false_pages(false_pages)
@@ -72,7 +75,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {plan.name: new_monitor(plan) for plan in plans(monitors, metrics)}
+        self._monitors: dict[str, Monitor] = {plan.name: new_monitor(plan) for plan in plans(monitors, metrics, base)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -130,14 +133,11 @@ class Watcher:
             x = monitor.plan.value(point)
             if x is None:
                 continue
-            if monitor.plan.scale is not None and not 0.0 <= x <= 1.0:
+            record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
+            if (monitor.plan.scale is not None and not 0.0 <= x <= 1.0) or not monitor.fits(record, point):
                 outcome = "invalid"
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
-            record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
-            if not monitor.fits(record, point):
-                outcome = "invalid"
-                continue
             self._end(monitor, monitor.outdated(record, point), changes)
             self._feed(monitor, record, point, changes)
         return outcome, changes + self._round()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -11,6 +12,8 @@ from pydantic import Field
 from collector.core.errors import UserError
 from collector.core.settings import Duration, Settings
 from drift.base import Detector, Direction, Metric, Point, detector_factory
+from drift.detectors.frozen import FrozenMean
+from drift.reference import BaselineConfig, Reference, load_reference
 from drift.scale import Scale
 
 NANO = 10**9
@@ -55,6 +58,9 @@ class MonitorConfig(Settings):
         "of your own",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
+    baseline: BaselineConfig | None = Field(
+        None, description="hold levels against scores from a file, for good; null: against what came before"
+    )
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
     max_labels: int = Field(8, ge=1, le=100, description="of `share`: more labels than this are watched as `other`")
     clusters: int = Field(16, ge=2, le=64, description="of vectors: into how many clusters the traffic is divided")
@@ -90,6 +96,7 @@ class Plan:
     adopt_after_ns: int
     forget_after_ns: int
     fingerprint: str
+    reference: Reference | None = None
 
     def value(self, point: Point) -> float | None:
         """What is watched of a point, on [0, 1] or, while there is no scale, as it is; None if it says nothing.
@@ -107,8 +114,8 @@ class Plan:
         return point.value if self.scale is None else self.scale.to_unit(point.value)
 
 
-def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> list[Plan]:
-    """The plans of all monitors.
+def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric], base: Path = Path()) -> list[Plan]:
+    """The plans of all monitors; relative files of theirs start from `base`.
 
     Raises:
         UserError: every problem, each with the path of the wrong value.
@@ -126,7 +133,7 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> l
             problems.append(f"{path}.name: {config.title!r} is taken by an earlier monitor; give it a name of its own")
             continue
         try:
-            made.append(_plan(config, metric, path))
+            made.append(_plan(config, metric, path, base))
         except UserError as error:
             problems += error.problems
     if problems:
@@ -134,12 +141,14 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> l
     return made
 
 
-def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
+def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
     if metric.embeds and config.statistic not in ("auto", "share"):
         raise UserError(
             f"{path}.statistic: {config.statistic!r}, but {metric.name!r} tells vectors: of these the share of "
             "clusters is watched, so leave it out or say share"
         )
+    if metric.embeds and config.baseline is not None:
+        raise UserError(f"{path}.baseline: {metric.name!r} tells vectors, which no file of scores has; leave it out")
     if config.statistic == "mean" and not metric.bounded:
         raise UserError(
             f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
@@ -166,6 +175,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         scale = None
     least = 0.03 if scale else 0.1
     direction = _direction(config.direction, statistic, metric)
+    reference = _reference(config, metric, statistic, scale, path, base)
     return Plan(
         name=config.title,
         metric=metric.name,
@@ -183,8 +193,26 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         clusters=config.clusters if metric.embeds else 0,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
-        fingerprint=_fingerprint(config, metric, statistic, direction, scale),
+        fingerprint=_fingerprint(
+            config, statistic, direction, scale, reference, config.clusters if metric.embeds else 0
+        ),
+        reference=reference,
     )
+
+
+def _reference(
+    config: MonitorConfig, metric: Metric, statistic: Statistic, scale: Scale | None, path: str, base: Path
+) -> Reference | None:
+    if config.baseline is None:
+        return None
+    if statistic not in ("mean", "pass_rate") or scale is None:
+        raise UserError(f"{path}.baseline: the statistic is {statistic}; only mean and pass_rate take a reference")
+    if config.detector != "mean":
+        raise UserError(f"{path}.baseline: the detector is {config.detector!r}; only 'mean' takes a reference")
+    try:
+        return load_reference(config.baseline, base, metric, scale, statistic == "pass_rate", config.warmup)
+    except UserError as error:
+        raise UserError(*(f"{path}.baseline.{problem}" for problem in error.problems)) from None
 
 
 def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
@@ -199,7 +227,7 @@ def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
 
 def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[], Detector]:
     try:
-        factory = detector_factory(config.detector)
+        factory = detector_factory(config.detector) if config.baseline is None else FrozenMean
     except UserError as error:
         raise UserError(*(f"{path}.detector: {problem}" for problem in error.problems)) from error
     options = {"direction": direction, **config.options}
@@ -226,10 +254,18 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
     return make
 
 
-def _fingerprint(config: MonitorConfig, metric: Metric, statistic: str, direction: str, scale: Scale | None) -> str:
+def _fingerprint(
+    config: MonitorConfig,
+    statistic: str,
+    direction: str,
+    scale: Scale | None,
+    reference: Reference | None,
+    clusters: int,
+) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
     detector = [config.detector, dict(config.options), _LAYOUT]
-    if metric.embeds:
-        detector.append(config.clusters)
+    if clusters:
+        detector.append(clusters)
     parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
+    parts += [reference.digest] if reference else []
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

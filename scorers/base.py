@@ -101,6 +101,7 @@ class Scorer:
     batch: int = 0
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None
     required: tuple[str, ...] = ()
+    values: bool = True
     told: str = ""
     embeds: bool = False
     options: dict[str, Any] = field(default_factory=dict)
@@ -241,6 +242,7 @@ def scorer(
     batch: int = 0,
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None,
     required: Sequence[str] = (),
+    values: bool = True,
     doc: str = "",
     embeds: bool = False,
 ) -> Callable[[Function], Scorer]:
@@ -264,6 +266,7 @@ def scorer(
         batch: the function is called with up to so many traces, and gives an outcome for each; 0: with one.
         data: the files that options name and scores depend on, such as a model; called with the options.
         required: options that a configuration has to set.
+        values: whether its scores have any; False for one that only gives labels.
         doc: what it says, for people; without, the docstring.
         embeds: its scores have vectors, and monitors of it watch those.
 
@@ -292,6 +295,7 @@ def scorer(
             batch=batch,
             data=data,
             required=tuple(required),
+            values=values,
             told=doc,
             embeds=embeds,
         )
