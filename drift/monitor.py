@@ -133,14 +133,11 @@ class Watcher:
             x = monitor.plan.value(point)
             if x is None:
                 continue
-            if monitor.plan.scale is not None and not 0.0 <= x <= 1.0:
+            record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
+            if (monitor.plan.scale is not None and not 0.0 <= x <= 1.0) or not monitor.fits(record, point):
                 outcome = "invalid"
                 continue
             outcome = "watched" if outcome != "invalid" else outcome
-            record = (point.at_ns, x, min(1.0 / point.probability, _MOST_WEIGHT), point.trace_id, slices)
-            if not monitor.fits(record, point):
-                outcome = "invalid"
-                continue
             self._end(monitor, monitor.outdated(record, point), changes)
             self._feed(monitor, record, point, changes)
         return outcome, changes + self._round()

@@ -147,6 +147,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
             f"{path}.statistic: {config.statistic!r}, but {metric.name!r} tells vectors: of these the share of "
             "clusters is watched, so leave it out or say share"
         )
+    if metric.embeds and config.baseline is not None:
+        raise UserError(f"{path}.baseline: {metric.name!r} tells vectors, which no file of scores has; leave it out")
     if config.statistic == "mean" and not metric.bounded:
         raise UserError(
             f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
@@ -191,7 +193,9 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         clusters=config.clusters if metric.embeds else 0,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
-        fingerprint=_fingerprint(config, metric, statistic, direction, scale, reference),
+        fingerprint=_fingerprint(
+            config, statistic, direction, scale, reference, config.clusters if metric.embeds else 0
+        ),
         reference=reference,
     )
 
@@ -252,16 +256,16 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
 
 def _fingerprint(
     config: MonitorConfig,
-    metric: Metric,
     statistic: str,
     direction: str,
     scale: Scale | None,
     reference: Reference | None,
+    clusters: int,
 ) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
     detector = [config.detector, dict(config.options), _LAYOUT]
-    if metric.embeds:
-        detector.append(config.clusters)
+    if clusters:
+        detector.append(clusters)
     parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
     parts += [reference.digest] if reference else []
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()
