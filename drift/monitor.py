@@ -16,14 +16,16 @@ from collector.core.event_clock import EventClock
 from collector.core.telemetry import Labels, Telemetry
 from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
+from drift.combine import monitor_of
 from drift.gauges import Gauges
+from drift.kept import read_kept, take_kept
 from drift.moved import EVALUATOR, SAMPLING
 from drift.pages import lasts, told_with
-from drift.plan import MonitorConfig, Plan, plans
+from drift.plan import MonitorConfig, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
 from drift.rounds import Rounds
-from drift.route import Monitor, ShareMonitor, SliceKey
+from drift.route import Monitor, SliceKey
 from drift.saved import (
     VERSION,
     WRONG,
@@ -72,10 +74,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {
-            plan.name: (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
-            for plan in plans(monitors, metrics)
-        }
+        self._monitors: dict[str, Monitor] = {plan.name: monitor_of(plan) for plan in plans(monitors, metrics)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -202,6 +201,10 @@ class Watcher:
                     change = series.end(now_ns, "no_data")
                     changes += [change] if change else []
                     self._forget(monitor, key, series)
+            gone, begun = monitor.review(now_ns)
+            for key in gone:
+                self._forget(monitor, key, monitor.series[key])
+            self._touched.update({series.key: series for series in begun})
         return changes
 
     def _forget(self, monitor: Monitor, key: SliceKey, series: Series) -> None:
@@ -247,7 +250,7 @@ class Watcher:
             self._gauges.count(monitor.plan.name, len(monitor.series))
         self._folded.add_all(self._provenance.folded)
         self._provenance.folded.clear()
-        taken: dict[str, bytes | None] = {}
+        taken: dict[str, bytes | None] = {**take_kept(self._monitors)} if self._taken else {}
         if (made_by := self._provenance.take_state()) is not None:
             taken[_PROVENANCE_KEY] = made_by
         if not self._pending:  # what is gone must first have been told of
@@ -291,15 +294,20 @@ class Watcher:
                 head = versioned(parts["head"])
                 monitor = self._monitors.get(head["monitor"])
                 if monitor is not None and monitor.plan.fingerprint == head["fingerprint"]:
-                    loaded.append(self._restored_series(monitor.plan, key, head, parts))
+                    loaded.append(self._restored_series(monitor, key, head, parts))
                 else:
                     deleted.update(f"series/{key}/{part}" for part in parts)
                     change = retired(head)
                     pending += [change] if change else []
             except WRONG as error:
                 raise unreadable(f"series/{key}", error) from error
+        kept, gone = read_kept(self._monitors, state)
+        deleted |= gone
         for series in loaded:
             self._monitors[series.plan.name].put(series)
+        for name, read in kept.items():
+            self._monitors[name].use_state(read)
+        for series in loaded:
             rounds.note(series)
         self._clock, self._budget, self._taken, self._provenance = clock, budget, taken, provenance
         self._rounds = rounds
@@ -339,7 +347,7 @@ class Watcher:
             if monitor is None or monitor.plan.fingerprint != head["fingerprint"]:
                 change = retired(head)
                 return [change] if change else []
-            series = self._restored_series(monitor.plan, key, head, parts)
+            series = self._restored_series(monitor, key, head, parts)
         except WRONG as error:
             raise unreadable("moved series", error) from error
         early = monitor.put(series)
@@ -377,8 +385,8 @@ class Watcher:
             raise unreadable(_CLOCK_KEY, error) from error
         return clock, budget, head["taken"], rounds
 
-    def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
-        series = Series(plan, {str(name): str(value) for name, value in head["slices"]})
+    def _restored_series(self, monitor: Monitor, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
+        series = monitor.make({str(name): str(value) for name, value in head["slices"]})
         if series.key != key:
             raise ValueError("belongs to another slice than its key says")
         series.load(head, parts["past"], chunks(parts), self._interned)

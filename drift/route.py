@@ -1,6 +1,7 @@
 """Which series of a monitor a point belongs to."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from drift.plan import Plan
 from drift.recent import OTHER, Record, Slices
@@ -36,6 +37,24 @@ class Monitor:
         """The series that take a point, each with what it takes; None: it has it already."""
         for series in self.route(record[4]):
             yield series, record
+
+    def make(self, slices: dict[str, str]) -> Series:
+        """A series for this slice, which is not yet among those of the monitor."""
+        return Series(self.plan, slices)
+
+    def review(self, now_ns: int) -> tuple[list[SliceKey], list[Series]]:
+        """From time to time: the series to drop, to make room, and others that have begun."""
+        return [], []
+
+    def take_state(self) -> bytes | None:
+        """What there is to keep beside the series."""
+        return None
+
+    def read_state(self, data: bytes) -> Any:
+        """What `take_state` gave, for `use_state`; raises one of `drift.saved.WRONG` if it cannot be read."""
+
+    def use_state(self, read: Any) -> None:
+        """Take over what was read, once the series are there."""
 
     def put(self, series: Series) -> Series | None:
         """Have this series from now on; returns the one that was in its place."""
@@ -76,7 +95,7 @@ class Monitor:
                 key = tuple(OTHER for _ in key)
                 if key in self.series:
                     return self.series[key]
-            found = self.series[key] = Series(self.plan, dict(zip(self.plan.by, key, strict=False)))
+            found = self.series[key] = self.make(dict(zip(self.plan.by, key, strict=False)))
         return found
 
 

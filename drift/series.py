@@ -16,7 +16,7 @@ from drift.estimate import Window, estimate, variance_inflation
 from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
 from drift.saved import VERSION
-from drift.scale import learn_scale, scale_from_json
+from drift.scale import Scale, learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
 _CAP_QUANTILE = 0.95
@@ -74,6 +74,7 @@ class Series:
         self.cap = float("inf")
         self.inflation = 1.0
         self.last_ns = 0
+        self.stake = 1.0  # what part of an equal share of the budget its points get
 
     def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
         """Take the next point; returns a change that opened, moved, is better known, or ended."""
@@ -93,7 +94,7 @@ class Series:
         detector = self.detector
         if detector is not None:
             self.seen += 1
-            detector.update(x, w, record[0], budget.share() if self.budgeted else 0.0)
+            detector.update(x, w, record[0], budget.share(self.stake) if self.budgeted else 0.0)
         if self.episode is not None:
             return self._follow(self.episode, x, w, record[0], now_ns)
         if detector is None:
@@ -240,7 +241,7 @@ class Series:
         self.cap = weights[int(_CAP_QUANTILE * (len(weights) - 1))]
         to_unit: Callable[[float], float] = float
         if self.scale is None:
-            self.scale = learn_scale([record[1] for record in records])
+            self.scale = self._scale_of([record[1] for record in records])
             to_unit = self.scale.to_unit
         records = [(at, to_unit(x), min(w, self.cap), trace, slices) for at, x, w, trace, slices in records]
         self.recent.replace(records)
@@ -249,6 +250,9 @@ class Series:
         detector = self.plan.make()
         detector.warmup(values, [record[2] for record in records])
         self._watch(detector)
+
+    def _scale_of(self, values: list[float]) -> Scale:
+        return learn_scale(values)
 
     def _watch(self, detector: Detector | None) -> None:
         self.detector = detector
