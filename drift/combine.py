@@ -14,8 +14,10 @@ combination needs the logarithm of the number of combinations in points more.
 is: of slices that hold one another the one that is the cause carries the most information, since traffic that did not
 change dilutes it (the data processing inequality of Kullback and Leibler's divergence, 1951). So of one anchor the
 series with most evidence is asked first, one at a time, and must stand by itself (`drift.nested`). What does not is
-held: no change, and asked again as points come. So the evidence of a cause counts once, also for other series that
-change in that round (`drift.rounds`). Holding back can only make alarms fewer.
+no change: its evidence is taken back if the change that explains it is told already, and it is held, to be asked
+again as points come, if not. As bets are bounded, a slice that holds the cause may be a little ahead of it: it waits for
+one within that carries all of it, until its evidence is ten times what is enough. So the evidence of a cause counts
+once, also for other series that change in that round (`drift.rounds`). Holding back can only make alarms fewer.
 
 Source of the idea, on stored data: Chung, Kraska, Polyzotis, Tae, Whang, "Slice Finder", ICDE 2019 (the smallest
 description first, and effects held against the rest).
@@ -24,10 +26,12 @@ description first, and effects held against the rest).
 from collections.abc import Iterable, Iterator
 from itertools import chain, combinations
 from math import comb
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
+from drift.base import Change
+from drift.budget import Budget
 from drift.episode import Episode
 from drift.heavy import HeavyHitters
 from drift.nested import compatible, falls_outside, inside, parted, stronger_than_rest
@@ -38,11 +42,13 @@ from drift.saved import VERSION, versioned
 from drift.scale import Scale
 from drift.series import Series
 
-_PLACES = 2  # in the table, for each combination that may be watched
+_PLACES, _LEAST_PLACES = 2, 256  # in the table, for each combination that may be watched, and in all
 _LEAST_MET = 32
 _CLEARLY_MORE = 2  # times the traffic, to take another's place
 _MOST_CELLS = 10_000
 _NEAR = 0.01  # evidence that is worth keeping
+_PATIENCE = 10.0  # times the evidence that is enough, up to which a slice within is waited for
+_WORTH_WAITING = 1.0 / 64.0  # evidence of that slice
 
 
 class Cell(Series):
@@ -55,6 +61,7 @@ class Cell(Series):
         self.stake = monitor.stake if len(self.pairs) > 1 else 1.0
         self.held_at = 0  # points when it was first held, 0 if it is not
         self.ask_at = 0  # points at which it is asked again
+        self.spent = False  # whether its evidence is of a change that was told elsewhere
 
     @property
     def rising(self) -> float:
@@ -69,12 +76,20 @@ class Cell(Series):
         episode = super().prepare(threshold)
         if episode is None:
             return None
-        if self.monitor.explains(self, episode):
-            self.held_at = self.held_at or self.points
-            self.ask_at = self.points + max(self.plan.min_points, (self.points - self.held_at) // 2)
-            return None
-        self.held_at = 0
-        return episode
+        found = self.monitor.explanation(self, episode)
+        if found is None:
+            self.held_at = 0
+            return episode
+        self.spent = found == "told"
+        self.held_at = 0 if self.spent else self.held_at or self.points
+        self.ask_at = self.points + max(self.plan.min_points, (self.points - self.held_at) // 2 if self.held_at else 0)
+        return None
+
+    def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
+        if self.spent and self.detector is not None:
+            self.detector.clear()
+        self.spent = False
+        return super().update(record, now_ns, budget)
 
     def begin(self, records: Iterable[Record], now_ns: int) -> None:
         """Learn from what another series remembers of these traces."""
@@ -98,7 +113,7 @@ class CombinationMonitor(Monitor):
         super().__init__(plan)
         others = len(plan.by) - 1
         self.stake = 1.0 / sum(comb(others, size) for size in range(2, plan.combinations + 1))
-        self.heavy = HeavyHitters(_PLACES * plan.max_combinations)
+        self.heavy = HeavyHitters(max(_LEAST_PLACES, _PLACES * plan.max_combinations))
         self._cells: dict[Slices, list[SliceKey]] = {}
         self._watched = 0  # combinations among the series
 
@@ -141,25 +156,35 @@ class CombinationMonitor(Monitor):
         mine = (-cell.rising, cell.key)
         return all(mine <= (-other.rising, other.key) for other in self._of_anchor(cell) if other.rising)
 
-    def explains(self, cell: Cell, episode: Episode) -> bool:
-        """Whether other slices explain this change of a series."""
+    def explanation(self, cell: Cell, episode: Episode) -> Literal["told", "near"] | None:
+        """Whether other slices explain this change of a series: one that is told already, or may be soon."""
         change, own = episode.change, (episode.before, episode.after)
+        same_way = [
+            other
+            for other in self._of_anchor(cell)
+            if other.episode is not None and other.episode.change.direction == change.direction
+        ]
         for parent in self._parents(_key(cell.slices.items())):
             whole = parted(parent.recent, change.onset_ns)
             if not stronger_than_rest(own, whole, change.direction, episode.inflation):
-                return True
-        told = [
-            other.pairs
-            for other in self._of_anchor(cell)
-            if other.episode is not None
-            and other.episode.change.direction == change.direction
-            and compatible(other.slices, cell.slices)
-            and not other.slices.items() <= cell.slices.items()
-        ]
-        if not told:
-            return False
+                return "told" if any(_holds(other, cell) for other in same_way) else "near"
+        told = [other.pairs for other in same_way if compatible(other.slices, cell.slices) and not _holds(other, cell)]
         since = list(cell.recent.records())[-episode.after.n :]
-        return not falls_outside(episode.before, since, told, change.direction, episode.inflation)
+        if told and not falls_outside(episode.before, since, told, change.direction, episode.inflation):
+            return "told"
+        return "near" if cell.rising < _PATIENCE and self._waits(cell, episode, since) else None
+
+    def _waits(self, cell: Cell, episode: Episode, since: list[Record]) -> bool:
+        """Whether a slice within has evidence too, fell further than the rest, and nothing fell outside of it."""
+        change, inflation = episode.change, episode.inflation
+        whole = parted(cell.recent, change.onset_ns)
+        return any(
+            other.rising >= _WORTH_WAITING
+            and stronger_than_rest(parted(other.recent, change.onset_ns), whole, change.direction, inflation)
+            and not falls_outside(episode.before, since, [other.pairs], change.direction, inflation)
+            for other in self._of_anchor(cell)
+            if other is not cell and _holds(cell, other)
+        )
 
     def review(self, now_ns: int) -> tuple[list[SliceKey], list[Series]]:
         """Give the places to the combinations with most traffic; one whose change lasts, or is near, keeps its own."""
@@ -187,7 +212,7 @@ class CombinationMonitor(Monitor):
 
     def take_state(self) -> bytes:
         holds = {
-            cell.key: [cell.held_at, cell.ask_at]
+            cell.key: [cell.held_at, cell.ask_at, int(cell.spent)]
             for cell in self._all_cells()
             if cell.held_at or cell.ask_at > cell.points
         }
@@ -200,8 +225,8 @@ class CombinationMonitor(Monitor):
             return None
         met = HeavyHitters(self.heavy.size)
         met.load_json(raw["met"])
-        holds = {str(key): (held_at, ask_at) for key, (held_at, ask_at) in raw["holds"].items()}
-        if any(type(points) is not int or points < 0 for hold in holds.values() for points in hold):
+        holds = {str(key): (held_at, ask_at, spent) for key, (held_at, ask_at, spent) in raw["holds"].items()}
+        if any(type(number) is not int or number < 0 for hold in holds.values() for number in hold):
             raise ValueError("a series is held from and until numbers of points")
         return {"met": met, "holds": holds}
 
@@ -210,7 +235,8 @@ class CombinationMonitor(Monitor):
             return
         self.heavy = read["met"]
         for cell in self._all_cells():
-            cell.held_at, cell.ask_at = read["holds"].get(cell.key, (0, 0))
+            cell.held_at, cell.ask_at, spent = read["holds"].get(cell.key, (0, 0, 0))
+            cell.spent = bool(spent)
 
     def _begin(self, key: SliceKey, now_ns: int) -> Cell | None:
         """A new combination, None if it is not the time: what holds it is not watched, or has changed."""
@@ -218,10 +244,9 @@ class CombinationMonitor(Monitor):
         if len(parents) < len(key) // 2 - 1 or any(one.detector is None or one.episode is not None for one in parents):
             return None
         cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
-        known: list[list[Record]] = [
-            [record for record in one.raw_records() if inside(cell.pairs, record)] for one in parents
-        ]
-        cell.begin(max(known, key=len), now_ns)
+        known = [[record for record in one.raw_records() if inside(cell.pairs, record)] for one in parents]
+        longest = max(known, key=len)
+        cell.begin(longest, now_ns)
         return cell
 
     def _keys(self, slices: dict[str, str]) -> list[SliceKey]:
@@ -269,6 +294,10 @@ def _key(pairs: Iterable[tuple[str, str]]) -> SliceKey:
 
 def _is_combination(key: SliceKey) -> bool:
     return len(key) > 4
+
+
+def _holds(one: Series, other: Series) -> bool:
+    return one.slices.items() <= other.slices.items()
 
 
 def monitor_of(plan: Plan) -> Monitor:

@@ -180,6 +180,10 @@ class MeanDetector(Betting):
         """What each of `bets` is held against: 0 the expectation, 1 and 2 the older part's low and high."""
         return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
 
+    def clear(self) -> None:
+        self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
+        self._evidence = 0.0
+
     def _side(self) -> Shift:
         side = self._each_patient * (sum(self._mass_low) - sum(self._mass_high))
         side += self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True))
