@@ -15,9 +15,9 @@ is: of slices that hold one another the one that is the cause carries the most i
 change dilutes it (the data processing inequality of Kullback and Leibler's divergence, 1951). So of one anchor the
 series with most evidence is asked first, one at a time, and must stand by itself (`drift.nested`). What does not is
 no change: its evidence is taken back if the change that explains it is told already, and it is held, to be asked
-again as points come, if not. As bets are bounded, a slice that holds the cause may be a little ahead of it: it waits for
-one within that carries all of it, until its evidence is ten times what is enough. So the evidence of a cause counts
-once, also for other series that change in that round (`drift.rounds`). Holding back can only make alarms fewer.
+again as points come, if not. As bets are bounded, a slice that holds the cause may be ahead of it by a little: it
+waits for one within that carries all of it, until its evidence is ten times what is enough. So the evidence of a cause
+counts once, also for other series that change in that round (`drift.rounds`). Holding back can only make alarms fewer.
 
 Source of the idea, on stored data: Chung, Kraska, Polyzotis, Tae, Whang, "Slice Finder", ICDE 2019 (the smallest
 description first, and effects held against the rest).
