@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock audit clean
+.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock audit advisories clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,7 +28,7 @@ quick: $(VENV)/.dev ## the tests that need no real Kafka, Prometheus or Alertman
 	$(BIN)/python -m pytest $(PARALLEL) -m "not real" $(ARGS)
 
 # In `make check test` the quick tests are a part of `test` and run once.
-check: lint type $(if $(filter test,$(MAKECMDGOALS)),,quick) ## what a change must pass: lint, types, quick tests
+check: lint type $(if $(filter test,$(MAKECMDGOALS)),,quick) advisories ## what a change must pass: lint, types, quick tests, advisories
 
 lint: $(VENV)/.dev ## style, format and the direction of imports
 	$(BIN)/ruff check .
@@ -56,7 +56,7 @@ fuzz: $(VENV)/.dev ## hostile requests, each time others (ARGS='--minutes 60'; t
 collector: $(VENV)/.dev ## build the OpenTelemetry Collector that tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.collector
 
-gotools: $(VENV)/.dev ## build kustomize and the parser of compose files, with which tests check deploy/, once (needs Go)
+gotools: $(VENV)/.dev ## build kustomize, the parser of compose files and Prometheus 3, which tests use, once (minutes; needs Go)
 	$(BIN)/python -m tests.real.parts.gotools
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
@@ -65,7 +65,10 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 t
 	for extra in parquet compression models; do \
 	  $(LOCK) --extra $$extra -c requirements/dev.lock -o requirements/$$extra.lock || exit 1; done
 
-audit: $(VENV)/.dev ## ask whether a locked package has known vulnerabilities (needs the network; not in `check`)
+advisories: $(VENV)/.dev ## as audit, but where nobody can be asked it says so and does not fail
+	$(BIN)/python requirements/audit.py --if-possible
+
+audit: $(VENV)/.dev ## ask whether a locked package has known vulnerabilities (needs the network)
 	$(BIN)/python requirements/audit.py
 
 clean: ## remove the environment and everything built or cached here

@@ -41,11 +41,15 @@ class DeliveryError(DriftlineError):
 
 
 class Retryable(DeliveryError):
-    """The same notification may arrive later, not before `retry_after_seconds` if that is known."""
+    """The same notification may arrive later, not before `retry_after_seconds` if that is known.
 
-    def __init__(self, reason: Reason, message: str, retry_after_seconds: float = 0.0) -> None:
+    `status` is that of an HTTP answer; 0 if there was none.
+    """
+
+    def __init__(self, reason: Reason, message: str, retry_after_seconds: float = 0.0, status: int = 0) -> None:
         super().__init__(reason, message)
         self.retry_after_seconds = retry_after_seconds
+        self.status = status
 
 
 class Permanent(DeliveryError):

@@ -87,6 +87,7 @@ def annotations(change: Change, wording: Wording) -> dict[str, str]:
         "carriers": words.carried_by,
         "moved": words.moved,
         "new": words.new_then,
+        "found_with": words.found_with,
         "confidence": words.sure,
         "first": words.first,
         "silence": quiet,

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from alerts.changed_then import changed_then, named
 from alerts.plain import clean, minute
-from drift.base import RATES, Carrier, Change, Estimate
+from drift.base import RATES, Carrier, Change, Companion, Estimate
 
 NAMED_CARRIERS = 3
+_NAMED_COMPANIONS = 5
 _ENDINGS = {
     "recovered": "back to its old level of about {before}",
     "adopted": "has stayed at {after}, which is now taken as normal",
@@ -56,19 +57,21 @@ class Explanation:
     carried_by: str
     moved: str
     new_then: str
+    found_with: str
     look_at: str
     sure: str
     first: str
 
     @property
     def description(self) -> str:
-        parts = (self.what, self.since, self.carried_by, self.moved, self.new_then, self.sure, self.first, self.look_at)
+        happened = (self.what, self.since, self.carried_by, self.moved, self.new_then, self.found_with)
+        parts = (*happened, self.sure, self.first, self.look_at)
         return "\n".join(part for part in parts if part)
 
 
 def explain(change: Change, wording: Wording) -> Explanation:
     """The change as it stands, in words; resolved if it is."""
-    measure = _Measure(change, wording)
+    measure = _Measure(change, wording, change.size.value)
     return Explanation(
         summary=_summary(change, measure),
         what=_what(change, measure),
@@ -76,6 +79,7 @@ def explain(change: Change, wording: Wording) -> Explanation:
         carried_by=_carried_by(change, measure),
         moved=_MOVED.get(change.moved, ""),
         new_then=changed_then(change, NAMED_CARRIERS + 1),
+        found_with=_found_with(change, wording),
         look_at=_look_at(change, wording),
         sure=_sure(change),
         first=_first(change),
@@ -93,12 +97,12 @@ def trace_links(trace_ids: Sequence[str], wording: Wording) -> list[str]:
 class _Measure:
     """How values of the changed series are written: a rate in percent, anything else in its unit."""
 
-    def __init__(self, change: Change, wording: Wording) -> None:
+    def __init__(self, change: Change | Companion, wording: Wording, size: float) -> None:
         self.is_rate = change.statistic in RATES
         self.unit = "" if self.is_rate else clean(wording.units.get(change.metric, ""))
         label = f" {clean(change.slice.get(change.metric, ''))}" if change.statistic == "share" else ""
         self.name = f"{_STATISTICS[change.statistic]} {clean(change.metric)}{label}"
-        self.digits = 2 if self.is_rate and 0 < abs(change.size.value) < 0.01 else 1
+        self.digits = 2 if self.is_rate and 0 < abs(size) < 0.01 else 1
 
     def value(self, value: float | None) -> str:
         if value is None or not isfinite(value):
@@ -133,7 +137,7 @@ def slice_words(slices: Mapping[str, str]) -> str:
     return ", ".join(f"{clean(name)} {clean(value)}" for name, value in slices.items())
 
 
-def _where(change: Change) -> str:
+def _where(change: Change | Companion) -> str:
     named = change.metric if change.statistic == "share" else None  # which label it is of is said before
     words = slice_words({name: value for name, value in change.slice.items() if name != named})
     return f" in {words}" if words else ""
@@ -152,7 +156,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _verb(change: Change) -> str:
+def _verb(change: Change | Companion) -> str:
     return {"down": "fell", "up": "rose"}.get(change.direction, "moved")
 
 
@@ -202,6 +206,19 @@ def _look_at(change: Change, wording: Wording) -> str:
     if good:
         parts.append(f"To compare with, from before: {' '.join(good)}")
     return "\n".join(parts)
+
+
+def _found_with(change: Change, wording: Wording) -> str:
+    """The other changes that are part of this page."""
+    told = []
+    for one in change.companions[:_NAMED_COMPANIONS]:
+        measure = _Measure(one, wording, one.after - one.before)
+        before, after = measure.value(one.before), measure.value(one.after)
+        told.append(f"{measure.name} {_verb(one)} from {before} to {after}{_where(one)}")
+    if not told:
+        return ""
+    more = len(change.companions) - len(told)
+    return f"Found with it, and part of this page: {'; '.join(told)}{f'; and {more} more' if more else ''}."
 
 
 def _sure(change: Change) -> str:

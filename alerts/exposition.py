@@ -8,7 +8,7 @@ Sources: OpenMetrics 1.0 (openmetrics.io, "OpenMetrics, a cloud-native, highly s
 "Exposition formats", text format 0.0.4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 
@@ -18,17 +18,16 @@ from prometheus_client.exposition import generate_latest as classic_text
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
-from collector.core.telemetry import Counter, Distribution, Exemplar, Gauge, Histogram, Instrument, Labels, Telemetry
+from alerts.samples import Samples, family_name, number, text_of
+from collector.core.telemetry import Counter, Exemplar, Instrument, Telemetry
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CLASSIC = "text/plain; version=0.0.4; charset=utf-8"
 
 _EXEMPLAR_RUNES = 128  # OpenMetrics 1.0, "Exemplars": names and values of the labels together
 _EOF = "# EOF\n"
-# The library leaves these two without types.
-_number: Callable[[float], str] = floatToGoString
+# the library leaves it without types
 _openmetrics: Callable[[CollectorRegistry], bytes] = openmetrics_text
 
 
@@ -46,9 +45,7 @@ class Exposition:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._process = CollectorRegistry(auto_describe=False)
-        self._process.register(_Info())
-        ProcessCollector(registry=self._process)
+        self._process = process_registry()
         self._pages = {OPENMETRICS: _Page(exemplars=True), CLASSIC: _Page(exemplars=False)}
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
@@ -64,6 +61,14 @@ class Exposition:
 def render(telemetry: Telemetry, accept: str | None = None) -> tuple[bytes, str]:
     """One page without the memory of an earlier one; a service that is scraped keeps an `Exposition`."""
     return Exposition(telemetry).render(accept)
+
+
+def process_registry() -> CollectorRegistry:
+    """What is told besides our own instruments: of the process, and which version it is."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Info())
+    ProcessCollector(registry=registry)
+    return registry
 
 
 def negotiate(accept: str | None) -> str:
@@ -104,45 +109,20 @@ class _Info(Collector):
         return [InfoMetricFamily("driftline", "The version of Driftline that runs.", value={"version": ours})]
 
 
-class _Series:
-    """The beginnings of the lines of each label set of one instrument, kept from scrape to scrape."""
-
-    def __init__(self, instrument: Instrument) -> None:
-        self._instrument = instrument
-        self._prefixes: dict[Labels, tuple[str, ...]] = {}
-        self._taken: set[str] = set()
-
-    def prefixes(self, labels: Labels) -> tuple[str, ...]:
-        """One prefix a line; none if they would repeat another series', for which Prometheus refuses a whole scrape."""
-        known = self._prefixes.get(labels)
-        if known is None:
-            known = tuple(_prefixes(self._instrument, labels))
-            if known[0] in self._taken:  # only values that are not Unicode text can come to this
-                known = ()
-            self._taken.update(known[:1])
-            self._prefixes[labels] = known
-        return known
-
-    def crowded(self, in_use: int) -> bool:
-        """Whether most of what is kept belongs to series long gone."""
-        return len(self._prefixes) > 2 * in_use + 100
-
-
 class _Page:
     """Writes our instruments in one format."""
 
     def __init__(self, *, exemplars: bool) -> None:
         self._exemplars = exemplars
-        self._series: dict[str, _Series] = {}
+        self._samples = Samples(_line)
 
     def write(self, instruments: list[Instrument]) -> str:
         lines: list[str] = []
         for instrument in instruments:
             self._header(instrument, lines)
-            if isinstance(instrument, Histogram):
-                self._histogram(instrument, lines)
-            elif isinstance(instrument, Counter | Gauge):
-                self._numbers(instrument, lines)
+            for line, value, exemplar in self._samples.of(instrument):
+                tail = _exemplar(exemplar) if exemplar is not None and self._exemplars else ""
+                lines.append(f"{line}{number(value)}{tail}\n")
         return "".join(lines)
 
     def _header(self, instrument: Instrument, lines: list[str]) -> None:
@@ -156,80 +136,35 @@ class _Page:
         if self._exemplars and instrument.unit and family.endswith(f"_{instrument.unit}"):
             lines.append(f"# UNIT {family} {instrument.unit}\n")
 
-    def _numbers(self, instrument: Counter | Gauge, lines: list[str]) -> None:
-        values = instrument.values()
-        if not values and not instrument.labels and isinstance(instrument, Counter):
-            values = {(): 0.0}  # so that a rate is known from the first event on; a gauge not set stays absent
-        series = self._series_of(instrument, len(values))
-        for labels, value in values.items():
-            if prefixes := series.prefixes(labels):
-                lines.append(f"{prefixes[0]}{_number(value)}\n")
 
-    def _histogram(self, instrument: Histogram, lines: list[str]) -> None:
-        values = instrument.values()
-        series = self._series_of(instrument, len(values))
-        for labels, distribution in values.items():
-            if prefixes := series.prefixes(labels):
-                self._distribution(instrument, distribution, prefixes, lines)
-
-    def _distribution(
-        self, instrument: Histogram, distribution: Distribution, prefixes: tuple[str, ...], lines: list[str]
-    ) -> None:
-        total = 0.0
-        for prefix, count, exemplar in zip(prefixes[:-2], distribution.counts, distribution.exemplars, strict=True):
-            total += count
-            tail = _exemplar(exemplar) if self._exemplars and exemplar is not None else ""
-            lines.append(f"{prefix}{_number(total)}{tail}\n")
-        if not instrument.buckets or instrument.buckets[0] >= 0:  # a sum that can fall is no counter: left out
-            lines.append(f"{prefixes[-2]}{_number(total)}\n")
-            lines.append(f"{prefixes[-1]}{_number(distribution.sum)}\n")
-
-    def _series_of(self, instrument: Instrument, in_use: int) -> _Series:
-        series = self._series.get(instrument.name)
-        if series is None or series.crowded(in_use):
-            series = self._series[instrument.name] = _Series(instrument)
-        return series
-
-
-def family_name(instrument: Instrument) -> str:
-    """The OpenMetrics name of the family: a counter's without `_total`."""
-    return instrument.name.removesuffix("_total") if isinstance(instrument, Counter) else instrument.name
-
-
-def _prefixes(instrument: Instrument, values: Labels) -> list[str]:
-    labels = dict(zip(instrument.labels, values, strict=True))
-    name = family_name(instrument)
-    if isinstance(instrument, Counter):
-        return [_line(f"{name}_total", labels)]
-    if not isinstance(instrument, Histogram):
-        return [_line(name, labels)]
-    bounds = [*(_number(bucket) for bucket in instrument.buckets), "+Inf"]
-    buckets = [_line(f"{name}_bucket", {**labels, "le": bound}) for bound in bounds]
-    return [*buckets, _line(f"{name}_count", labels), _line(f"{name}_sum", labels)]
-
-
-def _line(name: str, labels: dict[str, str]) -> str:
+def _line(name: str, labels: Mapping[str, str]) -> str:
     inside = ",".join(f'{label}="{_escape(value)}"' for label, value in sorted(labels.items()))
     return f"{name}{{{inside}}} " if inside else f"{name} "
 
 
 def _escape(value: str) -> str:
-    """A label value as it stands between quotes; what is not Unicode text (a lone surrogate) is spelled out."""
-    text = str(value).encode("utf-8", "backslashreplace").decode()
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    """A label value as it stands between quotes."""
+    return text_of(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def _exemplar(exemplar: Exemplar) -> str:
-    """The exemplar of a bucket, or nothing where the ids are no ids, do not fit, or the value is no number."""
+def exemplar_labels(exemplar: Exemplar) -> dict[str, str]:
+    """The ids of an exemplar; nothing where they are no ids, do not fit, or the value is no number."""
     labels = {"trace_id": exemplar.trace_id, "span_id": exemplar.span_id}
     labels = {name: value for name, value in labels.items() if value.isascii() and value.isalnum()}
     if _runes(labels) > _EXEMPLAR_RUNES:
         labels.pop("span_id", None)
     if "trace_id" not in labels or _runes(labels) > _EXEMPLAR_RUNES or not isfinite(exemplar.value):
+        return {}
+    return dict(sorted(labels.items()))
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    labels = exemplar_labels(exemplar)
+    if not labels:
         return ""
-    inside = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
-    return f" # {{{inside}}} {_number(exemplar.value)} {exemplar.at_ns // 1_000_000 / 1000}"
+    inside = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f" # {{{inside}}} {number(exemplar.value)} {exemplar.at_ns // 1_000_000 / 1000}"
 
 
-def _runes(labels: dict[str, str]) -> int:
+def _runes(labels: Mapping[str, str]) -> int:
     return sum(len(name) + len(value) for name, value in labels.items())

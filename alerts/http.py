@@ -110,15 +110,15 @@ def verdict(status: int, headers: Mapping[str, str], answer: str = "") -> Delive
     message = f"answered {status}" + (f": {answer}" if answer else "")
     wait = retry_after_seconds(headers)
     if status == 429:
-        return Retryable("rate_limited", message, wait)
+        return Retryable("rate_limited", message, wait, status)
     if status in (408, 425):
-        return Retryable("timeout", message, wait)
+        return Retryable("timeout", message, wait, status)
     if 500 <= status < 600:
-        return Retryable("server_error", message, wait)
+        return Retryable("server_error", message, wait, status)
     if 300 <= status < 400:
         return Permanent("bad_response", f"{message}: redirects are not followed; configure the final address")
     if not 400 <= status < 500:
-        return Retryable("bad_response", message)
+        return Retryable("bad_response", message, status=status)
     reason: Reason = (
         "auth" if status in (401, 403, 407) else "too_large" if status in (413, 414, 431) else "client_error"
     )

@@ -21,7 +21,7 @@ MARKS: dict[State, str] = {"firing": "\U0001f534", "reminder": "\U0001f7e0", "re
 LONGEST_ADDRESS = 600  # characters; what is longer is not linked
 MOST_FACTS = 10
 _NAME_RUNES, _VALUE_RUNES, _TEXT_RUNES = 60, 200, 2000
-_PARTS = ("size", "carriers", "moved", "new", "first", "confidence")
+_PARTS = ("size", "carriers", "moved", "new", "found_with", "first", "confidence")
 _NO_FACTS = ("alertname", "direction", "statistic")  # the summary says them in words
 _ID_DIGITS = 8  # of a trace id: enough to tell three apart
 

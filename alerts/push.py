@@ -19,10 +19,11 @@ from pydantic import Field
 
 from alerts.events import SCOPE, Direct, endpoint, resource
 from alerts.http import Address, reveal
+from alerts.remote_write import RemoteWriteConfig
 from collector.core.clock import Clock, SystemClock
 from collector.core.periodic import Periodic
 from collector.core.settings import Duration, Secret, Settings
-from collector.core.telemetry import Counter, Exemplar, Gauge, Histogram, Instrument, Telemetry
+from collector.core.telemetry import MAX_SERIES, Counter, Exemplar, Gauge, Histogram, Instrument, Telemetry
 
 _logger = logging.getLogger("driftline.push")
 _BATCH = 5_000  # points of one request
@@ -30,12 +31,20 @@ _CUMULATIVE = export.AggregationTemporality.CUMULATIVE
 
 
 class PushConfig(Settings):
-    """Where measurements are sent as OTLP metrics; nowhere if `otlp_http` is null. `/metrics` is there all the same."""
+    """Where measurements are sent, if anywhere: as OTLP metrics, by remote write; `/metrics` is there all the same."""
 
+    max_series: int = Field(
+        MAX_SERIES,
+        ge=1000,
+        description="of all metrics together; past it, labels that can grow become `other` in what is new",
+    )
     otlp_http: Address | None = Field(None, description="an OTLP/HTTP receiver, such as http://collector:4318")
     headers: Mapping[str, Secret] = Field(default_factory=dict, description="sent along, such as Authorization")
     every: Duration = Field(60.0, ge=1, description="time between two")
     timeout: Annotated[Duration, Field(gt=0, description="for one request with its retries")] = 10.0
+    remote_write: RemoteWriteConfig | None = Field(
+        None, description="a receiver of Prometheus remote write, such as url: http://prometheus:9090/api/v1/write"
+    )
 
 
 class Pusher:

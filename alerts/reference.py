@@ -1,6 +1,6 @@
 """The table of metrics in the documentation, written from the instruments themselves so that it cannot go stale."""
 
-from alerts.exposition import family_name
+from alerts.samples import family_name
 from collector.core.telemetry import Counter, Histogram, Instrument, Telemetry
 
 _HEAD = "| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n"

@@ -85,7 +85,8 @@ class Assembler:
         """The record at `offset` comes next; everything before it was read, or need not be."""
         self._next_offset = offset
 
-    def add_spans(self, offset: int, slices: Iterable[SpanSlice]) -> None:
+    def add_spans(self, offset: int, slices: Iterable[SpanSlice], moved: bool = False) -> None:
+        """Add the spans of a record; `moved` if another partition held them, and may have had them evaluated."""
         self._next_offset = offset + 1
         for item in slices:
             arrived_ns = self.clock.now_ns
@@ -105,9 +106,9 @@ class Assembler:
             held.last_end_ns = max(held.last_end_ns, end_ns)
             held.event_ns = max(held.event_ns, self._plausible.told(item.end_ns))
             held.has_root = held.has_root or (not item.parent_id and not unfinished(item))
-            self._grown(
-                held, offset, len(item.raw) + _SLICE_OVERHEAD_BYTES if known is None else len(item.raw) - len(known.raw)
-            )
+            self._grown(held, offset, len(item.raw) - (-_SLICE_OVERHEAD_BYTES if known is None else len(known.raw)))
+            if known is None and held.fresh and held.revision >= 0 and not moved:
+                held.late.add(item.span_id)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
         self._next_offset = offset + 1
@@ -343,12 +344,13 @@ class Assembler:
     def _close(self, held: Held, incomplete: bool) -> Ready:
         held.revision += 1
         held.fresh = False
+        late, held.late = frozenset(held.late), set()
         held.closed_at_ns = self.clock.now_ns
         self._closed[held.trace_id] = held.closed_at_ns
         self._remember(held, forgotten=False)
         spans, events = list(held.spans.values()), list(held.events.values())
         at_ns, size = held.event_ns or max(0, held.first_start_ns), held.size_bytes
-        return Ready(held.trace_id, held.revision, spans, events, incomplete, at_ns, held.scored, size)
+        return Ready(held.trace_id, held.revision, spans, events, incomplete, at_ns, held.scored, size, late)
 
     def _remember(self, held: Held, forgotten: bool) -> None:
         memory = Memory(held.revision, held.last_offset, held.closed_at_ns, forgotten, held.scored)

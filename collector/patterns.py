@@ -3,6 +3,7 @@
 The engine is RE2: time is linear in the text whatever the pattern and the text. `\\b`, `\\w` and `\\d` mean ASCII.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,14 +30,22 @@ class PatternSet:
     ['blue']
     >>> [(hit.name, hit.start) for hit in colours.hits("red or blue")]
     [('red', 0), ('blue', 7)]
+
+    Args:
+        patterns: by their names.
+        ignore_case: whether the case of letters is no matter.
+        by_words: look for the words that patterns need first, and then for those alone that may be there. Takes a
+            little longer than all at once on texts like the last ones, but as long on any: where patterns count
+            (`{0,60}`), all at once have a state for each way in which they may have begun together, and a text
+            unlike others has many that were not met before. For patterns of which few texts have the words.
     """
 
-    def __init__(self, patterns: Mapping[str, str], ignore_case: bool = True) -> None:
+    def __init__(self, patterns: Mapping[str, str], ignore_case: bool = True, by_words: bool = False) -> None:
         flags = "(?i)" if ignore_case else ""
         self._names = list(patterns)
         self._located: list[Any] = [re2.compile(flags + pattern) for pattern in patterns.values()]
         self._groups = [range(1, pattern.groups + 1) for pattern in self._located]
-        self._set = re2.Set.SearchSet()
+        self._set = re2.Filter() if by_words else re2.Set.SearchSet()
         for pattern in patterns.values():
             self._set.Add(flags + pattern)
         self._set.Compile()
@@ -63,6 +72,28 @@ class PatternSet:
     def _which(self, text: str) -> list[int]:
         found: list[int] | None = self._set.Match(text.encode("utf-8", "replace"))
         return sorted(found or ())
+
+
+class Sign:
+    """One pattern, of which no more is asked than whether it occurs; the case of letters is no matter.
+
+    It is read as Python's `re` does. Of a text in ASCII RE2 says the same in a tenth of the time, but for `\\s`, which
+    it takes for fewer characters.
+
+    >>> Sign(r"\\bplans?\\b").occurs("The PLAN"), Sign(r"\\bplans?\\b").occurs("planned")
+    (True, False)
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._any_text = re.compile(pattern, re.IGNORECASE)
+        self._ascii = re2.Set.SearchSet()
+        self._ascii.Add("(?i)" + pattern)
+        self._ascii.Compile()
+
+    def occurs(self, text: str) -> bool:
+        if text.isascii():
+            return self._ascii.Match(text.encode()) is not None
+        return self._any_text.search(text) is not None
 
 
 def compiled(pattern: str) -> Any:

@@ -1,8 +1,9 @@
 """Calls, tokens, cost and times of models as metrics."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
-from collector.core.model import LLMCall, Trace
+from collector.core.model import Embedding, LLMCall
 from collector.core.telemetry import Labels, Telemetry
 
 _SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0)
@@ -21,12 +22,12 @@ class UsageTally:
         self.seconds: defaultdict[Labels, list[float]] = defaultdict(list)
         self.first_token_seconds: defaultdict[Labels, list[float]] = defaultdict(list)
 
-    def add(self, trace: Trace) -> None:
+    def add(self, calls: Iterable[LLMCall], embeddings: Iterable[Embedding]) -> None:
         """Count the model calls of a trace, but for those that another trace told before."""
-        for call in trace.llm_calls:
+        for call in calls:
             if not call.repeated:
                 self._add_call(call)
-        for step in trace.embeddings:
+        for step in embeddings:
             model = (step.provider or _UNKNOWN)[:_LONGEST_LABEL], (step.model or _UNKNOWN)[:_LONGEST_LABEL]
             self.calls[*model, "error" if step.error is not None else "ok"] += 1
             if step.input_tokens:

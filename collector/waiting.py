@@ -44,6 +44,7 @@ class Held:
     closed_at_ns: int = 0  # event time of that evaluation
     scored: int = 0  # what `Assembler.scored` was told
     fresh: bool = True  # holds something that was not evaluated yet
+    late: set[bytes] = field(default_factory=set)  # spans that came after the last evaluation
     scheduled_ns: int | None = None  # the due time of its entry in the heap
 
 
@@ -59,6 +60,7 @@ class Ready:
     event_ns: int  # the end of its last span, if that can be
     scored: int  # what `Assembler.scored` was told of earlier revisions
     size_bytes: int  # of memory that its slices take
+    late: frozenset[bytes] = frozenset()  # of a revision, the spans that no earlier one had
 
 
 @dataclass(slots=True)

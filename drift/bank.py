@@ -11,7 +11,6 @@ import numpy as np
 from drift.base import Direction
 from drift.baseline import (
     BLOCKS,
-    CAREFUL,
     EDGE,
     FIRST_BLOCK,
     MOST_DEPENDENCE,
@@ -28,7 +27,7 @@ Floats = Any
 
 _STATS = (
     *("n", "total", "points", "power", "a", "b", "g0", "g1", "g2", "last", "before", "r0", "r1", "residual"),
-    *("from_last", "old_n", "old_sum", "low", "high", "block", "block_sum", "filled", "size", "blocks"),
+    *("from_last", "old_n", "old_sum", "block", "block_sum", "filled", "size", "blocks"),
 )
 _COLUMN = {name: column for column, name in enumerate(_STATS)}
 
@@ -55,7 +54,7 @@ class MeanBank:
         near_half.warmup([0.0, 1.0])
         self._grids = np.array([far.bets, near_half.bets])  # for levels far from one half, and near it
         self._shares = np.array(far.shares)
-        self._sides = np.array(far.sides)  # which expectation a bet is held against: 0 all, 1 the low, 2 the high one
+        self._sides = np.array(far.sides)  # what a bet shifts: 0 the expectation, the older part 1 down or 2 up
         self._mass = np.zeros((size, len(self._shares)))
         self._near_half = np.zeros(size, np.int8)
         self._stats = np.zeros((size, len(_STATS)))
@@ -70,7 +69,6 @@ class MeanBank:
         ):
             self._stats[:, _COLUMN[name]] = value
         self.evidence = np.zeros(size)
-        self._bound(slice(None))
 
     def __len__(self) -> int:
         return len(self.evidence)
@@ -128,22 +126,28 @@ class MeanBank:
         ids = slice(None) if ids is None else np.asarray(ids)
         level = self._get("total", ids) / self._get("n", ids)
         m = np.clip(level + self._get("from_last", ids), EDGE, 1.0 - EDGE)
-        low = np.maximum(self._get("low", ids) + (m - level), EDGE)
-        high = np.minimum(self._get("high", ids) + (m - level), 1.0 - EDGE)
-        held = np.stack([m, low, high], axis=1)[:, self._sides]
         weight = np.broadcast_to(np.asarray(weights, float), x.shape)
         start = np.broadcast_to(np.asarray(starts, float), x.shape)
-        bet = 1.0 + (x[:, None] - held) * weight[:, None] / (held + self._grids[self._near_half[ids]])
+        bet = 1.0 + (x - m)[:, None] * weight[:, None] * self._stakes(ids, m, level)
         power = self._get("power", ids)
         if (power != 1.0).any():
             bet **= power[:, None]
         mass = np.minimum((self._mass[ids] + start[:, None]) * bet, MOST_EVIDENCE)
-        dependent = self._get("a", ids) + self._get("b", ids) != 0.0
-        if dependent.any():
-            mass[np.ix_(dependent, self._sides != 0)] = 0.0
         self._mass[ids] = mass
         self.evidence[ids] = mass @ self._shares
         self._learn(ids, x, weight, m, level)
+
+    def _stakes(self, ids: Any, m: Floats, level: Floats) -> Floats:
+        """Per bet, what it stakes on a point's distance from its expectation."""
+        grid, expected = self._grids[self._near_half[ids]], m[:, None]
+        stakes = 1.0 / (expected + grid)
+        older = np.clip(self._get("old_sum", ids) / self._get("old_n", ids) + (m - level), EDGE, 1.0 - EDGE)[:, None]
+        for side, bounded in ((1, np.minimum), (2, np.maximum)):
+            patient = self._sides == side
+            shifted = older * (1.0 + 1.0 / grid[:, patient])
+            shifted /= 1.0 - older + shifted
+            stakes[:, patient] = bounded((shifted - expected) / (expected * (1.0 - expected)), 0.0)
+        return stakes
 
     def clear(self, ids: Any) -> None:
         """Take back what these series have staked."""
@@ -205,14 +209,6 @@ class MeanBank:
             blocks, np.minimum(at + leave[:, None], BLOCKS)[:, :, None].repeat(2, axis=2), axis=1
         )
         self._set("blocks", ids, (count - leave).astype(float))
-        self._bound(ids)
-
-    def _bound(self, ids: Any) -> None:
-        n = self._get("old_n", ids)
-        mean = self._get("old_sum", ids) / n
-        careful = CAREFUL * np.sqrt(np.maximum(mean * (1.0 - mean), 0.0) / n)
-        self._set("low", ids, mean - careful)
-        self._set("high", ids, mean + careful)
 
     def _depend(self, ids: Any) -> None:
         g0, g1, g2 = (self._get(name, ids) for name in ("g0", "g1", "g2"))

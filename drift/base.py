@@ -7,7 +7,19 @@ from typing import Any, ClassVar, cast
 from collector.core.component import load
 from collector.core.errors import UserError
 from drift.codec import decode_change, decode_estimate, decode_points, encode_change, encode_points
-from drift.model import RATES, Carrier, Change, Coincidence, Detection, Direction, Estimate, Metric, Point, Shift
+from drift.model import (
+    RATES,
+    Carrier,
+    Change,
+    Coincidence,
+    Companion,
+    Detection,
+    Direction,
+    Estimate,
+    Metric,
+    Point,
+    Shift,
+)
 
 __all__ = [
     "DETECTORS",
@@ -15,6 +27,7 @@ __all__ = [
     "Carrier",
     "Change",
     "Coincidence",
+    "Companion",
     "Detection",
     "Detector",
     "Direction",

@@ -7,8 +7,8 @@ Three things beside the running mean:
   expectation, each point says what is new in it: a run of failures that is usual for the stream is evidence once, not
   at each of its points. What correlation is left between the surprises softens the bets (`power`).
 - **Season.** Hours of the day, or of the week, have levels of their own (`drift.season`).
-- **The older part.** A running mean absorbs a small change while evidence for it builds up. `low` and `high` are the
-  mean of all but the newest third of the points (at most the newest 4,096), .3 standard errors on the careful side.
+- **The older part.** A running mean absorbs a small change while evidence for it builds up. `older` is the mean of all
+  but the newest half of the points (at most the newest 4,096): what a change away from then would look like.
 """
 
 from collections import deque
@@ -21,9 +21,8 @@ from drift.season import Season
 RELATE_EVERY = 32  # points between two estimates of the dependence
 BLOCKS = 16
 FIRST_BLOCK = 8  # points; doubles as the stream grows
-NEWEST_SHARE = 1 / 3
+NEWEST_SHARE = 1 / 2
 MOST_NEWEST = 4096
-CAREFUL = 0.3
 EDGE = 1e-9  # keeps expectations off 0 and 1, where a bet would divide by zero
 MOST_DEPENDENCE = 0.95
 MOST_INFLATION = 50.0
@@ -56,9 +55,8 @@ class Baseline:
         "dependence",
         "dependent",
         "fixed",
-        "high",
-        "low",
         "n",
+        "older",
         "points",
         "power",
         "season",
@@ -82,7 +80,7 @@ class Baseline:
         self._block = self._block_sum = 0.0
         self._filled = 0
         self._size = FIRST_BLOCK
-        self._bound()
+        self.older = self._old_sum / self._old_n
 
     @property
     def level(self) -> float:
@@ -92,8 +90,8 @@ class Baseline:
         return self.total / self.n
 
     @property
-    def older(self) -> float:
-        """The weight of the older part."""
+    def older_weight(self) -> float:
+        """That of the older part."""
         return self._old_n
 
     @property
@@ -126,7 +124,7 @@ class Baseline:
         self.total += weight * level
         self._old_n += weight
         self._old_sum += weight * level
-        self._bound()
+        self.older = self._old_sum / self._old_n
 
     def expected(self, at: int | None) -> float:
         """The next point's expectation, in (0, 1)."""
@@ -179,12 +177,7 @@ class Baseline:
             n, s = blocks.popleft()
             self._old_n += n
             self._old_sum += s
-        self._bound()
-
-    def _bound(self) -> None:
-        mean = self._old_sum / self._old_n
-        careful = CAREFUL * sqrt(max(mean * (1.0 - mean), 0.0) / self._old_n)
-        self.low, self.high = mean - careful, mean + careful
+        self.older = self._old_sum / self._old_n
 
     def _relate(self, off: float) -> None:
         last, before = self._last
@@ -273,7 +266,7 @@ class Baseline:
         self._old_n, self._old_sum, self._block, self._block_sum, filled = tail
         self._filled, self._size = int(filled), size
         self._blocks = deque(zip(blocks[::2], blocks[1::2], strict=True))
-        self._bound()
+        self.older = self._old_sum / self._old_n
 
 
 def _check(points: int, size: int, numbers: Sequence[float], blocks: Sequence[float]) -> None:

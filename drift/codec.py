@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import orjson
 
-from drift.model import Carrier, Change, Coincidence, Estimate, Point
+from drift.model import Carrier, Change, Coincidence, Companion, Estimate, Point
 
 _MOST_SLICES = 64
 _LONGEST_TEXT = 4096
@@ -20,10 +20,16 @@ _POINT_FIELDS = frozenset({"trace_id", "at_ns", "slices", "provenance", "points"
 _MOST_PROVENANCE = 65_536
 _ROW = ("metric", "span_id", "value", "passed", "probability", "evaluator_id", "corrects", "label")
 _row_of = attrgetter(*_ROW)
-_CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS, _COINCIDENCE_FIELDS = (
-    frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier, Coincidence)
+_CHANGE_FIELDS, _ESTIMATE_FIELDS, _CARRIER_FIELDS, _COINCIDENCE_FIELDS, _COMPANION_FIELDS = (
+    frozenset(item.name for item in fields(kind)) for kind in (Change, Estimate, Carrier, Coincidence, Companion)
 )
-_LATER: dict[str, object] = {"moved": "", "coincidences": [], "typical_traces": []}  # fields that older releases lack
+_LATER: dict[str, object] = {  # fields that older releases lack
+    "moved": "",
+    "coincidences": [],
+    "typical_traces": [],
+    "companions": [],
+}
+_STATISTICS = ("mean", "pass_rate", "typical", "share")
 
 
 def encode_points(points: Sequence[Point]) -> bytes:
@@ -117,7 +123,7 @@ def decode_change(data: bytes) -> Change:
     for name in ("evidence", "threshold", "clipped"):
         _number(raw, name)
     _one_of(raw, "status", ("active", "resolved"))
-    _one_of(raw, "statistic", ("mean", "pass_rate", "typical", "share"))
+    _one_of(raw, "statistic", _STATISTICS)
     _one_of(raw, "direction", ("down", "up"))
     _truth(raw, "paged")
     if raw["resolved_ns"] is not None:
@@ -128,12 +134,10 @@ def decode_change(data: bytes) -> Change:
     for name in ("traces", "contrast_traces", "typical_traces"):
         if type(raw[name]) is not list or any(type(item) is not str for item in raw[name]):
             raise ValueError(f"{name} must be a list of trace ids")
-    if type(raw["carriers"]) is not list:
-        raise ValueError("carriers must be a list")
-    raw["carriers"] = [_carrier(item) for item in raw["carriers"]]
-    if type(raw["coincidences"]) is not list:
-        raise ValueError("coincidences must be a list")
-    raw["coincidences"] = [_coincidence(item) for item in raw["coincidences"]]
+    for name, decode in (("carriers", _carrier), ("coincidences", _coincidence), ("companions", _companion)):
+        if type(raw[name]) is not list:
+            raise ValueError(f"{name} must be a list")
+        raw[name] = [decode(item) for item in raw[name]]
     return Change(**raw)
 
 
@@ -168,6 +172,18 @@ def _coincidence(raw: object) -> Coincidence:
     if checked["at_ns"] is not None:
         _integer(checked, "at_ns")
     return Coincidence(**checked)
+
+
+def _companion(raw: object) -> Companion:
+    checked = _fields(raw, _COMPANION_FIELDS, "companions")
+    for key in ("change_id", "metric"):
+        _text(checked, key)
+    _one_of(checked, "statistic", _STATISTICS)
+    _texts(checked, "slice")
+    _one_of(checked, "direction", ("down", "up"))
+    for key in ("before", "after"):
+        _number(checked, key)
+    return Companion(**checked)
 
 
 def _dumps(value: object) -> bytes:

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from drift.attribute import carriers, contrast, typical, worst
-from drift.base import Change, Detection, Detector, Estimate, Shift, decode_change, encode_change
+from drift.base import Change, Companion, Detection, Detector, Estimate, Shift, decode_change, encode_change
 from drift.coincide import coincidences
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
@@ -20,6 +20,7 @@ from drift.scale import Scale
 _RECOVERY_ARL = 1e4
 _RECOVERY_ARL_SMALL = 1e5
 _SMALL = 0.05
+_MOST_COMPANIONS = 64
 _RELOCATE_UNTIL = (CHUNKS - 2) * CHUNK  # later the onset is about to leave the full records: it stays as it is
 
 
@@ -127,6 +128,14 @@ class Episode:
         self._set(paged=paged, related=related)
         return self.change
 
+    def accompany(self, other: Change) -> Change:
+        """This one is a page, of which `other` is part."""
+        found = (other.id, other.metric, other.statistic, other.slice, other.direction)
+        companion = Companion(*found, other.before.value, other.after.value)
+        if len(self.change.companions) < _MOST_COMPANIONS:
+            self._set(companions=[*self.change.companions, companion], sequence=self.change.sequence + 1)
+        return self.change
+
     @property
     def size(self) -> float:
         """Absolute size as a part of the range or, where the metric has none, of the level before."""
@@ -225,7 +234,7 @@ def open_episode(
     reference = [[record[1], record[2]] for record in earlier[-plan.warmup :]]
     episode = Episode(plan, scale, change, onset.before, onset.after, mix, reference)
     episode.inflation, episode.cap = inflation, cap
-    episode.mark(episode.size >= plan.min_effect, "")
+    episode.mark(False, "")  # until it is decided whether it is a page
     return episode
 
 

@@ -103,6 +103,19 @@ class Coincidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """Another change that was found with a page and is part of it, as it was then; levels as of a `Change`."""
+
+    change_id: str
+    metric: str
+    statistic: Literal["mean", "pass_rate", "typical", "share"]
+    slice: dict[str, str]
+    direction: Shift
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A detected change of one series, as of `sequence`: it is told again as it is better known, and when it ends.
 
@@ -145,3 +158,5 @@ class Change:
     """What else changed then, what is likeliest to matter first."""
     typical_traces: list[str] = field(default_factory=list)
     """Trace ids from since the onset that are nearest to the level after, those of the first carrier first."""
+    companions: list[Companion] = field(default_factory=list)
+    """Of a page, the changes that were found with it (`drift.rounds`) and are part of it."""

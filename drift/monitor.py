@@ -20,7 +20,7 @@ from drift.combine import monitor_of
 from drift.gauges import Gauges
 from drift.kept import read_kept, take_kept
 from drift.moved import EVALUATOR, SAMPLING
-from drift.pages import lasts, told_with
+from drift.pages import page_of, told_with
 from drift.plan import MonitorConfig, plans
 from drift.provenance import Provenance
 from drift.recent import Record, Slices
@@ -168,6 +168,10 @@ class Watcher:
                 self._rounds.pages.setdefault(service, change.id)
             self._touched[series.key] = series
             changes.append(change)
+            page = page_of(change.related, self._series()) if change.related else None
+            if page is not None and page.episode is not None:
+                changes.append(page.episode.accompany(change))
+                self._touched[page.key] = page
         return changes
 
     def _decide(self, series: Series, change: Change, found_with: str = "") -> Change:
@@ -181,7 +185,7 @@ class Watcher:
             related = told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
             if not related and change.evidence < 1.0:
                 page = found_with or change.related
-                related = page if lasts(page, self._series()) else ""
+                related = page if page_of(page, self._series()) else ""
             change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
         self._gauges.show([series], self._clock.now_ns)
         return change

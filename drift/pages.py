@@ -25,7 +25,10 @@ def told_with(change: Change, relatives: Iterable[Series], either_way: bool) -> 
     return ""
 
 
-def lasts(page: str, every: Iterable[Series]) -> bool:
-    """Whether the change of this id is a page and still active."""
-    episodes = (series.episode for series in every)
-    return any(episode is not None and episode.change.paged and episode.change.id == page for episode in episodes)
+def page_of(page: str, every: Iterable[Series]) -> Series | None:
+    """The series whose active change is the page of this id."""
+    for series in every:
+        change = series.episode.change if series.episode is not None else None
+        if change is not None and change.paged and change.id == page:
+            return series
+    return None

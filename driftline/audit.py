@@ -5,10 +5,10 @@ it. Its own bound is `max_size` and `keep`.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
-import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from collector.core.audit import AUDIT
 from collector.core.errors import UserError
 from collector.core.settings import Settings, Size
+from driftline.control import user_name
 
 _MOST_KEYS = 100
 
@@ -43,7 +44,7 @@ class AuditFile(logging.Handler):
         try:
             descriptor = self._open(len(line))
             try:
-                os.write(descriptor, line)
+                _append(descriptor, line)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -60,7 +61,7 @@ class AuditFile(logging.Handler):
     def _open(self, more: int) -> int:
         """The file with room in it, locked against another process until it is closed."""
         while True:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             found = os.fstat(descriptor)
             with contextlib.suppress(FileNotFoundError):
@@ -78,6 +79,19 @@ class AuditFile(logging.Handler):
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """A line of its own, even if what was there ends within one: the disk was full, or the power gone.
+
+    Raises:
+        OSError: it is not there as a whole.
+    """
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
@@ -102,10 +116,7 @@ def auditing(config: AuditConfig) -> Iterator[None]:
 
 def user() -> str:
     """Who runs this process, by name or else by number."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+    return user_name(os.getuid())
 
 
 def changed_keys(old: object, new: object, path: str = "") -> list[str]:

@@ -43,7 +43,7 @@ def build(config: Config, clock: Clock | None = None, role: Role = "all") -> Ser
     if role != "all" and config.cluster is None:
         raise UserError(f"--role {role} is for several workers on a Kafka cluster, and `cluster` is not configured")
     clock = clock or SystemClock()
-    telemetry = Telemetry()
+    telemetry = Telemetry(max_series=config.metrics.max_series)
     telemetry.count_folds()
     lay = plan_flow(config, telemetry, clock)
     view = open_view(config)

@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 failed
 """
 
 import importlib
+import os
 import sqlite3
 import sys
 import traceback
@@ -15,7 +16,7 @@ import click
 from collector.core.errors import DriftlineError, UserError
 
 COMMANDS = (
-    *("serve", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
+    *("serve", "reload", "demo", "replay", "inspect", "score", "scorers", "why", "export", "check"),
     *("gate", "rules", "topics", "backup", "restore", "repair", "alerts", "dashboards"),
 )
 EXIT_USAGE, EXIT_FAILED = 2, 3
@@ -56,6 +57,9 @@ def refuse_strangers() -> None:
 
 def main() -> None:
     """The entry point: operators see one line, not a traceback."""
+    # Or gRPC writes a line for each connection whose TLS handshake fails, past our log: a stranger could fill the disk.
+    # It looks when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         refuse_strangers()
         code = cli.main(prog_name="driftline", standalone_mode=False)

@@ -231,6 +231,20 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     return config
 
 
+def store_path(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the store is, as far as that can be told although something else in the file may be wrong.
+
+    Raises:
+        UserError: it cannot: the file cannot be read, or it is `store` that is wrong.
+    """
+    document = _read(path) if path is not None else {}
+    _overlay(document, environ)
+    try:
+        return StoreConfig.model_validate(document.get("store") or {}).path
+    except ValidationError:
+        return load_config(path, environ).store.path  # it tells what is wrong with all
+
+
 def _origin(where: faults.Path, path: Path | None, came_from: Mapping[faults.Path, str]) -> str:
     """Who must change something: a variable of the environment, or the file."""
     for overlaid, name in came_from.items():

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import TypeAlias
 
 from alerts.events import EventExporter
@@ -25,6 +25,7 @@ from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import DEFAULT, Budget, DecodeLimits, decode_log, decode_span
 from drift.base import Point
+from driftline.added import NOTHING, Added, added
 from driftline.outputs import Outputs
 from driftline.records import sheet
 from driftline.score_route import ScoreRoute
@@ -76,7 +77,7 @@ class Evaluator:
         self._sampler = sampler
         self._slices = slices
         self._made_by = ProvenanceReader()
-        self._runner = runner
+        self._runner, self._targets = runner, runner.targets
         self._route = route
         self._outputs = outputs
         self._events = events
@@ -144,12 +145,11 @@ class Evaluator:
             (trace, admission, marks) for (trace, _, admission, *_), (_, marks) in zip(admitted, items, strict=True)
         ]
         found = self._runner.evaluate_all(asked, allowances, behind_seconds)
-        for (ready, marks), (trace, slices, admission, _, made_by), decisions in zip(
-            items, admitted, found, strict=True
-        ):
+        for (ready, marks), one, decisions in zip(items, admitted, found, strict=True):
+            trace, slices, admission, _, made_by, new = one
             clean = self._outputs.clean(trace, slices, decisions), self._outputs.provenance(made_by)
-            self._put(batch, ready, trace, clean, admission, decisions, marks)
-        return [[*met, *marks_of(decisions)] for (_, _, _, met, _), decisions in zip(admitted, found, strict=True)]
+            self._put(batch, ready, trace, clean, admission, decisions, marks, new)
+        return [[*met, *marks_of(decisions)] for (_, _, _, met, *_), decisions in zip(admitted, found, strict=True)]
 
     def _open(self, ready: Ready) -> tuple[Admission, "_Decoded | None"]:
         """The sampling decision, and what the trace is made of unless it leaves nothing to be scored."""
@@ -170,21 +170,21 @@ class Evaluator:
         marks: Collection[str],
         allowances: Allowances,
         answers: Answers,
-    ) -> tuple[Trace, Slices, Admission, list[str], Provenance]:
-        """As much of the trace as is to be scored, with the sampling decision that its slices may have changed, and
-        with what made it."""
+    ) -> tuple[Trace, Slices, Admission, list[str], Provenance, Added]:
+        """As much of the trace as is to be scored, with the sampling decision that its slices may have changed, with
+        what made it, and what a revision adds to it."""
         if decoded is None:
             trace_id, tenant = trace_id_of(ready.trace_id).hex(), tenant_of(ready.trace_id)
-            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, [], ()
-        trace = self._understand(ready, answers, *decoded)
+            return Trace(trace_id, error=_failed(ready), tenant=tenant), {}, admission, [], (), NOTHING
+        trace, new = self._understand(ready, answers, *decoded)
         slices = self._slices.read(trace)
         made_by = self._made_by.read(trace, decoded[0], {span.origin.schema_url for span in ready.spans})
         if self._sampler.needs_slices:
             admission = self._admission(ready, slices)
         if self._sampler.quota is not None and admission.includes():
             admission, met = within_quota(admission, slices, marks, allowances)
-            return trace, slices, admission, met, made_by
-        return trace, slices, admission, [], made_by
+            return trace, slices, admission, met, made_by, new
+        return trace, slices, admission, [], made_by, new
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
         return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
@@ -209,6 +209,7 @@ class Evaluator:
         admission: Admission,
         decisions: Sequence[Decision],
         before: Container[str],
+        new: Added,
     ) -> None:
         slices, made_by = clean
         if self.gathers_sessions:
@@ -220,24 +221,36 @@ class Evaluator:
                 return  # read for its session only: its id alone leaves it out
         record = sheet(trace, ready.revision, ready.event_ns, slices, admission, decisions)
         batch.sheets.append(Record(record, key=ready.trace_id))
-        found = points(trace.trace_id, ready.event_ns, decisions, slices, before, made_by)
+        first = [one for one in decisions if new.holds(one, self._targets)]
+        found = points(
+            *(trace.trace_id, ready.event_ns, decisions, slices),
+            lambda one: one.scorer in before and not new.holds(one, self._targets),
+            made_by,
+        )
         batch.points += self._route.records(found)
         if self._events is not None:
             self._outputs.clean_ids(trace)
             batch.events.append((trace, decisions, ready.revision))
         if not ready.revision:  # a revision corrects; it is no further trace
             batch.results.add(trace, decisions)
-            batch.usage.add(trace)
+            batch.usage.add(trace.llm_calls, trace.embeddings)
+        elif ready.late:  # but for the operations that it adds
+            batch.results.add(trace, first)
+            batch.usage.add(new.calls, new.embeddings)
         batch.repeats += len(trace.repeats)
         batch.outcomes[(_outcome(ready, trace, slices),)] += 1
 
-    def _understand(self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]) -> Trace:
-        trace_id = trace_id_of(ready.trace_id).hex()
+    def _understand(
+        self, ready: Ready, answers: Answers, spans: list[Span], events: list[LogEvent]
+    ) -> tuple[Trace, Added]:
+        trace_id, new = trace_id_of(ready.trace_id).hex(), NOTHING
         try:
             trace = normalise(trace_id, spans, events)
             trace.tenant = tenant_of(ready.trace_id)
             answers.settle(trace)
             self._prices.complete(trace)
+            if ready.late:
+                new = added(trace, ready.late, spans, events)
             self._unmapped.look(ready.trace_id, spans, events)
         except Exception:
             # The normaliser promises not to raise; were it to, one trace must not stop all others.
@@ -248,7 +261,7 @@ class Evaluator:
         trace.tenant = tenant_of(ready.trace_id)
         if trace.truncated:
             self._truncated.add()
-        return trace
+        return trace, new
 
     def _decode(self, ready: Ready) -> "_Decoded":
         spans: list[Span] = []
@@ -296,13 +309,13 @@ def points(
     event_ns: int,
     decisions: Sequence[Decision],
     slices: Slices,
-    told: Container[str],
+    corrects: Callable[[Decision], bool],
     provenance: str = "",
 ) -> list[Point]:
     """What watchers are told of the scores of a trace or a session, by its id.
 
     Args:
-        told: the scorers that gave a score to an earlier revision.
+        corrects: whether a decision's score takes the place of one that they were told before.
         provenance: what made the trace; empty where that is not known, as of a session.
     """
     shared = dict(slices)
@@ -317,7 +330,7 @@ def points(
             decision.probability,
             shared,
             decision.evaluator_id,
-            decision.scorer in told,
+            corrects(decision),
             (score.label or "")[:_LONGEST_LABEL],
             provenance,
         )

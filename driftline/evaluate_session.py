@@ -43,15 +43,20 @@ class SessionEvaluator:
         """What a partition keeps of the limits of scorers of sessions, as if nothing had happened yet."""
         return Allowances(self._runner.session_limits())
 
-    def evaluate(self, ready: ReadySession, batch: Batch, allowances: Allowances) -> list[str]:
-        """Evaluate a revision of a session, into `batch`; the marks of it, for later revisions."""
+    def evaluate(
+        self, ready: ReadySession, batch: Batch, allowances: Allowances, behind_seconds: float = 0.0
+    ) -> list[str]:
+        """Evaluate a revision of a session, into `batch`; the marks of it, for later revisions.
+
+        `behind_seconds` is how long what made it ready has waited to be worked on.
+        """
         session, slices = ready.session, ready.last.slices
         admission = self._sampler.admit_session(ready.key, session.error, slices, ready.upstream)
-        decisions = self._runner.evaluate_session((session, admission, ready.scored), allowances)
+        decisions = self._runner.evaluate_session((session, admission, ready.scored), allowances, behind_seconds)
         self._outputs.clean_decisions(decisions)  # the rest was redacted with the turns
         record = session_sheet(ready, slices, admission, decisions)
         batch.sheets.append(Record(record, key=bytes.fromhex(ready.id)))
-        told = points(ready.id, session.end_ns, decisions, slices, ready.scored)
+        told = points(ready.id, session.end_ns, decisions, slices, lambda one: one.scorer in ready.scored)
         batch.points += self._route.records(told)
         stand_in = _last_trace(ready)
         if self._events is not None:

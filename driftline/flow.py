@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from alerts.config import build_deliverer
 from alerts.events import EventExporter
 from alerts.push import Pusher
+from alerts.remote_write import RemoteWriter
 from alerts.rules.config import check_objectives
 from collector.assemble import Assembler
 from collector.core.clock import Clock
@@ -39,6 +40,7 @@ from driftline.stages.score import ScoreStage
 from driftline.stages.session import SessionStage
 from driftline.stages.view import ViewStage
 from driftline.stages.watch import WatchStage
+from driftline.versions import VersionMetric
 from driftline.view import View
 from driftline.web.source import ScorerFacts
 from scorers.base import Scorer
@@ -47,6 +49,7 @@ from scorers.rules.rule import load_rules
 from scorers.runner import Runner
 
 _TIDY_SECONDS = 60.0
+_SHOW_SECONDS = 2.0
 
 Role: TypeAlias = Literal["all", "receive", "score", "watch"]
 """What a process does."""
@@ -74,7 +77,8 @@ class Flow:
         scorers: what is scored, for people.
         monitors: what is watched, a line of words each.
         rollouts: what compares new versions.
-        pusher: what sends measurements.
+        pusher: what sends measurements as OTLP metrics.
+        writer: what sends them by remote write.
     """
 
     stages: Sequence[Stage]
@@ -83,6 +87,7 @@ class Flow:
     monitors: Sequence[str]
     rollouts: Rollouts
     pusher: Pusher
+    writer: RemoteWriter
 
 
 def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[Ground], Flow]:
@@ -115,7 +120,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
             partial(Assembler, config.assemble, telemetry),
             partial(Sessions, config.assemble, telemetry),
         )
-        tidy = Retention(view, config.store.retention, clock)
+        tidy = Tidy(view, config.store.retention, clock, telemetry)
         stages: dict[Role, list[Stage]] = {
             "score": [
                 ScoreStage(engine, assembler, sampler, evaluator, clock, telemetry),
@@ -133,7 +138,8 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         closing = [runner.close, *([events.close] if events is not None else [])]
         rollouts = Rollouts(config.gate, ground.view, telemetry)
         pusher = Pusher(config.metrics, telemetry, clock)
-        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher)
+        writer = RemoteWriter(config.metrics.remote_write, telemetry, clock)
+        return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher, writer)
 
     return lay
 
@@ -176,14 +182,21 @@ def monitors_in_words(config: Config) -> list[str]:
     ]
 
 
-class Retention:
-    """Called after each batch, makes the view forget what is older than `seconds`, once a minute at most."""
+class Tidy:
+    """Called after each batch and while there is none: every few seconds shows which versions the view knows, once a
+    minute makes the view forget what is older than `seconds`."""
 
-    def __init__(self, view: View, seconds: float, clock: Clock) -> None:
+    def __init__(self, view: View, seconds: float, clock: Clock, telemetry: Telemetry) -> None:
         self._view, self._seconds, self._clock = view, seconds, clock
-        self._next = clock.monotonic() + _TIDY_SECONDS
+        self._versions = VersionMetric(telemetry)
+        self._forget_at = clock.monotonic() + _TIDY_SECONDS
+        self._show_at = 0.0
 
     def __call__(self) -> None:
-        if self._clock.monotonic() >= self._next:
-            self._next = self._clock.monotonic() + _TIDY_SECONDS
+        now = self._clock.monotonic()
+        if now >= self._forget_at:
+            self._forget_at = now + _TIDY_SECONDS
             self._view.forget_before(self._clock.now_ns() - round(self._seconds * 1e9))
+        if now >= self._show_at:
+            self._show_at = now + _SHOW_SECONDS
+            self._versions.show(self._view.versions())

@@ -1,4 +1,8 @@
-"""Traces that were received and are not evaluated yet: what is in the inbox and not in the view."""
+"""Traces that were received and are not evaluated yet: what is in the inbox and not in the view.
+
+The inbox is read from the oldest record that the stage `score` still needs: what waits is all after it, and what is
+before it may be as much as the brokers keep.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +35,7 @@ class Pending:
 
 
 def pending_trace(config: Config, trace_id: str) -> Pending | None:
-    """What is in the inbox of one trace; None if nothing is.
+    """What waits in the inbox of one trace; None if nothing does.
 
     Raises:
         StoreError: the inbox cannot be read.
@@ -50,12 +54,12 @@ def pending_traces(config: Config, view: View) -> int:
         StoreError: the inbox cannot be read.
     """
     sampler = Sampler(config.sample)
-    received = {span.trace_id for span in _spans(config, waiting=True)}
+    received = {span.trace_id for span in _spans(config)}
     return sum(not sampler.never(one) and view.sheet(one.hex()) is None for one in received)
 
 
-def _spans(config: Config, waiting: bool = False) -> Iterator[SpanSlice]:
-    for entry in read_inbox(config, "score" if waiting else None):
+def _spans(config: Config) -> Iterator[SpanSlice]:
+    for entry in read_inbox(config, "score"):
         try:
             parts = [body for kind, body in requests(entry) if kind == TRACES_KIND]
             slices = [span for body in parts for span in split_traces(body).slices]

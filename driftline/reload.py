@@ -7,7 +7,13 @@ listeners only tokens and certificates are: their files are read again.
 """
 
 import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from collector.core import audit, component
 from collector.core.errors import UserError
@@ -18,7 +24,18 @@ from driftline.flow import plan_flow
 from driftline.service import Service
 
 _log = logging.getLogger(__name__)
+RELOAD = "reload"
+"""The question of `driftline reload`."""
+
 _FIXED = ("listen", "store", "cluster", "kafka", "redact", "export", "audit")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of reading it again: keys that differ, or what is wrong, a line each; without either, nothing did."""
+
+    changed: Sequence[str] = ()
+    problems: Sequence[str] = ()
 
 
 class Reloader:
@@ -42,8 +59,13 @@ class Reloader:
         )
         self._succeeded(telemetry)
 
-    def reload(self) -> bool:
-        """Take up the configuration as it is now; False, with one line in the log, if it cannot be."""
+    def reload(self, by: str | None = None) -> Outcome:
+        """Take up the configuration as it is now; if it cannot be, one line in the log says so too.
+
+        Args:
+            by: the user who asked, for the audit log; None: a signal, which does not tell.
+        """
+        who = {"user": user(), "by": "signal"} if by is None else {"user": by, "by": "command"}
         ground = self._service.ground
         component.forget_files()
         try:
@@ -55,21 +77,69 @@ class Reloader:
             lay = plan_flow(config, ground.telemetry, ground.clock)
         except UserError as error:
             self._successful.set(0)
-            audit.record("config.refused", user=user(), problems=len(error.problems))
+            audit.record("config.refused", **who, problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
-            return False
+            return Outcome(problems=error.problems)
         self._service.replace(lay(ground))
         renew()
+        ground.telemetry.limit_series(config.metrics.max_series)
         changed = changed_keys(self._config, config)
-        audit.record("config.reloaded", user=user(), changed=changed)
+        audit.record("config.reloaded", changed=changed, **who)
         self._config = config
         self._succeeded(ground.telemetry)
         _log.info("the configuration is taken up: %d scorers, %d monitors", len(config.scorers), len(config.monitors))
-        return True
+        return Outcome(changed)
 
     def _succeeded(self, telemetry: Telemetry) -> None:
         self._successful.set(1)
         self._time.set(self._service.ground.clock.now_ns() / 1e9)
+
+
+class Requests:
+    """Those who ask from other threads; one reload answers all that wait, on the thread that owns the service."""
+
+    def __init__(self, reloader: Reloader, wanted: threading.Event) -> None:
+        """
+        Args:
+            wanted: set when `work` is to be called; set without a question, it is a signal's.
+        """
+        self._reloader, self._wanted = reloader, wanted
+        self._waiting: SimpleQueue[tuple[str, Future[dict[str, Any]]]] = SimpleQueue()
+        self._closed = False
+
+    def ask(self, by: str) -> dict[str, Any]:
+        """Wait for a reload; `changed` and `problems`, or an `error` if the service ends before."""
+        answer: Future[dict[str, Any]] = Future()
+        self._waiting.put((by, answer))
+        self._wanted.set()
+        if self._closed:
+            self.close()
+        return answer.result()
+
+    def work(self) -> None:
+        """Reload, once."""
+        asked = self._taken()
+        by = ", ".join(sorted({name for name, _ in asked})) or None
+        told: dict[str, Any] = {"error": "the configuration could not be read again; the log says more"}
+        try:
+            told = asdict(self._reloader.reload(by))
+        finally:
+            for _, answer in asked:
+                answer.set_result(told)
+
+    def close(self) -> None:
+        """Whoever waits, or asks from now on, hears that the service ends."""
+        self._closed = True
+        for _, answer in self._taken():
+            answer.set_result({"error": "it is about to end"})
+
+    def _taken(self) -> list[tuple[str, "Future[dict[str, Any]]"]]:
+        asked = []
+        while True:
+            try:
+                asked.append(self._waiting.get_nowait())
+            except Empty:
+                return asked
 
 
 def _lasting(config: Config, name: str) -> object:

@@ -59,7 +59,7 @@ class Service:
 
     def stop(self) -> None:
         self.network.stop()
-        self._stop_stages()
+        self._stop_stages(for_good=True)
         self.engine.close()
         self.view.close()
         self._started = False
@@ -69,14 +69,16 @@ class Service:
             stage.start()
         self.flow.rollouts.start()
         self.flow.pusher.start()
+        self.flow.writer.start()
 
-    def _stop_stages(self) -> None:
+    def _stop_stages(self, for_good: bool = False) -> None:
         self.flow.rollouts.stop()
         for stage in self.stages:
             stage.stop()
         for close in self.flow.closing:
             close()
         self.flow.pusher.stop()
+        self.flow.writer.stop(for_good)
 
     def drain(self) -> None:
         """Work through everything that was appended, on the caller's thread; instead of `start`."""

@@ -26,8 +26,9 @@ from collector.engines.sqlite_rows import insert_rows
 from collector.tenancy import owned_id
 from driftline.records import Sheet, read_sheet
 from driftline.related import LINKED, NEWEST_RELATED, RELATED_SCHEMA, SESSION, put_related, session_key
+from driftline.versions import ALL_VERSIONS, VERSIONS_SCHEMA, SeenSince, put_versions
 
-VIEW_VERSION = 4
+VIEW_VERSION = 5
 _PAGE_BYTES = 16384  # several sheets a page
 _IDS_PER_QUERY = 500
 _AFTER_ANY_TENANT = b"\xff"
@@ -53,6 +54,7 @@ CREATE TABLE IF NOT EXISTS changes (id TEXT PRIMARY KEY, detected_ns INTEGER NOT
     WITHOUT ROWID;
 """
     + RELATED_SCHEMA
+    + VERSIONS_SCHEMA
 )
 
 
@@ -141,6 +143,7 @@ class View:
         self._forget("traces", "id", "event_ns < ?", event_ns)
         self._forget("related", "kind, key, trace_id", "event_ns < ?", event_ns)
         self._forget("changes", "id", "detected_ns < ?", event_ns)
+        self._forget("versions", "service, version", "last_ns < ?", event_ns)
 
     def _forget(self, table: str, key: str, where: str, *values: int) -> None:
         some = f"SELECT {key} FROM {table} WHERE {where} LIMIT {_ROWS_PER_STEP}"  # noqa: S608
@@ -151,10 +154,7 @@ class View:
 
     def close(self) -> None:
         """Nobody may be reading any more. What the write-ahead log holds is in the file then."""
-        for connection in (
-            *self._readers.values(),
-            self._writer,
-        ):
+        for connection in (*self._readers.values(), self._writer):
             connection.close()
 
     # --- out ---
@@ -177,6 +177,10 @@ class View:
     def sessions(self, session_id: str) -> list[str]:
         """What is kept of a session was recorded under these ids, the newest first; `sheet` gives each."""
         return self._related(SESSION, session_key(session_id))
+
+    def versions(self) -> list[SeenSince]:
+        """The versions of services that are known, and since when each is seen."""
+        return [SeenSince(*row) for row in self._rows(ALL_VERSIONS)]
 
     def _related(self, kind: int, key: bytes) -> list[str]:
         return [bytes(row[0]).hex() for row in self._rows(NEWEST_RELATED, kind, key)]
@@ -314,6 +318,7 @@ class View:
                     scores.append((scorer, event_ns, number, span_id, told[0], told[1]))
         insert_rows(self._writer, "INSERT OR REPLACE INTO traces", sheets)
         put_related(self._writer, ((trace_id, new) for trace_id, (new, _) in current.items()))
+        put_versions(self._writer, (new for new, _ in current.values()))
         scores.sort(key=itemgetter(0))  # one scorer after the other, as the table has them: fewer pages to look up
         insert_rows(self._writer, "INSERT OR REPLACE INTO scores", scores)
 

@@ -12,10 +12,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
+from sys import intern
+from typing import TypeAlias
 
 import orjson
 
 _BEGIN = "^"
+_Feature: TypeAlias = str | tuple[str, str]
 
 
 def features(opening: str) -> set[str]:
@@ -24,14 +27,11 @@ def features(opening: str) -> set[str]:
     >>> sorted(features("I can’t."))
     ['^', '^ i', "can't.", 'i', "i can't."]
     """
-    words = [_BEGIN, *opening.lower().replace("’", "'").split()]
-    found = set(map(" ".join, pairwise(words)))
-    found.update(words)
-    return found
+    return set(word_features(_opening_words(opening)))
 
 
 def word_features(words: Sequence[str]) -> Iterator[str]:
-    """The same of words in lower case without marks, some more than once.
+    """The same of words in lower case that were read before, some more than once.
 
     >>> list(word_features(("i", "can't")))
     ['^', 'i', "can't", '^ i', "i can't"]
@@ -46,8 +46,8 @@ class LinearModel:
     def __init__(self, characters: int, intercept: float, weights: dict[str, float]) -> None:
         self.characters = characters
         self.intercept = intercept
-        self.weights = weights
-        self._known = frozenset(weights)
+        self._weights: dict[_Feature, float] = {_parted(name): weight for name, weight in weights.items()}
+        self._known, self._weight_of = frozenset(self._weights), self._weights.__getitem__
 
     @classmethod
     def load(cls, path: Path) -> "LinearModel":
@@ -60,19 +60,37 @@ class LinearModel:
         told = orjson.loads(path.read_bytes())
         try:
             return cls(int(told["characters"]), float(told["intercept"]), told["weights"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: not the weights of a linear model: {error!r}") from None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """By feature, as the file has them."""
+        return {name if isinstance(name, str) else " ".join(name): weight for name, weight in self._weights.items()}
 
     def probability(self, text: str) -> float:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
-        return probability(self.logit(features(text[: self.characters])))
+        return probability(self.logit(_opening_words(text[: self.characters])))
 
-    def logit(self, found: Iterable[str]) -> float:
-        """The logarithm of the odds, for a text with these features."""
-        known = self._known.intersection(found)
+    def logit(self, words: Sequence[str], more: Iterable[str] = ()) -> float:
+        """The logarithm of the odds, for a text with the `word_features` of these words, and `more` features.
+
+        Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
+        """
+        begun = (_BEGIN, *words)
+        known = self._known.intersection(chain(begun, pairwise(begun), more))
         if not known:
             return self.intercept
-        return self.intercept + math.fsum(map(self.weights.__getitem__, known)) / math.sqrt(len(known))
+        return self.intercept + math.fsum(map(self._weight_of, known)) / math.sqrt(len(known))
+
+
+def _parted(name: str) -> _Feature:
+    first, _, second = name.partition(" ")
+    return (intern(first), intern(second)) if second else intern(name)  # a word is part of many pairs
+
+
+def _opening_words(opening: str) -> list[str]:
+    return opening.lower().replace("’", "'").split()
 
 
 def probability(logit: float) -> float:

@@ -22,7 +22,7 @@ from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKi
 from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.results import Results, Tally
 from scorers.shedding import ShedConfig, sheds
-from scorers.targets import OPERATIONS, left_out, parts_of
+from scorers.targets import OPERATIONS, Target, left_out, parts_of
 
 Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
 """A trace or session to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
@@ -65,6 +65,11 @@ class Runner:
         """What becomes of each scorer for this trace: one decision a scorer, or one an operation that it scored."""
         return self.evaluate_all([(trace, admission, ())])[0]
 
+    @property
+    def targets(self) -> dict[str, Target]:
+        """What each scorer of operations is about, by its name."""
+        return {one.name: one.target for one in self.scorers if one.target in OPERATIONS}
+
     def limits(self) -> dict[str, Frequency]:
         """How often scorers of traces may run, by their names."""
         return {one.name: one.limit for _, one in self._of_traces if one.limit is not None}
@@ -86,9 +91,11 @@ class Runner:
         """
         return self._evaluate(self._of_traces, items, allowances, behind_seconds)
 
-    def evaluate_session(self, item: "Item", allowances: Allowances | None = None) -> list[Decision]:
-        """What becomes of each scorer of sessions for this one."""
-        return self._evaluate(self._of_sessions, [item], allowances)[0]
+    def evaluate_session(
+        self, item: "Item", allowances: Allowances | None = None, behind_seconds: float = 0.0
+    ) -> list[Decision]:
+        """What becomes of each scorer of sessions for this one, whose last turn has waited so long to be worked on."""
+        return self._evaluate(self._of_sessions, [item], allowances, behind_seconds)[0]
 
     def _evaluate(
         self,

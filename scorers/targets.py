@@ -1,7 +1,7 @@
 """What a scorer is about: the trace, the session, or each operation of a kind, with an identity within its trace."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from collector.core.model import Operation, Trace
@@ -27,12 +27,29 @@ class Part(NamedTuple):
 
 def parts_of(target: str, trace: Trace) -> Iterator[Part]:
     """The operations of the kind that `target` names, at most `MOST_OPERATIONS`."""
+    yield from parts(_operations(target, trace)[:MOST_OPERATIONS])
+
+
+def parts(operations: Iterable[Operation]) -> Iterator[Part]:
+    """Operations of one kind, each with its identity."""
     seen: Counter[str] = Counter()
-    for operation in _operations(target, trace)[:MOST_OPERATIONS]:
+    for operation in operations:
         span_id = operation.span_id or ""
         seen[span_id] += 1
         alone = span_id and seen[span_id] == 1
         yield Part(span_id if alone else f"{span_id}#{seen[span_id]}", operation)
+
+
+def added_parts(before: Iterable[Operation], now: Iterable[Operation]) -> list[Part]:
+    """The operations of one kind that a revision of a trace has over what it had before.
+
+    Never more than it has more: a late span may tell a call better that another told already, which then goes by the
+    late span's identity and is no further call.
+    """
+    known = {part.span_id for part in parts(before)}
+    found = list(parts(now))
+    new = [part for part in found if part.span_id not in known]
+    return new[: max(0, len(found) - len(known))]
 
 
 def left_out(target: str, trace: Trace) -> int:

@@ -6,23 +6,30 @@ split it once. Languages without spaces are read as overlapping pairs of charact
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 LIMIT_CHARACTERS = 32_768
 """What is read of one text. Longer than nearly all answers; keeps a 1 MB answer from costing a second."""
 
-_CACHED_TEXTS = 48  # a trace's question, answer and contexts, a few times over; at most a few tens of MB
+_CACHED_TEXTS = 256  # questions, answers and parts of them, of the traces that are scored together
+_CACHED_LONG_TEXTS = 48  # about 200 kB each as it is read
 _CACHED_TERMS = 32_768
+_LONGEST_CACHED_TERM = 64
+BEGINNING = 4
+"""Letters that two forms of a word share at their start."""
+_BEGINNING_OF = itemgetter(slice(BEGINNING))
 _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge base, which many traces retrieve
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be tried at every character
+_ASCII_NUMBER = re.compile(r"[0-9][0-9]*(?:[.,][0-9]+)*")  # the same of a text in ASCII, in less time
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _BOUNDARY = re.compile("[.!?؟।;。！？\n][.!?\"'”’)\\]」』]*")  # ends a sentence if space follows, or it is one of
 _BOUNDARY_WITHOUT_SPACE = "。！？\n"
@@ -75,6 +82,22 @@ class Sentence(NamedTuple):
     numbers: frozenset[str]
 
 
+_new_sentence: Callable[[tuple[Any, ...]], Sentence] = partial(tuple.__new__, Sentence)  # in half the time
+
+
+class _kept(Generic[T]):  # noqa: N801 - it is used as a decorator
+    """`functools.cached_property` without the lock that it has before Python 3.12, which costs more than many of these.
+    Two threads may make the same value; one is kept."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make, self._name = make, make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, text: Any, kind: type) -> T:
+        found = text.__dict__[self._name] = self._make(text)
+        return found
+
+
 class Text:
     """A text as scorers read it. Get one from `read`.
 
@@ -97,15 +120,17 @@ class Text:
         found: T = self._found[judge]
         return found
 
-    @cached_property
+    @_kept
     def lower(self) -> str:
         return self.text.lower()
 
-    @cached_property
+    @_kept
     def sentences(self) -> tuple[Sentence, ...]:
+        if self.text.isascii():
+            return _ascii_sentences(self.text, self.lower)
         return tuple([_sentence(self.text, start, end) for start, end in _sentence_spans(self.text)])
 
-    @cached_property
+    @_kept
     def words(self) -> tuple[str, ...]:
         """All words in order, in lower case."""
         if self._is_split:
@@ -115,40 +140,50 @@ class Text:
     # No word and no number goes over the end of a sentence. So what they have all together is read from them where they
     # were split already, and else from the text as it is, which takes half the time.
 
-    @cached_property
+    @_kept
     def terms(self) -> frozenset[str]:
         if self._is_split:
-            return frozenset().union(*(sentence.terms for sentence in self.sentences))
-        return _terms(self.words) | self.numbers
+            return frozenset().union(*[sentence.terms for sentence in self.sentences])
+        return _terms(self.vocabulary) | self.numbers
 
-    @cached_property
+    @_kept
     def vocabulary(self) -> frozenset[str]:
         """All its words, each once."""
         return frozenset(self.words)
 
-    @cached_property
+    @_kept
     def where(self) -> dict[str, list[int]]:
         """For each term, the sentences that hold it, by number."""
         index: dict[str, list[int]] = {}
         for at, sentence in enumerate(self.sentences):
             for term in sentence.terms:
-                index.setdefault(term, []).append(at)
+                if term in index:
+                    index[term].append(at)
+                else:
+                    index[term] = [at]
         return index
 
-    @cached_property
+    @_kept
+    def beginnings(self) -> frozenset[str]:
+        """The first `BEGINNING` letters of its terms: without one in common, no two words are forms of each other."""
+        return frozenset(map(_BEGINNING_OF, self.terms))
+
+    @_kept
     def numbers(self) -> frozenset[str]:
         if self._is_split:
-            return frozenset().union(*(sentence.numbers for sentence in self.sentences))
+            return frozenset().union(*[sentence.numbers for sentence in self.sentences])
         return _numbers(self.lower)
 
     @property
     def _is_split(self) -> bool:
-        return "sentences" in vars(self)
+        return "sentences" in self.__dict__
 
 
 def read(text: str) -> Text:
     """The reading of `text`, at most its first `LIMIT_CHARACTERS` characters; kept while its trace is scored."""
-    return _read(text) if len(text) <= LIMIT_CHARACTERS else _read_clipped(text[:LIMIT_CHARACTERS])
+    if len(text) <= _PASSAGE_CHARACTERS:
+        return _read(text)
+    return _read_long(text) if len(text) <= LIMIT_CHARACTERS else _read_clipped(text[:LIMIT_CHARACTERS])
 
 
 def read_passage(text: str) -> Text:
@@ -174,6 +209,11 @@ def _read(text: str) -> Text:
     return Text(text, clipped=False)
 
 
+@lru_cache(maxsize=_CACHED_LONG_TEXTS)
+def _read_long(text: str) -> Text:
+    return Text(text, clipped=False)
+
+
 @lru_cache(maxsize=8)
 def _read_clipped(text: str) -> Text:
     return Text(text, clipped=True)
@@ -183,17 +223,25 @@ def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for boundary in _BOUNDARY.finditer(text):
         stop, end = boundary.span()
-        if text[stop] not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
+        mark = text[stop]
+        if mark not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
             continue
-        if text[stop] == "." and _abbreviated(text, stop):
+        if mark == "." and _abbreviated(text, stop):
             continue
-        if piece := text[start:end].strip():
-            start = text.index(piece[0], start)
-            yield start, start + len(piece)
+        first = start + (text[start] == " ")  # nearly always one blank, and none behind a mark
+        if mark == "\n" or text[first].isspace():
+            yield from _stripped(text, start, end)
+        else:
+            yield first, end
         start = end
-    if piece := text[start:].strip():
-        start = text.index(piece[0], start)
-        yield start, start + len(piece)
+    yield from _stripped(text, start, len(text))
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The place without the space around it; none if there is nothing else."""
+    if piece := text[start:end].strip():
+        first = text.index(piece[0], start)
+        yield first, first + len(piece)
 
 
 def _abbreviated(text: str, stop: int) -> bool:
@@ -202,6 +250,27 @@ def _abbreviated(text: str, stop: int) -> bool:
     if len(word) > 1 and word.isalpha() and word.isascii() and word.lower() not in _ABBREVIATIONS:
         return False
     return _ABBREVIATION.search(text, max(0, stop - 12), stop) is not None
+
+
+def _ascii_sentences(text: str, lower: str) -> tuple[Sentence, ...]:
+    """What `_sentence` makes of each. What can be done of all at once is: in ASCII each letter stays in its place."""
+    parted, quotes = lower.translate(_BETWEEN_WORDS), "'" in lower
+    numbers = list(_ASCII_NUMBER.finditer(lower))
+    found, told, count = [], 0, len(numbers)
+    for start, end in _sentence_spans(text):
+        first = told
+        while told < count and numbers[told].start() < end:
+            told += 1
+        if quotes and lower.find("'", start, end) >= 0:
+            words = _WORD.findall(lower, start, end)
+        else:
+            words = parted[start:end].split()
+        terms, own = _terms(words), _NO_NUMBERS
+        if first < told:
+            own = frozenset([_plain_number(number.group()) for number in numbers[first:told]])
+            terms |= own
+        found.append(_new_sentence((start, end, tuple(words), terms, own)))
+    return tuple(found)
 
 
 def _sentence(text: str, start: int, end: int) -> Sentence:
@@ -222,7 +291,7 @@ def _terms(words: Iterable[str]) -> frozenset[str]:
 
 
 def _numbers(lower: str) -> frozenset[str]:
-    found = _NUMBER.findall(lower)
+    found = (_ASCII_NUMBER if lower.isascii() else _NUMBER).findall(lower)
     return frozenset(map(_plain_number, found)) if found else _NO_NUMBERS
 
 
@@ -233,9 +302,13 @@ class _Terms(dict[str, str]):
     """The term of a word; none for words that carry no claim, and for numbers, which are read by themselves."""
 
     def __missing__(self, word: str) -> str:
-        if len(self) >= _CACHED_TERMS:
-            self.clear()
-        self[word] = found = "" if word in STOP_WORDS or word[0].isdigit() else stem(word)
+        if word[0].isdigit():  # there are too many numbers to keep
+            return ""
+        found = "" if word in STOP_WORDS else stem(word)
+        if len(word) <= _LONGEST_CACHED_TERM:
+            if len(self) >= _CACHED_TERMS:
+                self.clear()
+            self[word] = found
         return found
 
 
@@ -254,6 +327,8 @@ def _plain_number(number: str) -> str:
     >>> _plain_number("1,200.50"), _plain_number("007"), _plain_number("3.4.2024")
     ('1200.5', '7', '3.4.2024')
     """
+    if number.isdecimal():
+        return number.lstrip("0") or "0"
     plain = number.replace(",", "")
     if plain.count(".") > 1:
         return plain

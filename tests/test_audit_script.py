@@ -1,6 +1,7 @@
-"""What `make audit` makes of the ways in which pip-audit ends: not asked is never taken for nothing found."""
+"""What `make audit` and `make check` make of how pip-audit ends: not asked is never taken for nothing found."""
 
 import importlib.util
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -36,6 +37,44 @@ def test_each_end_has_its_exit_code(
 ) -> None:
     assert audit.answer("dev.lock", code, out, err) == exits
     assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answers", "strict", "lenient"),
+    [([0, 0], 0, 0), ([0, 1, 0], 1, 1), ([3], 3, 0), ([0, 3], 3, 0), ([1, 3], 1, 1), ([3, 1, 0], 1, 1)],
+)
+def test_what_is_known_fails_always_and_what_could_not_be_asked_is_said(
+    audit: ModuleType, capsys: pytest.CaptureFixture[str], answers: list[int], strict: int, lenient: int
+) -> None:
+    assert audit.exit_code(answers, False) == strict
+    assert capsys.readouterr().out == ""
+    assert audit.exit_code(answers, True) == lenient
+    assert ("SKIPPED" in capsys.readouterr().out) == (3 in answers and 1 not in answers)
+
+
+def test_locks_that_nothing_was_known_of_are_not_asked_for_again_on_the_same_day(
+    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "audited.json"
+    assert audit.hours_since(memory, 1e9) is None
+    audit.remember(memory, 1e9)
+    assert audit.hours_since(memory, 1e9 + 7200) == 2
+    assert audit.hours_since(memory, 1e9 + 86400) is None
+    assert audit.hours_since(memory, 1e9 - 1) is None, "a clock that went back"
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "ACCEPTED", {"PYSEC-1": "not called"})
+        assert audit.hours_since(memory, 1e9 + 1) is None, "other exceptions are another question"
+    for damaged in ("", "[]", '{"locks": 1}', '{"at": "x", "locks": ""}'):
+        memory.write_text(damaged)
+        assert audit.hours_since(memory, 1e9 + 1) is None
+
+
+def test_an_answer_that_does_not_come_is_none(audit: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, **options: float) -> None:
+        raise subprocess.TimeoutExpired("uv", options["timeout"])
+
+    monkeypatch.setattr(audit.subprocess, "run", slow)
+    assert audit.ask("dev.lock") == 3
 
 
 def test_every_lock_is_asked_for_or_is_part_of_one_that_is(audit: ModuleType) -> None:

@@ -1,6 +1,7 @@
 """Dashboards of Driftline itself: its evaluators, and its pipeline."""
 
 from alerts.dashboards.model import Dashboard, Panel, Query, Row, Variable
+from alerts.dashboards.page import page_and_api
 from alerts.dashboards.parts import INSTANCE, SCORER, quantile, rate
 
 _HERE = 'instance=~"$instance"'
@@ -145,7 +146,8 @@ def pipeline() -> Dashboard:
             Row("Work", [_heartbeat(), _lag(), _waiting(), _memory()]),
             Row("Store", [_size(), _commits(), _failures(), _export()]),
             Row("Kafka", [_kafka_lag(), _kafka_state()]),
-            Row("Out", [_pending(), _notifications(), _events(), _reload()]),
+            Row("Out", [_pending(), _notifications(), _events(), _reload(), _series()]),
+            page_and_api(),
         ],
     )
 
@@ -232,8 +234,11 @@ def _lag() -> Panel:
 def _waiting() -> Panel:
     return Panel(
         "Waiting",
-        "How long spans have waited, and how much is accepted and not yet evaluated.",
-        [Query(f"max by (instance) (driftline_behind_seconds{{{_HERE}}})", "{{instance}}")],
+        "How long spans, and turns of sessions, have waited to be worked on. Past `shed.after` scorers are left out.",
+        [
+            Query(f"max by (instance) (driftline_behind_seconds{{{_HERE}}})", "{{instance}}"),
+            Query(f"max by (instance) (driftline_session_behind_seconds{{{_HERE}}})", "sessions {{instance}}"),
+        ],
         "s",
         warn=60,
         alarm=300,
@@ -376,6 +381,22 @@ def _reload() -> Panel:
         kind="stat",
         alarm=1,
         low=True,
+    )
+
+
+def _series() -> Panel:
+    return Panel(
+        "Series",
+        "How much of `metrics.max_series` is used. At 100%, new services and versions are counted as `other`.",
+        [
+            Query(
+                f"max by (instance) (driftline_metric_series{{{_HERE}}}\n  / driftline_metric_series_limit{{{_HERE}}})",
+                "{{instance}}",
+            )
+        ],
+        "percentunit",
+        kind="stat",
+        alarm=0.9,
     )
 
 

@@ -26,10 +26,11 @@ TAG = "driftline"
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 _KINDS: dict[str, Any] = {"timeseries": timeseries.Panel, "stat": stat.Panel, "table": table.Panel}
 _HEIGHT = 8
-_VERSIONS = 'group by (slice) (driftline_estimate_ratio{slice=~".*version=.*"}'
+_VERSIONS = "max by (service, version) (driftline_version_first_seen_timestamp_seconds"
 ANNOTATIONS = {
     "Changes": ("driftline_change_active == 1 unless driftline_change_active offset $__interval == 1", "red"),
-    "Deploys": (f"{_VERSIONS}) unless {_VERSIONS} offset $__interval)", "blue"),  # slices with a version that are new
+    # What is new here and began within the hour: after a break of scrapes, old versions are no deploy.
+    "Deploys": (f"{_VERSIONS}) > time() - 3600 unless {_VERSIONS} offset $__interval)", "blue"),
 }
 
 

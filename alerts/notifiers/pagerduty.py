@@ -29,7 +29,7 @@ _SEVERITIES: dict[str, Severity] = {
     **dict.fromkeys(("info", "low", "none"), "info"),
 }
 _DETAILS = (
-    *("onset", "size", "carriers", "moved", "new", "first", "confidence", "silence"),
+    *("onset", "size", "carriers", "moved", "new", "found_with", "first", "confidence", "silence"),
     *("traces", "typical_traces", "contrast_traces", "rate_limit"),
 )
 _ANY_OTHER: Severity = "error"

@@ -101,6 +101,7 @@ def _notification(notification: Notification) -> dict[str, Any]:
             "contrast_traces": [clean(trace_id) for trace_id in change.contrast_traces],
             "typical_traces": [clean(trace_id) for trace_id in change.typical_traces],
             "coincidences": [_coincidence(one) for one in change.coincidences],
+            "companions": [{**_carrier(asdict(one)), "slice": _clean_items(one.slice)} for one in change.companions],
             "moved": clean(change.moved, _NAME_RUNES),
             "reason": clean(change.reason, _NAME_RUNES),
             "related": clean(change.related, _NAME_RUNES),

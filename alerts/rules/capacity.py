@@ -103,6 +103,17 @@ def _room(facts: Facts) -> list[Alert]:
             "30m",
             ("instance",),
         ),
+        Alert(
+            "DriftlineSeriesFolded",
+            "sum by (job, instance, metric) (increase(driftline_folded_updates_total[30m])) > 0",
+            "ticket",
+            "{{ $labels.metric }} of {{ $labels.instance }} has too many label sets: the new ones are counted as "
+            "`other`.",
+            "What is watched and paged is not touched, but graphs, objectives and rules do not see those services, "
+            "versions or scorers by name. Find the slice that grows, or raise metrics.max_series.",
+            "30m",
+            ("instance",),
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from alerts.rules import capacity, changes, health, loss, objectives
+from alerts.rules import access, capacity, changes, health, loss, objectives
 from alerts.rules.model import Alert, Facts, Group, Recording, Rule
 
 
@@ -17,6 +17,7 @@ def groups(facts: Facts) -> list[Group]:
         health.group(facts),
         capacity.group(facts),
         loss.group(),
+        access.group(),
         *([] if facts.pages_itself else [changes.group()]),
         *(objectives.group(one) for one in facts.objectives),
     ]

@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 
 import orjson
 
+from collector.core.printable import printable
+
 AUDIT = logging.getLogger("driftline.audit")
 
 _LONGEST_FACT = 500
+_MOST_IN_A_LIST = 100
 
 
 def record(action: str, **facts: str | int | float | list[str] | None) -> None:
@@ -22,8 +25,15 @@ def record(action: str, **facts: str | int | float | list[str] | None) -> None:
 
     Args:
         action: what was done, such as `config.reloaded`.
-        facts: by whom and to what; a text that is too long is cut.
+        facts: by whom and to what; a text or a list that is too long is cut.
     """
-    told = {name: fact[:_LONGEST_FACT] if isinstance(fact, str) else fact for name, fact in facts.items()}
+    told = {name: _told(fact) for name, fact in facts.items()}
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     AUDIT.info("%s", orjson.dumps({"at": at, "action": action, **told}).decode())
+
+
+def _told(fact: str | int | float | list[str] | None) -> str | int | float | list[str] | None:
+    """A fact as it may stand in a line: what is not printable could end a line for some readers, or hide in it."""
+    if isinstance(fact, str):
+        return printable(fact[:_LONGEST_FACT])[:_LONGEST_FACT]
+    return [str(_told(one)) for one in fact[:_MOST_IN_A_LIST]] if isinstance(fact, list) else fact

@@ -1,6 +1,6 @@
 """A log of a cluster as another process may look at it: no group, no offset, nothing is held back for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from kafka import TopicPartition
@@ -16,8 +16,13 @@ _POLL_MS = 1000
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
 
 
-def read_log(config: KafkaEngineConfig, log: str) -> Iterator[Entry]:
+def read_log(config: KafkaEngineConfig, log: str, stage: str | None = None) -> Iterator[Entry]:
     """What is committed of a log now; each partition in its order, the partitions as they come.
+
+    Args:
+        config: of the cluster.
+        log: its name.
+        stage: begin where this stage would after a restart, in each partition.
 
     Raises:
         StoreError: there is no such topic, or the brokers do not answer.
@@ -27,7 +32,7 @@ def read_log(config: KafkaEngineConfig, log: str) -> Iterator[Entry]:
     clients = Clients(config)
     topic = config.topic(log)
     try:
-        with closing(clients.lone_consumer("read_committed")) as consumer:
+        with closing(clients), closing(clients.lone_consumer("read_committed")) as consumer:
             numbers = consumer.partitions_for_topic(topic)
             if not numbers:
                 raise StoreError(f"there is no topic {topic}; has `driftline topics apply` run?")
@@ -35,8 +40,26 @@ def read_log(config: KafkaEngineConfig, log: str) -> Iterator[Entry]:
             ends = consumer.end_offsets(places, timeout_ms=_ANSWER_MS)
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
+            for place, offset in _committed(clients, config, places, stage).items():
+                consumer.seek(place, offset)
             while any(consumer.position(place, timeout_ms=_ANSWER_MS) < ends[place] for place in places):
                 for records in consumer.poll(timeout_ms=_POLL_MS).values():
                     yield from map(entry_of, records)
     except (KafkaError, OSError) as error:
         raise clients.trouble(error) from None
+
+
+def _committed(
+    clients: Clients, config: KafkaEngineConfig, places: Sequence[TopicPartition], stage: str | None
+) -> dict[TopicPartition, int]:
+    """Where a stage would go on, in those partitions whose records from there on are all kept."""
+    if stage is None:
+        return {}
+    group = config.stage_group(stage)
+    with closing(clients.admin()) as admin:
+        found = admin.list_group_offsets({group: list(places)})[group]
+    return {
+        place: found[place].offset
+        for place, first in clients.first_offsets(places).items()
+        if place in found and found[place].offset > first  # -1: nothing yet
+    }

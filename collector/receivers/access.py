@@ -168,10 +168,11 @@ class Access:
             return
         self._told[key] = now, 0
         if len(self._told) > _MOST_TOLD:
-            self._told.popitem(last=False)
-        # or a flood from many addresses would push out older lines
-        if self._telling.wait_seconds("", now) > 0:
-            self._untold += 1
+            _, (_, forgotten) = self._told.popitem(last=False)
+            self._untold += forgotten
+        # or a flood from many addresses would push out older lines; what a known token does it cannot hide
+        if self._telling.wait_seconds("known" if name else "unknown", now) > 0:
+            self._untold += 1 + times
             return
         before = {"not_told_before": times} if times else {}
         if self._untold:

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from hmac import compare_digest
 from pathlib import Path
@@ -21,6 +22,9 @@ from collector.core.settings import Settings
 
 Role: TypeAlias = Literal["ingest", "read", "admin"]
 """`ingest` sends spans and logs, `read` sees pages, API and metrics, `admin` may do all of it."""
+
+MOST_TOKENS = 10_000
+"""Of one entry, and of all together: each request is compared with every token."""
 
 _LOOK_SECONDS = 1.0  # between two looks at whether a file of tokens changed
 _HASHED = re.compile(r"sha256:([0-9a-fA-F]{64})")
@@ -85,10 +89,13 @@ class TokenConfig(Settings):
 
         Raises:
             OSError, UnicodeDecodeError: the file cannot be read.
-            ValueError: a line begins as a hash and is none.
+            ValueError: a line begins as a hash and is none, or there are too many.
         """
         text = self.file.read_text(encoding="utf-8") if self.file is not None else os.environ.get(self.env or "", "")
-        return [_digest(line.strip()) for line in text.splitlines() if line.strip()]
+        found = [_digest(line.strip()) for line in text.splitlines() if line.strip()]
+        if len(found) > MOST_TOKENS:
+            raise ValueError(f"{len(found)} tokens are too many; allowed: {MOST_TOKENS}")
+        return found
 
     def stamp(self) -> tuple[int, int, int] | None:
         """Changes whenever the file does, also when it is replaced as Kubernetes does with what it mounts."""
@@ -114,9 +121,8 @@ def _listed(value: Any) -> Any:
 
 
 def _unlike(tokens: Sequence[TokenConfig]) -> Sequence[TokenConfig]:
-    names = [one.name for one in tokens]
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(one.name for one in tokens).items():
+        if times > 1:
             raise ValueError(f"{name!r} is the name of two; put both tokens, one a line, into one file")
     owner: dict[bytes, str] = {}
     for one in tokens:
@@ -124,6 +130,8 @@ def _unlike(tokens: Sequence[TokenConfig]) -> Sequence[TokenConfig]:
             if digest in owner:
                 raise ValueError(f"{owner[digest]!r} and {one.name!r} have the same token")
             owner[digest] = one.name
+        if len(owner) > MOST_TOKENS:
+            raise ValueError(f"more than {MOST_TOKENS} tokens in all")
     return tuple(tokens)
 
 

@@ -6,7 +6,7 @@ from struct import Struct
 from typing import ClassVar
 
 from drift.base import Direction, Shift
-from drift.baseline import EDGE, INDEPENDENT, Baseline
+from drift.baseline import EDGE, Baseline
 from drift.detectors.betting import MOST_EVIDENCE, Betting
 from drift.detectors.inputs import DIRECTIONS, check_point
 from drift.season import KINDS
@@ -18,8 +18,8 @@ _SMALLEST_SHIFT = 0.25
 NEAR_HALF = 0.2
 _SMALLEST_SHIFT_NEAR_HALF = 0.15  # near a rate of .5 a point tells least, and small shifts need longer bets
 _LARGEST_SHIFT = 2.5
-_PATIENT_BETS = 3  # the smallest shifts, also held against the older part of the stream
-_PATIENT_SHARE = 0.25
+_PATIENT_BETS = 3  # the smallest shifts, also from the older part of the stream
+_PATIENT_SHARE = 0.5
 
 
 class MeanDetector(Betting):
@@ -31,8 +31,9 @@ class MeanDetector(Betting):
         L = 1 + (x - m) / (m + 1/d)           E[L] = 1 if the expectation is m, whatever else the law on [0, 1]
         M = (M + start) L                     evidence: the mean of M over the bets; a change at `arl` or more
 
-    A quarter of the stake goes to the three smallest shifts once more, held against the older part of the stream: they
-    find the small changes that a running mean absorbs. Where points foretell one another it is left out.
+    Half of the stake goes to the three smallest shifts once more, from the level of the older part of the stream. With
+    q the level so shifted, L = 1 + (x - m) (q - m) / (m (1 - m)), and 1 where m is past q already. They find the small
+    changes that a running mean absorbs.
 
     **Guarantee.** M minus the start mass handed out so far is a supermartingale while the mean has not moved to the
     bad side, so the expected number of false alarms is at most the start mass divided by `arl`, at every moment one
@@ -42,10 +43,12 @@ class MeanDetector(Betting):
     likelihood ratios of Bernoulli laws with odds ratio exp(-s) (drops) or exp(s) (rises), s geometric from .25 (.15 if
     the level is near one half) to 2.5.
 
-    **Assumed.** Exact if the expectation is right (`baseline`, and points that do not foretell one another). Here it is
-    estimated, and goes on being estimated, from level, dependence and season (`drift.baseline`): approximate, and
-    measured by benchmarks/drift.py. **It breaks** on dependence that reaches far beyond two points without showing in
-    them, and on seasons in the first week.
+    **Assumed.** Exact if the expectation is right (`baseline`, and points that do not foretell one another). It is
+    estimated, and goes on being estimated. For passes and failures that is exact on average over their rate: the
+    running mean, with one point of no opinion, is what the next point is expected to be if any rate is possible
+    (Jeffreys' prior), and every bet is held against it. Dependence and season (`drift.baseline`) are estimated as well:
+    approximate. Measured by benchmarks/drift.py. **It breaks** on dependence that reaches far beyond two points without
+    showing in them, and on seasons in the first week.
 
     **Weights.** A point of weight w bets f = w / weight_cap of its stake: L becomes 1 + f (L - 1). So a change of the
     sampling rate alone is no evidence. Heavier points count as weight_cap; `clipped` is their share.
@@ -132,20 +135,19 @@ class MeanDetector(Betting):
         m, power = past.expected(at), past.power
         self._mass = mass = _grown(self._mass, self._now, m, (x - m) * weight, start, power)
         evidence = self._each * sum(mass)
-        if self._each_patient and past.dependence == INDEPENDENT:
-            off_level = m - past.level
+        if self._each_patient:
+            older = min(max(past.older + (m - past.level), EDGE), 1.0 - EDGE)
+            odds, y = older / (1.0 - older), (x - m) * weight / (m * (1.0 - m))
             patient = 0.0
             if self._low:
-                low = max(past.low + off_level, EDGE)
-                self._mass_low = mass = _grown(self._mass_low, self._low, low, (x - low) * weight, start, power)
+                stakes = [y * min(_shifted(odds, i) - m, 0.0) for i in self._low]
+                self._mass_low = mass = _multiplied(self._mass_low, stakes, start, power)
                 patient = sum(mass)
             if self._high:
-                high = min(past.high + off_level, 1.0 - EDGE)
-                self._mass_high = mass = _grown(self._mass_high, self._high, high, (x - high) * weight, start, power)
+                stakes = [y * max(_shifted(odds, i) - m, 0.0) for i in self._high]
+                self._mass_high = mass = _multiplied(self._mass_high, stakes, start, power)
                 patient += sum(mass)
             evidence += self._each_patient * patient
-        elif self._each_patient:  # the older part's error is then several times what it seems
-            self._mass_low, self._mass_high = [0.0] * len(self._low), [0.0] * len(self._high)
         if evidence > MOST_EVIDENCE:
             self._mass, self._mass_low, self._mass_high = (
                 [min(mass, MOST_EVIDENCE / 100) for mass in masses]
@@ -177,7 +179,7 @@ class MeanDetector(Betting):
 
     @property
     def sides(self) -> list[int]:
-        """What each of `bets` is held against: 0 the expectation, 1 and 2 the older part's low and high."""
+        """What each of `bets` shifts: 0 the expectation, the older part's level 1 down or 2 up."""
         return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
 
     def clear(self) -> None:
@@ -233,6 +235,17 @@ class MeanDetector(Betting):
 
 def _grown(mass: list[float], bets: list[float], m: float, y: float, start: float, power: float) -> list[float]:
     """What is staked on each bet after a point that is `y` off its expectation `m`."""
+    return _multiplied(mass, [y / (m + i) for i in bets], start, power)
+
+
+def _shifted(odds: float, bet: float) -> float:
+    """The level at these odds, after a bet's shift of them."""
+    odds += odds / bet
+    return odds / (1.0 + odds)
+
+
+def _multiplied(mass: list[float], won: list[float], start: float, power: float) -> list[float]:
+    """What is staked on each bet after winning, or losing, this part of it."""
     if power == 1.0:
-        return [(old + start) * (1.0 + y / (m + i)) for old, i in zip(mass, bets)]  # noqa: B905 - for every point
-    return [(old + start) * (1.0 + y / (m + i)) ** power for old, i in zip(mass, bets)]  # noqa: B905
+        return [(old + start) * (1.0 + part) for old, part in zip(mass, won)]  # noqa: B905 - for every point
+    return [(old + start) * (1.0 + part) ** power for old, part in zip(mass, won)]  # noqa: B905

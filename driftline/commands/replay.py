@@ -16,6 +16,7 @@ from alerts.explain import Wording, explain
 from alerts.plain import minute
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import DriftlineError, Rejected, UserError
+from collector.core.printable import entry
 from collector.core.settings import parse_duration
 from collector.redaction.keys import read_key
 from collector.wire.read import read_body
@@ -70,7 +71,7 @@ def command(
             click.echo(f"driftline: {problem}", err=True)
         for name, one in found.items():
             for line in ([f"{name}:"] if others else []) + one.lines():
-                click.echo(line)
+                click.echo(entry(line))
     if first.problems:
         raise DriftlineError(f"{len(first.problems)} of {len(paths)} files could not be read")
 
@@ -144,7 +145,7 @@ class Replayed:
 def _change_words(change: Change) -> list[str]:
     """What an alert would tell of it, without what to do at once."""
     words = explain(change, Wording())
-    parts = (words.what, words.carried_by, words.moved, words.new_then, words.sure, words.look_at)
+    parts = (words.what, words.carried_by, words.moved, words.new_then, words.found_with, words.sure, words.look_at)
     return [
         f"{'page' if change.paged else 'note'}: {words.summary}",
         *(f"      {line}" for part in parts for line in part.splitlines()),

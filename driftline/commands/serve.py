@@ -16,9 +16,10 @@ from collector.core.errors import DriftlineError
 from driftline.audit import auditing, user
 from driftline.build import build
 from driftline.config import Config, load_config
+from driftline.control import Control
 from driftline.flow import Role
 from driftline.logs import redact_logs
-from driftline.reload import Reloader
+from driftline.reload import RELOAD, Reloader, Requests
 from driftline.service import Service
 
 _WATCH_SECONDS = 0.5
@@ -37,7 +38,7 @@ _COLLECT_SECONDS = 30.0
 def command(path: Path | None, role: Role) -> None:
     """Receive spans, score them, watch the scores, send alerts.
 
-    SIGHUP reads the configuration again; SIGTERM and SIGINT end the service in order.
+    SIGHUP and `driftline reload` read the configuration again; SIGTERM and SIGINT end the service in order.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for library in ("httpx", "uvicorn", "kafka"):  # say for themselves what we say once, or not at all
@@ -57,21 +58,29 @@ def _serve(
 ) -> None:
     service = build(config, role=role)
     redact_logs(service.redactor)
-    reloader = Reloader(service, config, path)
+    requests = Requests(Reloader(service, config, path), reload_wanted)
+    control = Control(config.store.path, {RELOAD: requests.ask})
     service.start()
+    control.start()
     audit.record("service.started", user=user(), config=None if path is None else str(path), role=role)
     for name, address in service.addresses.items():
         click.echo(f"{name:10} {address}")
-    # What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
-    # for old garbage by the clock (`wait`). Clients leave some with every error, with all that the error held.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collect_less_often()
     click.echo("ready")
     try:
-        wait(service, ended, reload_wanted, reloader.reload)
+        wait(service, ended, reload_wanted, requests.work)
     finally:
+        requests.close()
+        control.stop()
         service.stop()
         audit.record("service.stopped", user=user(), asked=1 if ended.is_set() else 0)
+
+
+def collect_less_often() -> None:
+    """What is loaded stays, and a trace makes thousands of objects that die at once: look for garbage less often, but
+    for old garbage by the clock (`wait`). Clients leave some with every error, with all that the error held."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def wait(

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from collector.core.errors import StoreError, UserError
+from collector.core.printable import entry, printable
 from collector.sample import Sampler
 from driftline.build import open_redactor
 from driftline.config import Config, load_config
@@ -66,7 +67,7 @@ def command(
 def print_sheet(found: Sheet, scorer: str | None, as_json: bool) -> None:
     if scorer is not None:
         found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
-    click.echo(orjson.dumps(found) if as_json else "\n".join(story(found)))
+    click.echo(orjson.dumps(found) if as_json else "\n".join(map(entry, story(found))))
 
 
 def print_sessions(view: View, session_id: str, scorer: str | None, as_json: bool) -> int:
@@ -76,8 +77,8 @@ def print_sessions(view: View, session_id: str, scorer: str | None, as_json: boo
         print_sheet(found, scorer, as_json)
     if not sheets and not as_json:
         click.echo(
-            f"nothing is known of session {session_id}: no scorer of sessions is configured, it is not sampled or not "
-            "over yet, or it is older than what is kept"
+            f"nothing is known of session {printable(session_id)}: no scorer of sessions is configured, it is not "
+            "sampled or not over yet, or it is older than what is kept"
         )
     return 0 if sheets else 1
 

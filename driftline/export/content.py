@@ -55,7 +55,7 @@ def read_inbox(config: Config, stage: str | None = None) -> Iterator[Entry]:
     """Everything that is in the inbox of a service now.
 
     Args:
-        stage: leave out what this stage needs no more. (Where a cluster keeps the inbox, nothing is left out.)
+        stage: leave out what this stage needs no more.
 
     Raises:
         StoreError: there is none, or it cannot be read.
@@ -64,7 +64,7 @@ def read_inbox(config: Config, stage: str | None = None) -> Iterator[Entry]:
         return sqlite_reader.read_log(config.store.path, SPANS, stage)
     from collector.engines import kafka_reader  # 15 MB that a service without Kafka need not carry
 
-    return kafka_reader.read_log(config.cluster, SPANS)
+    return kafka_reader.read_log(config.cluster, SPANS, stage)
 
 
 def requests(entry: Entry) -> Iterator[tuple[str, bytes]]:

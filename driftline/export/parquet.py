@@ -77,6 +77,10 @@ def arrow_schema(form: str) -> Any:
         [(name, text) for name in ("kind", "value", "how")]
         + [("before", number), ("after", number), ("seen_time", text)]
     )
+    companion = pa.struct(
+        [(name, text) for name in ("change_id", "metric", "statistic", "direction")]
+        + [("slices", texts), ("before", number), ("after", number)]
+    )
     columns = {
         SCORE_FORM: [
             *((name, text) for name in ("form", "id", "trace_id")),
@@ -95,6 +99,7 @@ def arrow_schema(form: str) -> Any:
             *(("carriers", pa.list_(carrier)), ("traces", pa.list_(text)), ("contrast_traces", pa.list_(text))),
             *(("paged", truth), ("reason", text), ("related", text), ("clipped", number), ("moved", text)),
             *(("coincidences", pa.list_(coincidence)), ("typical_traces", pa.list_(text))),
+            ("companions", pa.list_(companion)),
         ],
     }
     metadata = {"driftline.form": form, "driftline.version": version("driftline")}

@@ -79,6 +79,8 @@ def change_row(change: Change) -> Row:
     for one in row["coincidences"]:
         at_ns = one.pop("at_ns")
         one["seen_time"] = None if at_ns is None else rfc3339(at_ns)
+    for one in row["companions"]:
+        one["slices"] = one.pop("slice")
     return {
         "form": CHANGE_FORM,
         "id": f"{change.id}/{change.sequence}",

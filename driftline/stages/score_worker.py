@@ -209,12 +209,12 @@ class Worker:
         elif (at_ns := tick_ns(entry)) is not None:
             self.assembler.add_tick(entry.offset, at_ns)
 
-    def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes) -> None:
+    def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes, moved: bool = False) -> None:
         kept = [item for item in slices if not self._sampler.never(item.trace_id)]
         self.sampled_out += 0 if self._recalling else len(slices) - len(kept)
         every = slices if self._evaluator.gathers_sessions else kept
         claim(every, tenant)
-        self.assembler.add_spans(offset, every)
+        self.assembler.add_spans(offset, every, moved)
 
     def _add_events(self, offset: int, slices: Sequence[LogSlice], tenant: bytes) -> None:
         kept = [item for item in slices if _OUR_EVENT not in item.raw and not self._never(item.trace_id)]
@@ -230,7 +230,7 @@ class Worker:
             if not self._never(trace_id_of(moved.trace_id)):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
         most = self.assembler.max_span_bytes
-        self._add_spans(entry.offset, split_traces(arrived.traces, most).slices, entry.key)
+        self._add_spans(entry.offset, split_traces(arrived.traces, most).slices, entry.key, moved=True)
         self._add_events(entry.offset, split_logs(arrived.logs, most).slices, entry.key)
         self._guests = True
 

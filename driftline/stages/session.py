@@ -48,6 +48,7 @@ class _Owned:
     allowances: Allowances
     partitions: int  # how many there were when its sessions were last looked through
     guests: bool = False  # whether there may be sessions that live elsewhere
+    behind_seconds: float = 0.0  # how long what is read now has waited
     outgoing: list[tuple[str, Record]] = field(default_factory=list)
 
 
@@ -69,6 +70,11 @@ class SessionStage(Stage):
         self._open = telemetry.gauge("driftline_open_sessions", "Sessions that wait for their end.")
         self._held_bytes = telemetry.gauge(
             "driftline_held_session_bytes", "Memory of waiting and revisable sessions.", unit="bytes"
+        )
+        self._behind = telemetry.gauge(
+            "driftline_session_behind_seconds",
+            "How long the turns of sessions that are worked on have waited for it.",
+            unit="seconds",
         )
         self._unreadable = telemetry.counter(
             "driftline_unreadable_turns", "Records of turns that could not be read, left out.", ["reason"]
@@ -96,6 +102,7 @@ class SessionStage(Stage):
 
     def process(self, partition: int, entries: Sequence[Entry]) -> None:
         owned = self._owned[partition]
+        owned.behind_seconds = self._waited_seconds(entries[0])
         self._move_out(owned)
         for entry in entries:
             try:
@@ -106,9 +113,17 @@ class SessionStage(Stage):
                 key = f"{TURNS}/{partition}/{entry.offset}".encode()
                 owned.outgoing.append((DEAD_LETTERS, Record(entry.value, key=key, kind=reason)))
         self._commit(owned, entries[-1].offset + 1)
+        owned.behind_seconds = 0.0
         owned.ticks.touched(self._clock.monotonic())
 
+    def _waited_seconds(self, entry: Entry) -> float:
+        waited = max(0.0, (self._clock.now_ns() - entry.at_ns) / 1e9) if entry.at_ns else 0.0
+        self._behind.set(waited)
+        return waited
+
     def rest(self) -> None:
+        if self.idle.is_set():
+            self._behind.set(0)
         self._ticks.look_after(self._clock.monotonic())
         for owned in self._owned.values():
             self._move_out(owned)
@@ -141,7 +156,9 @@ class SessionStage(Stage):
     def _evaluate(self, owned: _Owned, ready: Iterable[ReadySession]) -> None:
         for one in ready:
             owned.allowances.now_ns = owned.sessions.clock.now_ns
-            owned.sessions.scored(one.key, self._evaluator.evaluate(one, owned.batch, owned.allowances))
+            owned.sessions.scored(
+                one.key, self._evaluator.evaluate(one, owned.batch, owned.allowances, owned.behind_seconds)
+            )
 
     def _move_out(self, owned: _Owned) -> None:
         partitions, number = max(self._ask_partitions(), owned.partitions), owned.partition.number

@@ -5,6 +5,7 @@ service for a bounded time, and there are so many at most.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,11 @@ HEAD_SECONDS = 10.0
 
 CONNECTIONS = "connections"
 SLOW = "slow"
+NOT_HTTP = "not_http"
+
+# uvicorn warns of whatever a client sends that it does not understand: a stranger could fill the log. It is counted.
+_log = logging.getLogger("uvicorn.error.connection")
+_log.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
@@ -27,6 +33,10 @@ class Connection(H11Protocol):
     head_seconds = HEAD_SECONDS
     most_connections = MOST_CONNECTIONS
     _late: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = _log
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -38,6 +48,11 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.refused is not None:
+            self.refused(NOT_HTTP)
+        super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()

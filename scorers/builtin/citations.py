@@ -18,6 +18,7 @@ _SUPPORTED = 0.5
 _SHORTEST_ID = 2
 _LONGEST_ID = 100
 _MARKER = re.compile(r"\[([^\[\]\n]{1,120})\]|\(([^()\n]{1,120})\)|【([^【】\n]{1,120})】")
+_BRACKETS = "[(【"
 _NUMBERED = re.compile(
     r"\^?(?:(?:doc|document|source|context|passage|ref|reference|chunk)s?\.?[ #:_-]{0,2})?(\d{1,3})", re.I
 )
@@ -144,14 +145,14 @@ def _claims(answer: Text, marks: Sequence[_Mark]) -> Iterator[tuple[int, int, li
 def _marks(text: str, ids: Mapping[str, int], count: int) -> Iterator[_Mark]:
     """The markers in their order. Round brackets hold many other things: there only an id or a named number counts."""
     found: list[_Mark] = []
-    for match in _MARKER.finditer(text):
+    for match in _MARKER.finditer(text) if any(bracket in text for bracket in _BRACKETS) else ():
         square = match.group(1) or match.group(3)
         if match.group(1) and _LINK_OR_NOTE.match(text, match.end()):
             continue
         parts = _parts(square or match.group(2))
         if all(_cites(part, ids, bare=square is not None) for part in parts):
             found += [(match.start(), match.end(), _document(part, ids, count)) for part in parts]
-    for match in _SUPERSCRIPT.finditer(text):
+    for match in _SUPERSCRIPT.finditer(text) if not text.isascii() else ():
         number = int(match.group().translate(_DIGITS))
         if match.start() and text[match.start() - 1] in _STOPS and 0 < number <= count:
             found.append((match.start(), match.end(), number - 1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from collector.core.model import Session
 from collector.patterns import PatternSet
 from scorers.base import Score, scorer
-from scorers.text import Sentence, read
+from scorers.text import Sentence, Text, read
 
 _MOST_TURNS = 200
 _MOST_SENTENCES = 400  # of all answers together
@@ -16,6 +16,8 @@ _LEAST_TERMS = 4
 _STATED = ".!"  # ends a statement; what ends otherwise is a question, a heading or an item of a list
 _ASSENT = re.compile(r"\W*(?:yes|yeah|yep|sure|ok|okay|please|alright|fine|i see|thank)", re.IGNORECASE)
 _ALIKE = 0.8
+_ASIDE = re.compile(r"^\W*no\s*[,.;:]|,\s*(?:and |but )?not\b[^,;]*")
+"""What negates no statement: the "no" that answers a question, and what a thing is said not to be in passing."""
 _NEGATIONS = frozenset(
     [
         "not",
@@ -82,14 +84,14 @@ def frustration(session: Session) -> Score | None:
     passing="== 0",
     better="lower",
     target="session",
-    version="1",
+    version="2",
 )
 def contradiction(session: Session) -> Score | None:
     """Share of the later answers of a session in which a sentence takes back what an earlier answer said.
 
-    Two sentences of different turns that share nearly all content words and differ in a number, or in being negated.
-    Wrong where the matter changed between the turns (a new price, another order of the same kind), and on
-    contradictions in other words, which are not found.
+    Two sentences of different turns that share nearly all content words, neither having one in place of another of
+    the other's, and differ in a number, or in being negated. Wrong where the matter changed between the turns (a new
+    price, another order of the same kind), and on contradictions in other words, which are not found.
     """
     answers = [(at, turn.answer) for at, turn in enumerate(session.turns[:_MOST_TURNS]) if turn.answer]
     if len(answers) < 2:
@@ -129,17 +131,23 @@ def _sentences(turn: int, answer: str) -> Iterator[_Said]:
     for sentence in text.sentences:
         words = sentence.terms - sentence.numbers
         if len(words) >= _LEAST_TERMS and text.text[sentence.end - 1] in _STATED:
-            yield _Said(turn, words, sentence.numbers, _negated(sentence))
+            yield _Said(turn, words, sentence.numbers, _negated(text, sentence))
 
 
-def _negated(sentence: Sentence) -> bool:
-    return not _NEGATIONS.isdisjoint(sentence.words)
+def _negated(text: Text, sentence: Sentence) -> bool:
+    """Whether a sentence denies what it says; to deny twice ("cannot ... without") is to say it."""
+    if _NEGATIONS.isdisjoint(sentence.words):
+        return False
+    said = read(_ASIDE.sub(" ", text.lower[sentence.start : sentence.end]))
+    return sum(word in _NEGATIONS for word in said.words) % 2 == 1
 
 
 def _contradicts(one: _Said, other: _Said) -> bool:
     shared = len(one.terms & other.terms)
     if shared < _ALIKE * max(len(one.terms), len(other.terms)):
         return False
+    if shared < min(len(one.terms), len(other.terms)):
+        return False  # each names what the other does not ("a silver member", "a gold member"): two matters
     if one.negated != other.negated:
         return one.numbers == other.numbers
     return bool(one.numbers) and len(one.numbers) == len(other.numbers) == len(one.numbers - other.numbers) == 1

@@ -1,9 +1,9 @@
 """Where a run that failed went wrong first."""
 
-import re
 from collections.abc import Sequence
 
 from collector.core.model import Trace
+from collector.patterns import Sign
 from scorers.base import Score, scorer
 from scorers.steps import Step, steps_of
 from scorers.text import read
@@ -11,13 +11,12 @@ from scorers.text import read
 _STEP_CHARACTERS = 4_000
 _STRAYS = 0.4
 _SEVERAL_NUMBERS = 3
-_INVENTS = re.compile(
+_INVENTS = Sign(
     r"\b(?:assum(?:e|es|ed|ing|ption|ptions)|hypothe(?:tical|tically|sis)|simulat(?:e|es|ed|ing|ion)|mock|placeholder"
     r"|sample data|example (?:data|output)|for the sake|let's say|pretend|manually|typically|from memory"
-    r"|previously known|based on (?:my|general|common|internal) knowledge)\b",
-    re.IGNORECASE,
+    r"|previously known|based on (?:my|general|common|internal) knowledge)\b"
 )
-_TROUBLE = re.compile(r"\b(?:errors?|debug(?:ging)?|exit ?codes?|failed|results from last)\b", re.IGNORECASE)
+_TROUBLE = Sign(r"\b(?:errors?|debug(?:ging)?|exit ?codes?|failed|results from last)\b")
 _CLOSING_CHARACTERS = 60
 
 MARKS: dict[str, float] = {
@@ -74,7 +73,7 @@ def _marks(steps: Sequence[Step], suspects: Sequence[int], question: str) -> dic
             "nothing": following.acts and following.empty,
             "failed": following.acts and following.failed,
             "numbers": at != suspects[0] and len(text.numbers - known) >= _SEVERAL_NUMBERS,
-            "invents": _INVENTS.search(text.text) is not None,
+            "invents": _INVENTS.occurs(text.text),
             "first": len(suspects) > 1 and at == suspects[1],
         }
         found[at] += [mark for mark, holds in checks.items() if holds]
@@ -86,7 +85,7 @@ def _opening(text: str, asked: frozenset[str]) -> list[str]:
     last = text[len(text) // 2 :]
     has = read(last).terms
     strays = bool(asked) and len(asked & has) < _STRAYS * len(asked)
-    trouble = _TROUBLE.search(last) is not None
+    trouble = _TROUBLE.occurs(last)
     return [mark for mark, holds in (("strays", strays), ("trouble", trouble)) if holds]
 
 

@@ -1,18 +1,21 @@
 """Whether there is an answer at all, whether it was cut off, and whether it goes round in circles."""
 
 import re
+from itertools import islice
+from operator import eq
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
 from scorers.text import clipped_note, read
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_TOKEN = re.compile(r"\w+|\S")
 _LONGEST_PHRASE = 64  # tokens
 _LEAST_ROUNDS = 3  # the phrase itself, and twice more
 _LEAST_TOKENS = 12  # that the rounds after the first take: "no, no, no" is speech
 _LEAST_PROSE = 200  # characters; and words on the last line
 _LEAST_WORDS = 8
 _LISTED = re.compile(r"[ \t]{0,20}(?:[#|>*`-]|\d{1,9}[.)] )")
+_FENCE = re.compile(r"^ {0,3}```", re.MULTILINE)
 _ENDED = re.compile(r"[.!?] ")
 _LATEST_TOKENS = 2_000  # what goes round in circles does so to the end
 
@@ -45,7 +48,7 @@ def truncation(trace: Trace) -> Score:
     if last is not None and last.finish_reason == "length":
         return Score(1.0, label="length", explanation="the last call stopped at its limit", span_id=last.span_id)
     answer = trace.answer or ""
-    fences = [found.start() for found in re.finditer(r"^ {0,3}```", answer, re.MULTILINE)]
+    fences = [found.start() for found in _FENCE.finditer(answer)] if "```" in answer else []
     if len(fences) % 2:
         where = Evidence(fences[-1], len(answer), "open_code")
         return Score(1.0, label="open_code", explanation="a block of code has no end", evidence=(where,))
@@ -89,13 +92,13 @@ def _again(tokens: list[str]) -> bytearray:
     """For each token, 1 if it belongs to a second or later round of a phrase."""
     again = bytearray(len(tokens))
     for period in range(1, min(_LONGEST_PHRASE, len(tokens) // _LEAST_ROUNDS) + 1):
-        since = period
-        for at in range(period, len(tokens) + 1):
-            if at < len(tokens) and tokens[at] == tokens[at - period]:
-                continue
-            if at - since >= max((_LEAST_ROUNDS - 1) * period, _LEAST_TOKENS):
-                again[since:at] = b"\1" * (at - since)
-            since = at + 1
+        same = bytes(map(eq, islice(tokens, period, None), tokens)) + b"\0"  # as the one a period before
+        least = b"\1" * max((_LEAST_ROUNDS - 1) * period, _LEAST_TOKENS)
+        start = same.find(least)
+        while start >= 0:
+            end = same.index(b"\0", start)
+            again[period + start : period + end] = b"\1" * (end - start)
+            start = same.find(least, end)
     return again
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 import orjson
 
 from collector.core.model import JSON, Trace
-from collector.patterns import PatternSet
+from collector.patterns import PatternSet, compiled, storable
 from scorers.base import Evidence, Score, scorer
 from scorers.linear import LinearModel, probability, word_features
 from scorers.text import Sentence, Text, clipped_note, read, read_passage
 
 _MOST_PIECES = 200
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
-_LEAST_BASE64 = 24
+_LONG_RUN = compiled(r"[A-Za-z0-9+/]{24}")  # in less time than what follows takes to find none
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,4000}={0,2}")
 
 _OVER = r"(?:all |any |the |your |my |every |previous |prior |above |earlier |preceding |of |these |those |other |system |initial |original |given |current |existing |and |following |foregoing |or ){0,6}"
@@ -73,12 +73,15 @@ class _Phrases:
         signs: for each its weight and its pattern.
         counts: how much the phrases are for, beside the logit of a model.
         enough: how sure they must be to decide alone: they also stand in languages that no model here has seen.
+        by_words: see `PatternSet`.
     """
 
-    def __init__(self, signs: Mapping[str, tuple[float, str]], counts: float, enough: float) -> None:
+    def __init__(
+        self, signs: Mapping[str, tuple[float, str]], counts: float, enough: float, by_words: bool = False
+    ) -> None:
         self.counts, self.enough = counts, enough
         self._weights = {name: weight for name, (weight, _) in signs.items()}
-        self._patterns = PatternSet({name: pattern for name, (_, pattern) in signs.items()})
+        self._patterns = PatternSet({name: pattern for name, (_, pattern) in signs.items()}, by_words=by_words)
 
     def judge(self, text: str) -> tuple[float, list[Evidence]]:
         doubt, evidence = 1.0, []
@@ -89,7 +92,7 @@ class _Phrases:
 
 
 _IN_QUESTIONS = _Phrases(_DIRECT, counts=1, enough=0.8)
-_IN_DOCUMENTS = _Phrases(_FOREIGN, counts=2, enough=0.75)
+_IN_DOCUMENTS = _Phrases(_FOREIGN, counts=2, enough=0.75, by_words=True)
 
 
 _PROMPTS, _ORDERS = "injection_prompts.json", "injection_orders.json"
@@ -141,9 +144,12 @@ def prompt_features(text: Text) -> Iterator[str]:
 
 def order_features(text: Text, sentence: Sentence) -> Iterator[str]:
     """What the model of orders sees of a sentence."""
-    found = word_features(sentence.words[:MOST_WORDS])
+    return chain(word_features(sentence.words[:MOST_WORDS]), _mark(text, sentence))
+
+
+def _mark(text: Text, sentence: Sentence) -> str:
     mark = text.text[sentence.end - 1]
-    return chain(found, (mark,)) if mark in _ENDS else found
+    return mark if mark in _ENDS else ""
 
 
 def judge_prompt(text: Text) -> tuple[float, list[Evidence]]:
@@ -161,7 +167,7 @@ def _judge_document(text: str) -> tuple[float, list[Evidence]]:
 
 
 def _prompt_logit(text: Text) -> tuple[float, Sentence | None]:
-    return _model(_PROMPTS).logit(prompt_features(text)), None
+    return _model(_PROMPTS).logit(text.words), None
 
 
 def _order_logit(text: Text) -> tuple[float, Sentence | None]:
@@ -169,7 +175,7 @@ def _order_logit(text: Text) -> tuple[float, Sentence | None]:
     model = _model(_ORDERS)
     found, where = -math.inf, None
     for sentence in text.sentences:
-        logit = model.logit(order_features(text, sentence))
+        logit = model.logit(sentence.words[:MOST_WORDS], _mark(text, sentence))
         if logit > found:
             found, where = logit, sentence
     return (model.intercept, None) if where is None else (found, where)
@@ -215,7 +221,7 @@ def _hidden(text: str) -> list[tuple[int, int, str]]:
         plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
         if plain != text:
             found.append((0, len(text), plain))
-    if max(map(len, text.split()), default=0) < _LEAST_BASE64:
+    if _LONG_RUN.search(storable(text)) is None:
         return found
     for match in list(_BASE64.finditer(text))[:20]:
         opened = _opened(match.group())

@@ -16,6 +16,7 @@ from scorers.base import Score, scorer
 _SEEN_CHARACTERS = 4_000  # of a text: enough for its prose to show behind code and addresses
 _PROSE_CHARACTERS = 250  # of its prose: more than the model needs
 _LIKELIEST = 5
+_CACHED_TEXTS = 128  # questions and answers of the traces that are scored together
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|<[a-z/!][^<>]{0,200}>|(?:https?://|www\.)\S*", re.DOTALL | re.IGNORECASE)
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
 _CODES = {"no": "nb"}  # the model's name for Norwegian, of which it knows Nynorsk apart
@@ -78,7 +79,7 @@ def language_match(trace: Trace) -> Score | None:
     return Score(value, label="same" if value >= 0.5 else "other", explanation=told)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=_CACHED_TEXTS)
 def languages(text: str) -> tuple[tuple[str, float], ...]:
     """The likeliest languages of a text with their probabilities, best first; none if it has no letters.
 
@@ -92,12 +93,15 @@ def languages(text: str) -> tuple[tuple[str, float], ...]:
     return tuple((_CODES.get(one["lang"], one["lang"]), min(1.0, max(0.0, float(one["score"])))) for one in found)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=_CACHED_TEXTS)
 def _prose(text: str) -> str:
     seen = text[:_SEEN_CHARACTERS]
     if "`" in seen or "<" in seen or "://" in seen or "www." in seen.lower():
         seen = _NOT_PROSE.sub(" ", seen)
-    return " ".join(seen[: 4 * _PROSE_CHARACTERS].split())[:_PROSE_CHARACTERS].lower()
+    prose = " ".join(seen[: 2 * _PROSE_CHARACTERS].split())
+    if len(prose) < _PROSE_CHARACTERS:  # much of it is space
+        prose = " ".join(seen[: 4 * _PROSE_CHARACTERS].split())
+    return prose[:_PROSE_CHARACTERS].lower()
 
 
 def _long_enough(text: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from collector.core.model import Trace
+from collector.patterns import Sign
 from scorers.base import Score, scorer
 from scorers.steps import Step, steps_of
 from scorers.text import read
@@ -12,7 +13,7 @@ from scorers.text import read
 _MOST_ITEMS = 30
 _PLAN_CHARACTERS = 8_000
 _STEP_CHARACTERS = 8_000
-_SPEAKS_OF_A_PLAN = re.compile(r"\b(?:plan|steps?|to-?do|first|i will|i'll|let me)\b", re.IGNORECASE)
+_SPEAKS_OF_A_PLAN = Sign(r"\b(?:plan|steps?|to-?do|first|i will|i'll|let me)\b")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|\[[ x]\])[ \t]+(\S.*)$", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ def _items(step: Step) -> list[str]:
     if step.kind != "model":
         return []
     text = step.text[:_PLAN_CHARACTERS]
-    if not _SPEAKS_OF_A_PLAN.search(text):
+    if not _SPEAKS_OF_A_PLAN.occurs(text):
         return []
     found = [match[1] for match in islice(_ITEM.finditer(text), _MOST_ITEMS)]
     return found if len(found) >= 2 else []

@@ -2,9 +2,8 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import islice
 from operator import itemgetter
 
@@ -12,7 +11,7 @@ import orjson
 
 from collector.core.model import JSON, LLMCall, RequestedCall, Trace
 from scorers.base import Score, scorer
-from scorers.text import Text, read, read_passage, stem
+from scorers.text import BEGINNING, Text, read, read_passage, stem
 
 _MOST_CALLS = 200
 _MOST_VALUES = 200  # of one call
@@ -48,8 +47,7 @@ _RELATIVE_LIST = """
 _RELATIVE = frozenset(map(stem, _RELATIVE_LIST.split()))
 _CODE = re.compile(r"[A-Z]{1,4}|[a-z]{2,3}|[a-z]{2}[-_][A-Z]{2}|[^\w\s]{1,3}")
 _HUMP = re.compile(r"([a-z])([A-Z])")
-_PREFIX = 4
-_PREFIX_OF = itemgetter(slice(_PREFIX))
+_BEGINNING_OF = itemgetter(slice(BEGINNING))
 
 
 @scorer(
@@ -74,7 +72,7 @@ def argument_provenance(trace: Trace) -> Score | None:
     sources = _Sources()
     sources.add(trace.question)
     for context in trace.contexts:
-        sources.learn(context, read_passage(context))
+        sources.add_passage(context)
     results = deque(sorted(trace.tool_executions, key=lambda run: run.end_ns))
     judged = 0
     unknown: list[str] = []
@@ -105,25 +103,33 @@ def _cut_note(trace: Trace) -> str:
     return " (something of the trace was cut: a source may be missing)" if trace.truncated else ""
 
 
-@dataclass(slots=True)
 class _Sources:
-    """All that was said so far; each text is read once, however many calls repeat it."""
+    """All that was said so far; each text is read once, however many calls repeat it.
 
-    terms: set[str] = field(default_factory=set)
-    numbers: set[str] = field(default_factory=set)
-    values: set[float] = field(default_factory=set)
-    prefixes: set[str] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
-    characters: int = 0
+    Most values come from what was said first. So a text is learned only when what was learned before it does not have
+    what is looked for: a text that has it will have it whenever it is learned.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._characters = 0
+        self._unread: deque[Callable[[], Text]] = deque()
+        self._terms: set[str] = set()
+        self._numbers: set[str] = set()
+        self._values: set[float] = set()
+        self._beginnings: set[str] = set()
 
     def add(self, text: str | None) -> None:
-        if text and text not in self.seen and self.characters <= _MOST_SOURCE_CHARACTERS:
-            self.learn(text, read(text))
+        if text and text not in self._seen and self._characters <= _MOST_SOURCE_CHARACTERS:
+            self._keep(text, read)
 
-    def learn(self, text: str, reading: Text) -> None:
-        self.seen.add(text)
-        self.characters += len(text)
-        _learn(reading, self)
+    def add_passage(self, text: str) -> None:
+        self._keep(text, read_passage)
+
+    def _keep(self, text: str, reader: Callable[[str], Text]) -> None:
+        self._seen.add(text)
+        self._characters += len(text)
+        self._unread.append(partial(reader, text))
 
     def add_json(self, value: JSON) -> None:
         self.add(value if isinstance(value, str) else _dumps(value))
@@ -135,22 +141,52 @@ class _Sources:
             if message.role != "assistant" or at < last:
                 self.add(message.text)
 
-    @property
     def relative(self) -> bool:
-        return not self.terms.isdisjoint(_RELATIVE)
+        """Whether something was said of a time from today's."""
+        return self._ever(lambda: not self._terms.isdisjoint(_RELATIVE))
 
+    def has_number(self, number: str) -> bool:
+        """Whether a number was said in this spelling."""
+        return self._ever(lambda: number in self._numbers)
 
-def _learn(text: Text, sources: _Sources) -> None:
-    sources.terms |= text.terms
-    sources.terms |= text.vocabulary
-    numbers = text.numbers.union(filter(str.isdecimal, text.terms))  # `five` is a term, and a number
-    sources.numbers |= numbers
-    values = {value for number in numbers if (value := _float(number)) is not None}
-    sources.values |= values
-    if "dozen" in text.terms:
-        sources.values.update({_DOZEN * value for value in values} | {float(_DOZEN)})
-    sources.prefixes.update(map(_PREFIX_OF, text.vocabulary))  # shorter words are none, and match none
-    sources.numbers.update(map(_MONTH_NUMBERS.__getitem__, text.vocabulary & _MONTHS))
+    def has_value(self, values: Sequence[float]) -> bool:
+        """Whether one of these numbers was said."""
+        return self._ever(lambda: not self._values.isdisjoint(values))
+
+    def has_word(self, word: str, term: str) -> bool:
+        """Whether a word was said, or another form of it."""
+        beginning = word[:BEGINNING] if len(word) > BEGINNING and not word[0].isdigit() else None
+        return self._ever(
+            lambda: (
+                word in self._terms
+                or term in self._terms
+                or word in self._numbers
+                or (beginning is not None and beginning in self._beginnings)
+            )
+        )
+
+    def learn_all(self) -> None:
+        """Learn what is left."""
+        self._ever(lambda: False)
+
+    def _ever(self, found: Callable[[], bool]) -> bool:
+        while not found():
+            if not self._unread:
+                return False
+            self._learn(self._unread.popleft()())
+        return True
+
+    def _learn(self, text: Text) -> None:
+        self._terms |= text.terms
+        self._terms |= text.vocabulary
+        numbers = text.numbers.union(filter(str.isdecimal, text.terms))  # `five` is a term, and a number
+        self._numbers |= numbers
+        values = {value for number in numbers if (value := _float(number)) is not None}
+        self._values |= values
+        if "dozen" in text.terms:
+            self._values.update({_DOZEN * value for value in values} | {float(_DOZEN)})
+        self._beginnings.update(map(_BEGINNING_OF, text.vocabulary))  # shorter words are none, and match none
+        self._numbers.update(map(_MONTH_NUMBERS.__getitem__, text.vocabulary & _MONTHS))
 
 
 def _traced(value: JSON, sources: _Sources, declared: "_Sources | None") -> bool | None:
@@ -161,7 +197,7 @@ def _traced(value: JSON, sources: _Sources, declared: "_Sources | None") -> bool
         if isinstance(value, int) and abs(value) <= _SMALL:
             return None
         number = abs(float(value)) if abs(value) < 1e300 else 0.0
-        return _number_known(number, sources) or (declared is not None and number in declared.values)
+        return _number_known(number, sources) or (declared is not None and declared.has_value((number,)))
     if not isinstance(value, str) or not value.strip() or value.strip().lower() in _NOTHING:
         return None
     if _CODE.fullmatch(value.strip()):
@@ -172,11 +208,11 @@ def _traced(value: JSON, sources: _Sources, declared: "_Sources | None") -> bool
 def _text_traced(value: str, sources: _Sources, declared: "_Sources | None") -> bool | None:
     text = read(_HUMP.sub(r"\1 \2", value.replace("_", " ")))
     if _DATE.fullmatch(value):
-        if sources.relative:
+        if sources.relative():
             return None
-        known = sources.numbers if declared is None else sources.numbers | declared.numbers
-        parts = _DIGITS.findall(value)[:3]
-        return sum(part.lstrip("0") in known for part in parts) * 2 > len(parts)
+        parts = [part.lstrip("0") for part in _DIGITS.findall(value)[:3]]
+        known = [any(source.has_number(part) for source in _given(sources, declared)) for part in parts]
+        return sum(known) * 2 > len(parts)
     words = [word for word in text.words if stem(word) in text.terms] or list(text.words)
     if not words and not text.numbers:
         return None
@@ -192,20 +228,17 @@ def _text_traced(value: str, sources: _Sources, declared: "_Sources | None") -> 
 
 def _known(word: str, sources: _Sources, declared: "_Sources | None") -> bool:
     term = stem(word)
-    for source in (sources, declared):
-        if source is None:
-            continue
-        if word in source.terms or term in source.terms or word in source.numbers:
-            return True
-        if len(word) > _PREFIX and not word[0].isdigit() and word[:_PREFIX] in source.prefixes:
-            return True
-    return False
+    return any(source.has_word(word, term) for source in _given(declared, sources))
+
+
+def _given(*sources: "_Sources | None") -> Iterator[_Sources]:
+    return (source for source in sources if source is not None)
 
 
 def _number_known(number: float, sources: _Sources) -> bool:
     if number <= _SMALL and number == int(number):
         return True
-    return any(round(number * scale, 9) in sources.values for scale in _SCALES)
+    return sources.has_value([round(number * scale, 9) for scale in _SCALES])
 
 
 def _parameters(call: LLMCall, name: str) -> dict[str, JSON]:
@@ -222,6 +255,7 @@ def _declaration(told: str | None) -> _Sources | None:
         return None
     found = _Sources()
     found.add(told)
+    found.learn_all()  # it is kept, and must not change
     return found
 
 

@@ -6,14 +6,14 @@ from functools import lru_cache
 
 from collector.core.model import Trace
 from scorers.base import Score, scorer
-from scorers.text import Text, clipped_note, read, read_passage
+from scorers.text import BEGINNING, Text, clipped_note, read, read_passage
 
 _NUMBER = 1.5  # a number or year of the question is seldom there by chance
 _LETTERS = 7.0  # long words are rarer: a stand-in for how rare a word is, which needs no table of a language
 _SHORTEST_WEIGHT, _GREATEST_WEIGHT = 0.3, 1.3
-_PREFIX = 4  # letters that two forms of a word must share at their start
 _SENTENCE = 0.3  # of a context's relevance: what a single sentence holds of the question
 _OPENING = 0.3  # of an answer's relevance: whether its first sentence is about the question
+_ROUNDING = 1e-6  # more than the order of adding up some thousand weights can make
 _ENOUGH = 5.0  # weight of the question that an answer may be expected to repeat, however long the question is
 _FRAGMENT_WORDS = 8
 _FRAGMENT = 0.5  # "Paris." repeats nothing of its question and may answer it: nothing tells
@@ -73,14 +73,28 @@ def relevances(question: Text, contexts: Sequence[str]) -> list[float]:
     return [_relevance(question, read_passage(context)) for context in contexts[:_MOST_CONTEXTS]]
 
 
-@lru_cache(maxsize=64)  # of a trace, and of those evaluated with it: several scorers ask
+@lru_cache(maxsize=512)  # of a trace, and of those evaluated with it: several scorers ask
 def _relevance(question: Text, context: Text) -> float:
     weights = _weights(question)
     total = sum(weights.values())
-    asked, weight_of = question.terms & context.terms, weights.__getitem__
-    # sorted: a sum of floats depends on its order
-    best = max([sum(map(weight_of, sorted(asked & sentence.terms))) for sentence in context.sentences], default=0.0)
+    best = _best_sentence(weights, question.terms & context.terms, context)
     return round(((1 - _SENTENCE) * _held(weights, context) + _SENTENCE * best) / total, 4) if total else 0.0
+
+
+def _best_sentence(weights: Mapping[str, float], asked: frozenset[str], context: Text) -> float:
+    """The greatest weight of what one sentence has of the terms."""
+    if not asked:
+        return 0.0
+    sentences, where = context.sentences, context.where
+    rough = [0.0] * len(sentences)
+    for term in asked:
+        weight = weights[term]
+        for at in where[term]:
+            rough[at] += weight
+    near = max(rough) - _ROUNDING
+    # A sum of floats depends on its order, so those that may be the greatest are added up in the order of their terms.
+    shared = [asked & sentence.terms for sentence, about in zip(sentences, rough, strict=True) if about >= near]
+    return max([sum(map(weights.__getitem__, sorted(terms))) for terms in shared])
 
 
 def _weights(question: Text) -> dict[str, float]:
@@ -97,20 +111,20 @@ def _weight(term: str) -> float:
 
 def _held(weights: Mapping[str, float], text: Text) -> float:
     """The weight of the terms that `text` has, in part for those that it has in another form."""
-    terms = text.terms
-    absent: dict[str, list[str]] = {}  # by their first letters
-    for term in weights.keys() - terms:
-        if len(term) > _PREFIX and not term[0].isdigit():
-            absent.setdefault(term[:_PREFIX], []).append(term)
-    likest: dict[str, float] = {}
-    if absent:
-        for other in terms:
-            for term in absent.get(other[:_PREFIX], ()):
-                likest[term] = max(likest.get(term, 0.0), shared_start(term, other) / max(len(term), len(other)))
+    terms, beginnings = text.terms, text.beginnings
     held = 0.0
+    absent: dict[str, list[str]] = {}  # by their first letters
     for term, weight in weights.items():
         if term in terms:
             held += weight
+        elif (beginning := term[:BEGINNING]) in beginnings and len(term) > BEGINNING and not term[0].isdigit():
+            absent.setdefault(beginning, []).append(term)
+    if not absent:
+        return held
+    likest: dict[str, float] = {}
+    for other in terms:
+        for term in absent.get(other[:BEGINNING], ()):
+            likest[term] = max(likest.get(term, 0.0), shared_start(term, other) / max(len(term), len(other)))
     return held + sum([weight * likest[term] for term, weight in weights.items() if term in likest])
 
 

@@ -1,7 +1,9 @@
 """What the retriever brought: anything, anything that was used, the fitting ones first."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from collector.core.model import Retrieval, Trace
 from scorers.base import Score, scorer
@@ -130,9 +132,9 @@ def _is_there(text: str | None, identity: str | None) -> bool:
 
 def _shares(answer: Text, contexts: Sequence[Text]) -> list[float]:
     """Of each context, how much of the answer's content it explains: a word that many contexts have counts for less."""
-    holders = {term: sum(term in text.terms for text in contexts) for term in sorted(answer.terms)}
-    told = [term for term, count in holders.items() if count]
-    if not told:
+    shared = [sorted(answer.terms & text.terms) for text in contexts]  # a sum of floats depends on its order
+    holders = Counter(chain.from_iterable(shared))
+    if not holders:
         return [0.0] * len(contexts)
-    fair = len(told) / len(contexts)  # what each would explain if all were used alike
-    return [min(1.0, sum(1 / holders[term] for term in told if term in text.terms) / fair) for text in contexts]
+    fair = len(holders) / len(contexts)  # what each would explain if all were used alike
+    return [min(1.0, sum([1 / holders[term] for term in terms]) / fair) for terms in shared]

@@ -44,7 +44,7 @@ def judge(text: Text, model: LinearModel) -> tuple[float, tuple[Evidence, ...]]:
     """The probability of the worst sentence, and that sentence if it is flagged."""
     worst, where = -math.inf, None
     for sentence in text.sentences:
-        logit = model.logit(features(sentence.words))
+        logit = model.logit(_seen(sentence.words))
         if logit > worst:
             worst, where = logit, sentence
     if where is None:
@@ -55,8 +55,12 @@ def judge(text: Text, model: LinearModel) -> tuple[float, tuple[Evidence, ...]]:
 
 def features(words: Sequence[str]) -> Iterator[str]:
     """What the model sees of a sentence."""
+    return word_features(_seen(words))
+
+
+def _seen(words: Sequence[str]) -> Sequence[str]:
     seen = words[:MOST_WORDS]
-    return word_features(seen if GROUPS.isdisjoint(seen) else [_GROUP if word in GROUPS else word for word in seen])
+    return seen if GROUPS.isdisjoint(seen) else [_GROUP if word in GROUPS else word for word in seen]
 
 
 @cache

@@ -52,7 +52,7 @@ def readability(trace: Trace) -> Score | None:
     words = text.words
     if len(words) < _LEAST_WORDS:
         return None
-    long = sum([len(word) > _LONG_WORD for word in words])
+    long = sum(map(_LONG_WORD.__lt__, map(len, words)))
     return Score(len(words) / sentences + 100 * long / len(words), explanation=clipped_note(text).strip() or None)
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from drift.base import Carrier, Change, Coincidence, Estimate
+from drift.base import Carrier, Change, Coincidence, Companion, Estimate
 
 SECOND = 1_000_000_000
 ONSET_NS = 1_772_373_600 * SECOND  # 2026-03-01 14:00 UTC
@@ -46,6 +46,7 @@ EXAMPLE = Change(
         Coincidence("answering_model", "gpt-4o-mini-2024-07-18", "more", 0.52, 0.6, None),
     ],
     typical_traces=["d" * 32, "a" * 32],
+    companions=[Companion("9" * 20, "refusal", "pass_rate", {"service": "shop"}, "down", 0.981, 0.942)],
 )
 
 

@@ -21,7 +21,9 @@ def test_a_message_tells_the_story_in_the_order_of_need() -> None:
     said = message(examples()[0])
 
     assert said.summary.startswith("Pass rate of groundedness fell")
-    assert [text.split()[0] for text in said.paragraphs] == [*("The", "Carried", "The", "Changed", "What", "The", "To")]
+    assert [text.split()[0] for text in said.paragraphs] == [
+        *("The", "Carried", "The", "Changed", "Found", "What", "The", "To")
+    ]
     assert [link.text for link in said.links][:3] == ["Change", "Runbook", "Trace 4bf92f35"]
     assert dict(said.facts)["service"] == "shop"
     assert "alertname" not in dict(said.facts)

@@ -17,7 +17,7 @@ def test_calls_tokens_cost_and_times_are_counted_by_model_and_a_repeated_call_on
     again = LLMCall("b", 0, S, provider="openai", response_model="m", input_tokens=10, cost_usd=1.0, repeated=True)
     failed = LLMCall("c", 0, S, Failure("x"), request_model="x" * 500)
     trace = Trace("t", llm_calls=[call, again, failed], embeddings=[Embedding("d", model="e", input_tokens=7)])
-    tally.add(trace)
+    tally.add(trace.llm_calls, trace.embeddings)
     metrics.record(tally)
     values = {one.name: one.values() for one in telemetry.instruments()}  # type: ignore[attr-defined]
     long = ("unknown", "x" * 100)

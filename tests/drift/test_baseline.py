@@ -6,24 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift.baseline import CAREFUL, FIRST_BLOCK, INDEPENDENT, Baseline
+from drift.baseline import FIRST_BLOCK, INDEPENDENT, Baseline
 
 
 @given(st.lists(st.floats(0, 1), max_size=600), st.integers(0, 600))
-def test_the_older_part_is_all_but_the_newest_third(values: list[float], warmup: int) -> None:
+def test_the_older_part_is_all_but_the_newest_half(values: list[float], warmup: int) -> None:
     past = Baseline(None, dependent=False, season="none")
     past.warmup(values[:warmup], [1.0] * len(values[:warmup]))
     for x in values[warmup:]:
         past.learn(x, 1.0, None, past.expected(None))
     assert past.level == pytest.approx((0.5 + sum(values)) / (1 + len(values)))
-    older = round(past.older - 1)
+    older = round(past.older_weight - 1)
     assert 0 <= older <= len(values)
     newest = len(values) - older
-    assert abs(newest - len(values) / 3) <= max(2 * FIRST_BLOCK, len(values) / 8)  # in whole blocks
+    assert abs(newest - len(values) / 2) <= max(2 * FIRST_BLOCK, len(values) / 8)  # in whole blocks
     mean = (0.5 + sum(values[:older])) / (1 + older)
-    off = CAREFUL * (mean * (1 - mean) / (1 + older)) ** 0.5
-    assert past.low == pytest.approx(mean - off, abs=1e-9)
-    assert past.high == pytest.approx(mean + off, abs=1e-9)
+    assert past.older == pytest.approx(mean, abs=1e-9)
 
 
 def test_dependence_is_found_by_its_order() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drift.bank import MeanBank
 from drift.baseline import Baseline
 from drift.detectors.mean import MeanDetector
 from drift.testing import mean_evidence, stream
@@ -28,11 +29,12 @@ def reference_evidence(warmup: list[float], values: list[float], level: float | 
     past.warmup(warmup, [1.0] * len(warmup))
     n, s, mass, patient, found = 1.0 + len(warmup), 0.5 + sum(warmup), [0.0] * 6, [0.0] * 3, []
     for x in values:
-        for held, p, some in ((mass, level or s / n, ratios), (patient, past.low, ratios[:3])):
+        p = level or s / n
+        for held, base, some in ((mass, p, ratios), (patient, past.older, ratios[:3])):
             for k, r in enumerate(some):
-                q = p * r / (1 - p + p * r)
+                q = min(base * r / (1 - base + base * r), p)
                 held[k] = (held[k] + 1) * (x * q / p + (1 - x) * (1 - q) / (1 - p))
-        found.append(sum(mass) / 6 if level else 0.75 * sum(mass) / 6 + 0.25 * sum(patient) / 3)
+        found.append(sum(mass) / 6 if level else 0.5 * sum(mass) / 6 + 0.5 * sum(patient) / 3)
         n, s = n + 1, s + x
         past.learn(x, 1.0, None, past.expected(None))
     return found
@@ -64,6 +66,21 @@ def test_false_alarms_are_no_more_frequent_than_wanted(rate: float) -> None:
     found, alarms = average_run_length(mean_evidence(warmups, values), TARGET)
     assert alarms > 100
     assert found >= 0.9 * TARGET
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.95])
+def test_false_alarms_are_as_rare_as_wanted_where_they_are_wanted_very_rare(rate: float) -> None:
+    """One in a million points, as a page a week comes to: 24 expected at most, so a standard error of 5."""
+    rng = np.random.default_rng(SEED)
+    bank = MeanBank(3000, "down", dependent=False)
+    bank.warmup((rng.random((3000, 300)) < rate) * 1.0)
+    alarms = 0
+    for _ in range(8000):
+        bank.update((rng.random(3000) < rate) * 1.0)
+        found = np.flatnonzero(bank.evidence >= 1e6)
+        alarms += len(found)
+        bank.clear(found)
+    assert 2 <= alarms <= 24 + 2 * 5
 
 
 def test_false_alarms_of_a_bounded_score_are_rarer_still() -> None:
@@ -177,12 +194,12 @@ def test_a_small_drop_is_found_before_the_running_mean_absorbs_it(
 def test_hours_that_are_always_worse_are_no_evidence() -> None:
     """Three weeks of 60 points an hour at .9, .03 up and down with the hour; what is staked counts from day 8 on.
 
-    18,700 points at a run length of 1e5: of six, one is expected to alarm, and five or so if hours are left alone.
+    18,700 points at a run length of 1e5: of ten, two are expected to alarm, and most of them if hours are left alone.
     """
     rng, alarms = Random(3), {"auto": 0, "none": 0}
     hour_ns = 3600 * 10**9
     for season in alarms:
-        for _ in range(6):
+        for _ in range(10):
             watch = MeanDetector("both", arl=1e5, season=season)
             watch.warmup([float(rng.random() < 0.9) for _ in range(300)])
             for i in range(21 * 24 * 60):
@@ -192,8 +209,8 @@ def test_hours_that_are_always_worse_are_no_evidence() -> None:
                 if watch.change is not None:
                     alarms[season] += 1
                     break
-    assert alarms["auto"] <= 3
-    assert alarms["none"] >= 4
+    assert alarms["auto"] <= 4
+    assert alarms["none"] >= 7
 
 
 def test_heavy_weights_are_clipped_and_their_share_is_told() -> None:

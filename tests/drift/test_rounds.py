@@ -89,6 +89,19 @@ def test_series_that_fail_together_are_found_before_any_has_a_whole_unit() -> No
     assert all(change.paged for change in found), "services have people of their own: each is told"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_service_and_its_only_version_are_one_page(seed: int) -> None:
+    """Both have the same points, so they are found at the same moment."""
+    start = START + 3000 * SECOND
+    points = traffic({"1": 0.95}, 3000, seed) + traffic({"1": 0.6}, 300, seed + 100, start)
+    found = opened(watcher({"watch": "grounded", "by": ["service", "version"]}), points)
+    assert len(found) == 2
+    assert [change.threshold for change in found] == [0.5, 0.5]
+    assert sum(change.paged for change in found) == 1
+    page = next(change for change in found if change.paged)
+    assert [change.related for change in found if change is not page] == [page.id]
+
+
 def test_of_one_service_they_are_one_page() -> None:
     points = _both("version")
     for point in points:  # no series of the whole service that could be the page

@@ -60,6 +60,33 @@ def test_a_text_cannot_break_the_line_or_fill_the_file(tmp_path: Path) -> None:
     assert len(line["address"]) == 500
 
 
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"action":"whole"}\n{"action":"cut of')
+    with auditing(AuditConfig(path=path)):
+        audit.record("service.started", user="ana")
+        audit.record("service.stopped", user="ana")
+    first, cut, *rest = path.read_text().splitlines()
+    assert (first, cut) == ('{"action":"whole"}', '{"action":"cut of')
+    assert [json.loads(line)["action"] for line in rest] == ["service.started", "service.stopped"]
+
+
+def test_a_line_that_the_disk_takes_in_part_is_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    real = os.write
+    with auditing(AuditConfig(path=path)):
+        with monkeypatch.context() as full:
+            full.setattr(module.os, "write", lambda descriptor, line: real(descriptor, line[:10]))
+            audit.record("service.started", user="ana")
+        audit.record("service.stopped", user="ana")
+    assert "cannot be written, the line is in this log only: No space left on device" in caplog.text
+    cut, last = path.read_text().splitlines()
+    assert len(cut) == 10
+    assert json.loads(last)["action"] == "service.stopped"
+
+
 def test_files_are_set_aside_by_size_and_the_oldest_deleted(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with auditing(AuditConfig(path=path, max_size="1KiB", keep=2)):

@@ -1,5 +1,6 @@
 """What leaves an evaluation, place by place; and log lines."""
 
+import io
 import logging
 
 from collector.core.model import LLMCall, Trace
@@ -79,3 +80,23 @@ def test_log_lines_with_their_tracebacks() -> None:
     assert line.endswith("ValueError: no [EMAIL]")
     assert isinstance(handler.formatter, RedactingFormatter)
     assert not isinstance(handler.formatter._inner, RedactingFormatter)
+
+
+def test_what_an_exception_says_forges_no_entry_of_the_log_and_steers_no_terminal() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.Logger("test")
+    logger.addHandler(handler)
+    redact_logs(Redactor(), [handler])
+    hostile = "x\n2026-01-01 00:00:00,000 INFO driftline.audit {}\r\x1b[2J\u2028\x85end"
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        logger.exception("failed: %s", hostile)
+    logger.warning("next")
+    lines = stream.getvalue().splitlines()
+    beginnings = [line for line in lines if not line.startswith("    ")]
+    assert [line.split(" ")[2] for line in beginnings] == ["ERROR", "WARNING"]
+    assert all(line.isprintable() for line in lines)
+    assert "\\x1b[2J\\u2028\\x85end" in stream.getvalue()

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.core.clock import FakeClock
 from collector.core.engine import DECISIONS, MOVED_KIND, SPANS, STRAY_KIND, TICK_KIND, TURNS, Record
 from collector.sample import SampleConfig, Sampler, hashed_unit
 from collector.turns import session_key
@@ -297,3 +298,44 @@ def of_session_turns(under: Service) -> dict[str, str]:
 
 def tick(seconds: float) -> Record:
     return Record(str(END_NS + round(seconds * SECOND)).encode(), kind=TICK_KIND)
+
+
+COSTLY = '''
+from scorers.base import scorer
+
+@scorer(name="judged", target="session", tier=2)
+def judged(session):
+    """Costs much."""
+    return 1.0
+'''
+
+
+@pytest.mark.parametrize(("waited_seconds", "decision"), [(59, "scored"), (61, "shed")])
+def test_costly_scorers_of_sessions_are_shed_when_turns_wait_too_long(
+    tmp_path: Path, waited_seconds: float, decision: str
+) -> None:
+    (tmp_path / "mine.py").write_text(COSTLY, encoding="utf-8")
+    scorers = ["session_turns", {"use": str(tmp_path / "mine.py:judged"), "limit": "100 per hour"}, "error"]
+    assemble = {"quiet": "1s", "session_idle": "10m", "lateness": "0s"}
+    listen = {"otlp_http": None, "otlp_grpc": None, "web": None}
+    clock = FakeClock(END_NS)
+    config = configuration(tmp_path, scorers=scorers, assemble=assemble, monitors=[], listen=listen)
+    under = build(config, clock)
+    under.engine.append(SPANS, [*conversations(1, 2), END]).result()
+    by_name = {stage.name: stage for stage in under.stages}
+    by_name["score"].drain()
+    clock.advance(waited_seconds)
+    under.drain()
+    (sheet,) = sheets(under, "s0")
+    told = {one["scorer"]: one for one in sheet["decisions"]}
+    assert told["session_turns"]["decision"] == "scored", "what costs nothing is never left out"
+    assert told["judged"]["decision"] == decision
+    assert under.telemetry.gauge("driftline_session_behind_seconds", "", unit="seconds").values() == {
+        (): pytest.approx(waited_seconds)
+    }
+    if decision == "shed":
+        assert (told["judged"]["reason"], told["judged"]["detail"]) == ("behind", "by 61 s")
+        assert told["judged"]["rule"] == "shed.after"
+    counted = {row[:3]: row[3] for row in under.view.funnel()}
+    assert counted["judged", decision, "ok" if decision == "scored" else "behind"] == 1
+    under.stop()

@@ -48,7 +48,7 @@ QUIET = {
     "cost": {"Until the first token"},  # nothing is streamed
     "evaluators": {"Failing scorers", "Suspended", "Tried again"},
     "pipeline": {
-        *("Refused", "Left out", "Failed commits", "Open traces"),
+        *("Refused", "Not let in", "Left out", "Failed commits", "Open traces"),
         *("Records to be read", "Messages to be read", "Retention, pauses, leaders"),  # no Kafka
         *("Exported", "Scores as events"),  # not configured
     },

@@ -1,5 +1,6 @@
 """The configuration of Alertmanager that is deployed, in a real one: who is told, and in how many messages."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,27 +9,42 @@ from typing import Any
 import pytest
 import yaml
 
+from alerts.rules.config import ObjectiveConfig
+from alerts.rules.generate import alerts
+from alerts.rules.model import Facts
 from tests.real.parts.alertmanager import Alertmanager, amtool
+from tests.real.parts.process import wait_until
 from tests.real.parts.webhook import Webhook
+
+Labels = dict[str, str]
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
 
 
 @pytest.fixture
 def deployed(alertmanager_factory: Callable[..., Alertmanager], webhook_receiver: Webhook) -> Alertmanager:
-    """As deployed, but for the address of the receiver and the times it gathers alerts for."""
-    document = yaml.safe_load(CONFIG.read_text())
+    return alertmanager_factory(webhook_receiver.url, document=shipped(webhook_receiver.url))
+
+
+def shipped(url: str) -> dict[str, Any]:
+    """As deployed, but for the addresses of the receivers, and the times it gathers alerts for."""
+    document: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     document["route"].update(group_wait="1s", group_interval="1s")
-    (on_call,) = [one for one in document["receivers"] if one["name"] == "on-call"]
-    on_call["webhook_configs"][0]["url"] = webhook_receiver.url
-    return alertmanager_factory(webhook_receiver.url, document=document)
+    for receiver in document["receivers"]:
+        for hook in receiver.get("webhook_configs", []):
+            hook["url"] = f"{url}/{hook['url'].rpartition('/')[2]}"
+    return document
 
 
 def alert(name: str, over: bool = False, **labels: str) -> dict[str, Any]:
-    """As of now: an alert that is older than the time to gather for is told at once, and alone."""
+    return as_of_now({"alertname": name, **labels}, over)
+
+
+def as_of_now(labels: Labels, over: bool = False) -> dict[str, Any]:
+    """An alert that is older than the time to gather for would be told at once, and alone."""
     now = datetime.now(UTC)
     began, ends = (now - timedelta(seconds=1), {"endsAt": now.isoformat()}) if over else (now, {})
-    return {"labels": {"alertname": name, **labels}, "startsAt": began.isoformat(), **ends}
+    return {"labels": labels, "startsAt": began.isoformat(), **ends}
 
 
 def change(service: str, monitor: str = "groundedness", over: bool = False) -> dict[str, Any]:
@@ -46,9 +62,17 @@ def test_amtool_finds_nothing_wrong_with_it() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize(("service", "receiver"), [("shop", "on-call"), ("playground", "nobody")])
-def test_changes_of_the_playground_wake_nobody(service: str, receiver: str) -> None:
-    labels = ("alertname=DriftlineChange", f"service={service}", "monitor=groundedness")
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (("alertname=DriftlineChange", "service=shop", "severity=page"), "on-call"),
+        (("alertname=DriftlineChange", "service=playground", "severity=page"), "nobody"),
+        (("alertname=DriftlineDown", "severity=page"), "on-call"),
+        (("alertname=DriftlineBehind", "severity=ticket"), "tickets"),
+        (("alertname=DriftlineChange", "service=shop", "severity=critical"), "on-call"),  # of `alerts.labels`
+    ],
+)
+def test_a_page_wakes_somebody_and_a_ticket_and_the_playground_do_not(labels: tuple[str, ...], receiver: str) -> None:
     routed = amtool("config", "routes", "test", f"--config.file={CONFIG}", *labels)
     assert (routed.returncode, routed.stdout.strip()) == (0, receiver)
 
@@ -63,6 +87,90 @@ def test_what_one_monitor_finds_is_one_message_and_so_is_its_end(
     deployed.post([change("shop", over=True), change("search", over=True)]).raise_for_status()
     webhook_receiver.wait_for(2)
     assert told(webhook_receiver)[1:] == [("resolved", {"shop", "search"})]
+
+
+PAIRS: list[tuple[Labels, Labels, Labels]] = [
+    (
+        {"alertname": "DriftlineChange", "monitor": "m", "metric": "x", "service": "shop"},
+        {"alertname": "DriftlineChangeActive", "monitor": "m", "metric": "x", "slice": "service=shop"},
+        {"metric": "y"},
+    ),
+    (
+        {"alertname": "DriftlineNothingScored", "job": "a"},
+        {"alertname": "DriftlineScorerSilent", "job": "a", "scorer": "x"},
+        {"job": "b"},
+    ),
+    (
+        {"alertname": "DriftlineNothingScored", "job": "a"},
+        {"alertname": "DriftlineObjectiveWithoutScores", "objective": "o", "scorer": "x"},
+        {"alertname": "DriftlineBudgetSpent"},
+    ),
+    (
+        {"alertname": "DriftlineBudgetBurnFast", "job": "a", "objective": "o", "service": "shop"},
+        {"alertname": "DriftlineBudgetBurnSlow", "job": "a", "objective": "o", "service": "shop"},
+        {"service": "search"},
+    ),
+    (
+        {"alertname": "DriftlineBudgetBurnFast", "job": "a", "objective": "o"},  # of all services together
+        {"alertname": "DriftlineBudgetSpent", "job": "a", "objective": "o"},
+        {"objective": "other"},
+    ),
+    (
+        {"alertname": "DriftlineBacklogFull", "job": "a", "instance": "1"},
+        {"alertname": "DriftlineRejecting", "job": "a", "receiver": "otlp_http", "reason": "backlog"},
+        {"reason": "unauthorized"},
+    ),
+    (
+        {"alertname": "DriftlineStoreFull", "job": "a", "instance": "1"},
+        {"alertname": "DriftlineRejecting", "job": "a", "receiver": "otlp_http", "reason": "store_full"},
+        {"reason": "backlog"},
+    ),
+    (
+        {"alertname": "DriftlineStoreFailing", "job": "a", "instance": "1", "reason": "full"},
+        {"alertname": "DriftlineStageStuck", "job": "a", "instance": "1", "stage": "score"},
+        {"instance": "2"},
+    ),
+    (
+        {"alertname": "DriftlineLeaderless", "job": "a", "instance": "1", "topic": "t"},
+        {"alertname": "DriftlineKafkaLag", "job": "a", "instance": "1", "topic": "t"},
+        {"job": "b"},
+    ),
+]
+"""What holds back, what is held back, and the labels that make it another's."""
+
+
+@pytest.mark.parametrize(
+    ("cause", "held", "other"), PAIRS, ids=[f"{a['alertname']}-{b['alertname']}" for a, b, _ in PAIRS]
+)
+def test_what_follows_from_an_alert_is_held_back_until_that_is_over_and_what_does_not_is_told(
+    deployed: Alertmanager, cause: Labels, held: Labels, other: Labels
+) -> None:
+    apart = {**held, **other}
+    deployed.post([as_of_now(each) for each in (cause, held, apart)]).raise_for_status()
+
+    def states() -> dict[str, str]:
+        return {str(sorted(one["labels"].items())): one["status"]["state"] for one in deployed.alerts()}
+
+    def expect(told: dict[str, str]) -> None:
+        wait_until(lambda: states() == told, f"{told}, not {states()}")
+
+    one, two, three = (str(sorted(labels.items())) for labels in (cause, held, apart))
+    expect({one: "active", two: "suppressed", three: "active"})
+    deployed.post([as_of_now(cause, over=True)]).raise_for_status()
+    expect({two: "active", three: "active"})
+
+
+def test_every_alert_that_is_named_is_one_that_there_is() -> None:
+    objectives = [ObjectiveConfig(scorer="groundedness", target=0.9)]
+    known = {"DriftlineChange", *(one.name for one in alerts(Facts(objectives=objectives)))}
+    named = {
+        name
+        for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"])
+        for name in re.findall(r"Driftline\w+", matcher)
+    }
+    assert named
+    assert named <= known
 
 
 def test_a_service_that_is_down_keeps_its_changes_from_being_told(

@@ -1,5 +1,6 @@
 """deploy/kubernetes: kustomize builds each overlay, the schemas of Kubernetes know its fields, its parts agree."""
 
+import os
 import re
 import subprocess
 from functools import cache
@@ -14,6 +15,7 @@ from tests.real.parts.gotools import tool
 from tests.real.service import run_driftline
 
 OVERLAYS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "overlays"
+GRAFANA = OVERLAYS.parents[1] / "grafana"
 NAMES = ("single", "kafka")
 VERSIONS = ("1.31", "1.37")  # the oldest and the newest that the manifests are held against
 WORKLOADS = {"Deployment", "StatefulSet"}
@@ -22,7 +24,11 @@ Manifest = dict[str, Any]
 
 @cache
 def built(overlay: str) -> list[Manifest]:
-    command = [str(tool("kustomize")), "build", str(OVERLAYS / overlay)]
+    return kustomized(OVERLAYS / overlay)
+
+
+def kustomized(folder: Path) -> list[Manifest]:
+    command = [str(tool("kustomize")), "build", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
@@ -220,3 +226,33 @@ def test_every_role_has_its_workload_and_only_kafka_is_asked_beyond_the_alerts()
 def load_brokers() -> list[str]:
     found: list[str] = yaml.safe_load(configuration("kafka"))["cluster"]["brokers"]
     return found
+
+
+def assert_dashboards(found: list[Manifest]) -> None:
+    """One ConfigMap a dashboard, as the sidecar looks for them."""
+    shipped = {path.name: path.read_text() for path in (GRAFANA / "dashboards").glob("*.json")}
+    assert {name: text for one in found for name, text in one["data"].items()} == shipped
+    assert len(found) == len(shipped)
+    for one in found:
+        assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert one["metadata"]["annotations"] == {"grafana_folder": "Driftline"}
+        assert sum(len(text.encode()) for text in one["data"].values()) < 1_000_000  # of a ConfigMap: 1 MiB
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_grafanas_sidecar_finds_every_dashboard(version: str) -> None:
+    found = kustomized(GRAFANA)
+    for one in found:
+        kubernetes_validate.validate(one, version, strict=True)
+    assert_dashboards(found)
+
+
+def test_the_dashboards_go_into_an_overlay_of_ones_own(tmp_path: Path) -> None:
+    resources = [os.path.relpath(folder, tmp_path.resolve()) for folder in (OVERLAYS / "single", GRAFANA)]
+    document = {"kind": "Kustomization", "namespace": "mine", "resources": resources}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(document))
+    found = kustomized(tmp_path)
+    assert {one["metadata"]["namespace"] for one in found} == {"mine"}
+    maps = [one for one in found if one["kind"] == "ConfigMap"]
+    assert_dashboards([one for one in maps if "grafana_dashboard" in one["metadata"].get("labels", {})])
+    assert len(maps) == len(kustomized(GRAFANA)) + 1

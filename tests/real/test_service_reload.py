@@ -1,5 +1,6 @@
 """The configuration is read again while the service runs: what is unchanged goes on, what is wrong changes nothing."""
 
+import json
 import os
 import signal
 import threading
@@ -10,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from driftline.audit import user
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.cluster import PROTOBUF, START_NS
-from tests.real.service import Service, service
+from tests.real.service import Service, run_driftline, service
 
 _SCORER = '''
 from collector.core.model import Trace
@@ -149,3 +151,57 @@ def test_a_trace_that_waits_for_its_end_waits_on(tmp_path: Path, bodies: list[Tr
         reload(driftline)
         assert set(decisions(driftline, bodies[0])) == {"refusal", "latency"}
         assert driftline.stored("SELECT count(*) FROM log_decisions") == [(1,)]
+
+
+def audited(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["action"].startswith("config.")]
+
+
+def test_the_command_says_what_changed_or_what_is_wrong(tmp_path: Path) -> None:
+    audit = {"audit": {"path": str(tmp_path / "audit.jsonl")}}
+    with service(tmp_path, document(**audit)) as driftline:
+        config = driftline.config_path
+        same = run_driftline("reload", "-c", config)
+        assert (same.returncode, same.stdout) == (0, "read again: nothing changed\n"), same.stderr
+
+        driftline.configure(document("latency", sample={"rate": 0.5}, **audit))
+        told = run_driftline("reload", "-c", config)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert told.stdout == "the configuration is taken up; changed:\n  sample.rate\n  scorers\n"
+        assert driftline.metrics()[SUCCESSFUL] == 1
+
+        driftline.configure(document(sample={"rate": 7}, listen={"web": "127.0.0.1:1"}, **audit))
+        wrong = run_driftline("reload", "-c", config)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        first, *problems = wrong.stderr.splitlines()
+        assert first == "driftline: the configuration is not taken up, the old one stays in force"
+        assert any("sample.rate: 7" in line for line in problems), wrong.stderr
+        assert driftline.metrics()[SUCCESSFUL] == 0
+
+        as_json = run_driftline("reload", "--json", "-c", config)
+        assert as_json.returncode == 2
+        assert json.loads(as_json.stdout)["problems"] == [line.removeprefix("driftline: ") for line in problems]
+
+        (tmp_path / "driftline.yaml").write_text("scorers: [refusal\n")
+        assert run_driftline("reload", "-c", config).returncode == 2, "no YAML at all"
+        assert driftline.stop() == 0
+        assert not (tmp_path / "driftline.db.control").exists()
+
+        driftline.configure(document(**audit))
+        gone = run_driftline("reload", "-c", config)
+        assert gone.returncode == 3
+        assert "no service answers at" in gone.stderr
+
+    lines = audited(tmp_path)
+    assert [line["action"] for line in lines] == ["config.reloaded"] * 2 + ["config.refused"] * 2
+    assert {(line["by"], line["user"]) for line in lines} == {("command", user())}
+    assert lines[1]["changed"] == ["sample.rate", "scorers"]
+
+
+def test_a_service_that_was_killed_is_asked_again_once_it_runs_again(tmp_path: Path) -> None:
+    with service(tmp_path, document()) as driftline:
+        driftline.kill()
+        assert run_driftline("reload", "-c", driftline.config_path).returncode == 3
+        driftline.start()
+        assert run_driftline("reload", "-c", driftline.config_path).returncode == 0

@@ -3,6 +3,7 @@
 `PLANTED` has a secret in every field that takes one; a field that is new is missed by the test of that name.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -17,6 +18,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote
 
 import grpc
 import httpx
@@ -114,6 +116,7 @@ def document(secrets: Secrets, echo: str, closed: str, folder: Path) -> dict[str
             "headers": {"X-Key": secrets("metrics.headers")},
             "every": "1s",
             "timeout": "1s",
+            "remote_write": http("metrics.remote_write", every="1s"),
         },
         "export": {
             "kafka": {
@@ -222,6 +225,8 @@ def test_no_secret_is_in_any_log_metric_page_answer_or_file(secrets: Secrets, tm
         driftline.wait(lambda: _read(driftline, "/api/traces", ana).json()["traces"], "the trace to be evaluated")
         not_taken = 'driftline_metric_pushes_total{outcome="failed"}'
         driftline.wait(lambda: f"{not_taken} 0.0" not in _read(driftline, "/metrics", ana).text, "a push to fail")
+        refused = 'driftline_remote_write_samples_total{outcome="refused"}'
+        driftline.wait(lambda: f"{refused} 0.0" not in _read(driftline, "/metrics", ana).text, "samples to be refused")
         failed = 'driftline_evaluation_events_total{outcome="failed"}'
         driftline.wait(lambda: f"{failed} 0.0" not in _read(driftline, "/metrics", ana).text, "events to fail")
         assert failed in _read(driftline, "/metrics", ana).text
@@ -342,6 +347,90 @@ def test_what_is_done_is_told_with_who_did_it_and_to_what(tmp_path: Path) -> Non
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", started["at"])
     assert '"action":"config.reloaded"' in log, "it is in the log of the service too"
     assert "kumquat" not in audit.read_text() + log
+
+
+HOSTILE_TEXT = "x\n2026-01-01 00:00:00,000 INFO driftline.audit forged\r\x1b[2J\u2028"
+KNOWN_ACTIONS = {"service.started", "access.refused"}
+
+
+def hostile_requests(driftline: Service) -> Iterator[tuple[str, bytes]]:
+    """Where to, and the bytes of a request in which something tries to be a line of its own."""
+    quoted = quote(HOSTILE_TEXT)
+    basic = base64.b64encode(f"{HOSTILE_TEXT}:{HOSTILE_TEXT}".encode()).decode()
+    for listener, path in (
+        ("web", "/api/traces"),
+        ("web", "/traces"),
+        ("web", "/changes"),
+        ("otlp_http", "/v1/traces"),
+    ):
+        for target in (f"{path}/{quoted}", f"{path}?{quoted}={quoted}", f"{path}?limit={quoted}"):
+            for authorization in (f"Bearer {quoted}", f"Basic {basic}", "Bearer a\x0bb", "Bearer \x1b[2J", quoted):
+                for host in ("127.0.0.1", "evil\x1b[2J"):
+                    head = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n"
+                    head += f"X-Forwarded-For: {quoted}\r\nUser-Agent: a\x1b[2Jb\r\nConnection: close\r\n\r\n"
+                    yield driftline.addresses[listener], head.encode("latin-1")
+        yield driftline.addresses[listener], f"GE{chr(10)}T {path}\nforged HTTP/1.1\r\n\r\n".encode()
+
+
+def exchange(address: str, request: bytes) -> bytes:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while more := connection.recv(65536):
+                answer += more
+        return answer
+
+
+def test_what_strangers_send_forges_no_line_and_fills_no_log(tmp_path: Path) -> None:
+    """Line breaks and control characters wherever a client may put text, and one wrong token after the other."""
+    audit, tokens = tmp_path / "audit.jsonl", []
+    for role in ("ingest", "read"):
+        file = tmp_path / f"{role}.token"
+        file.write_text(f"kumquat-{role}\n")
+        tokens.append({"name": role, "role": role, "file": str(file)})
+    settings: dict[str, Any] = {
+        "listen": {"tokens": tokens, "wrong_tokens": "100 per minute", "rate_limit": "10000 per minute"},
+        "audit": {"path": str(audit)},
+        "scorers": ["latency"],
+        "monitors": [],
+    }
+    with service(tmp_path, settings) as driftline:
+        answers = [exchange(*request) for request in hostile_requests(driftline)]
+        assert len(answers) > 100
+        assert {answer.split(b" ", 2)[1][:1] for answer in answers if answer} == {b"4"}
+        url = f"{driftline.otlp_http}/v1/traces"
+        for number in range(500):
+            httpx.post(url, headers={**PROTOBUF, **bearer(f"kumquat-guess-{number}")})
+        assert httpx.post(url, headers={**PROTOBUF, **bearer("kumquat-ingest")}).status_code == 429, "shut out"
+        metrics = httpx.get(f"http://{driftline.web}/metrics", headers=bearer("kumquat-read"))
+        assert metrics.status_code == 429, "from this address, at every listener"
+        log = driftline.log
+        told = audit.read_text()
+    assert {json.loads(line)["action"] for line in told.splitlines()} == KNOWN_ACTIONS
+    assert told.replace("\n", "").isprintable()
+    assert len(told.splitlines()) <= 10, "of one address, each kind is told once a minute"
+    entries = [line for line in log.splitlines() if not line.startswith("    ")]
+    assert not [line for line in entries if line.startswith("2026-01-01")]
+    assert all(one.isprintable() or one == "\n" for one in log)
+    assert len(entries) < 20, "what strangers send is counted, not told one by one"
+    assert "kumquat" not in told + log
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" * 3]
+)
+def test_handshakes_that_fail_fill_no_log(tmp_path: Path, sent: bytes) -> None:
+    files = {"certificate": str(TLS_FILES / "localhost.crt"), "key": str(TLS_FILES / "localhost.key")}
+    settings = {"listen": {"tls": files, "web_tls": files}, "scorers": ["latency"], "monitors": []}
+    with service(tmp_path, settings, ready=False) as driftline:
+        for address in driftline.addresses.values():
+            for _ in range(20):
+                exchange(address, sent)
+        assert driftline.stop() == 0
+        lines = driftline.log.splitlines()
+    assert len(lines) < 10, lines
 
 
 def test_prometheus_reads_the_metrics_with_a_token_and_not_without(

@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.core.model import LLMCall, RequestedCall, Trace
 from scorers.base import Score
-from scorers.builtin.form import empty_answer, repetition, truncation
+from scorers.builtin.form import _again, empty_answer, repetition, truncation
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -109,3 +111,18 @@ def test_the_evidence_of_a_circle_begins_with_its_second_round() -> None:
     (item,) = found.evidence
     assert item.start == len("Well! Please wait a moment. ")
     assert answer[item.start : item.end].endswith("moment.")
+
+
+_PHRASE = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(_PHRASE, st.sampled_from([1, 2, 3, 9])), max_size=5))
+def test_repeated_is_what_is_the_same_a_phrase_before_for_long_enough(told: list[tuple[list[str], int]]) -> None:
+    tokens = [token for phrase, times in told for token in phrase * times]
+    expected = bytearray(len(tokens))
+    for period in range(1, min(64, len(tokens) // 3) + 1):
+        for start in range(period, len(tokens)):
+            for end in range(start + max(2 * period, 12), len(tokens) + 1):
+                if tokens[start:end] == tokens[start - period : end - period]:
+                    expected[start:end] = b"\1" * (end - start)
+    assert _again(tokens) == expected

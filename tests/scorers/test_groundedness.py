@@ -140,3 +140,35 @@ def test_a_score_does_not_depend_on_the_order_of_sets_in_a_process() -> None:
         for seed in range(6)
     }
     assert len(told) == 1
+
+
+def test_a_word_in_another_form_is_nearly_there() -> None:
+    document = ["The committee motivated its decision."]
+    assert value("The committee gave its motivation.", document) > value("The committee gave its donkeys.", document)
+
+
+def test_a_word_that_only_begins_alike_is_not_another_form() -> None:
+    document = ["The committee conferred medals."]
+    assert value("The committee bought confetti.", document) == value("The committee bought bananas.", document)
+
+
+def test_a_question_states_nothing_that_could_be_supported() -> None:
+    document = ["The bridge opened in 1931."]
+    assert value("Has the bridge opened in 1931?", document) < value("The bridge opened in 1931.", document)
+    assert value('"The bridge opened in 1931?"', document) < 1
+
+
+def test_a_remark_to_the_person_is_not_of_the_documents() -> None:
+    assert value("You opened the bridge.", ["The bridge opened."]) < value("The bridge opened.", ["The bridge opened."])
+    assert value("You opened the bridge.", ["You opened the bridge."]) == 1
+
+
+def test_one_sentence_without_support_counts_more_than_its_words_spread_over_many() -> None:
+    supported = ["It was built between 1931 and 1936.", "It is 221 metres high.", "The dam stands on the River."]
+    together = [*supported[:2], "The marble zebras grin on the River."]
+    spread = [
+        "It was built between marble 1931 and 1936.",
+        "It is zebras 221 metres high.",
+        "The dam grin stands on the River.",
+    ]
+    assert value(" ".join(together)) < value(" ".join(spread)) < value(" ".join(supported)) == 1

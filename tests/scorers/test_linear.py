@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorers.linear import LinearModel, features
+from scorers.linear import LinearModel, features, word_features
 
 MODEL = LinearModel(20, -1.0, {"^ no": 2.0, "no": 1.0, "yes": -3.0})
 
@@ -48,3 +48,11 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "weights.json"
     path.write_text(json.dumps({"characters": 20, "intercept": -1.0, "weights": MODEL.weights}))
     assert LinearModel.load(path).probability("no") == MODEL.probability("no")
+
+
+@given(st.lists(st.sampled_from(["no", "yes", "way", "^", "can't", "?"]), max_size=8), st.sampled_from(["", "?"]))
+def test_pairs_of_words_weigh_what_they_weigh_when_spelled(words: list[str], more: str) -> None:
+    weights = {"^": 0.5, "no": 1.0, "yes": -3.0, "?": 0.25, "^ no": 2.0, "no way": 0.1, "way no": 0.7, "yes ^": -0.3}
+    known = {*word_features(words), *more} & weights.keys()
+    expected = math.fsum(weights[name] for name in known) / math.sqrt(len(known)) - 1.0
+    assert LinearModel(20, -1.0, weights).logit(words, more) == pytest.approx(expected, abs=1e-12)

@@ -1,7 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.core.model import JSON, LLMCall, Message, RequestedCall, ToolCall, Trace
 from scorers.base import Score
+from scorers.builtin import provenance
 from scorers.builtin.provenance import argument_provenance
 
 BOOK = {
@@ -121,11 +124,9 @@ def test_of_a_trace_that_was_cut_it_says_that_a_source_may_be_missing() -> None:
 
 
 def test_a_conversation_told_again_by_each_of_its_calls_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scorers.builtin import provenance
-
     reads: list[int] = []
-    learn = provenance._learn
-    monkeypatch.setattr(provenance, "_learn", lambda text, sources: (reads.append(1), learn(text, sources)))
+    learn = provenance._Sources._learn
+    monkeypatch.setattr(provenance._Sources, "_learn", lambda self, text: (reads.append(1), learn(self, text)))
     messages = [Message("user", f"message {at}") for at in range(50)]
     calls = [
         LLMCall(
@@ -137,3 +138,22 @@ def test_a_conversation_told_again_by_each_of_its_calls_is_read_once(monkeypatch
     assert isinstance(found, Score)
     assert found.value == 1
     assert len(reads) == 50
+
+
+_SAID = st.lists(
+    st.sampled_from(["the report of may", "5% or a dozen", "by tomorrow", "1,200 euros", "spain", "7"]), max_size=4
+)
+_ASKED = st.sampled_from(["reports", "2024-05-12", 0.05, 24, "spanish wine", "1200", 1200.0, "euro 8", 84, 9, "may"])
+
+
+@given(_SAID, st.lists(_ASKED, min_size=1, max_size=4))
+def test_what_is_learned_only_when_it_is_needed_is_as_good_as_learned_at_once(
+    said: list[str], asked: list[JSON]
+) -> None:
+    lazy, eager = provenance._Sources(), provenance._Sources()
+    for text in said:
+        lazy.add(text)
+        eager.add(text)
+        eager.learn_all()
+    for value in asked:
+        assert provenance._traced(value, lazy, None) == provenance._traced(value, eager, None)

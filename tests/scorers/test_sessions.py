@@ -150,6 +150,11 @@ def test_anger_before_the_first_answer_is_no_sign_of_it() -> None:
         ("The red ticket costs 20 euros.", "The blue annual parking permit costs 30 euros.", 0.0),
         ("Premium ticket prices: 20 euros per month:", "Premium ticket prices: 30 euros per month:", 0.0),
         ("Order 17 and order 18 were shipped to Bonn.", "Order 19 and order 20 were shipped to Bonn.", 0.0),
+        ("Silver members have 2 free bags per flight.", "Gold members have 3 free bags per flight.", 0.0),
+        ("To refund premium tickets I need the code.", "I cannot refund premium tickets without the code.", 0.0),
+        ("The cost is due to the better class.", "The cost is due to the better class, not a fee.", 0.0),
+        ("Premium tickets can be refunded within a month.", "No, premium tickets can be refunded within a month.", 0.0),
+        ("Premium tickets can be refunded, not changed.", "Premium tickets cannot be refunded, not changed.", 1.0),
     ],
 )
 def test_an_answer_that_takes_back_another_is_found(earlier: str, later: str, against: float) -> None:

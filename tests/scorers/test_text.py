@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorers.text import LIMIT_CHARACTERS, Text, clipped_note, read
+from scorers.text import _TERMS, LIMIT_CHARACTERS, Text, _sentence, _sentence_spans, clipped_note, read
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,26 @@ def test_what_a_text_has_is_what_its_sentences_have_together(text: str) -> None:
     assert whole.terms == frozenset().union(*(sentence.terms for sentence in sentences)) == split.terms
     assert whole.numbers == frozenset().union(*(sentence.numbers for sentence in sentences)) == split.numbers
     assert whole.vocabulary == split.vocabulary
+
+
+@given(
+    st.text(alphabet=st.sampled_from([*"aBz019 .,!?;:\n\t\x1c'\"()-_"]), max_size=80)
+    | st.lists(
+        st.sampled_from(["Mr. Lee", "e.g. this", "3.14", "1,200.50", "don't", "''", "x_y", "a.m.", "...", "  ", "\n\n"])
+    ).map(" ".join)
+)
+def test_a_text_in_ascii_is_split_as_any_other(text: str) -> None:
+    one_by_one = tuple(_sentence(text, start, end) for start, end in _sentence_spans(text))
+    assert Text(text, clipped=False).sentences == one_by_one
+
+
+def test_a_word_too_long_for_one_and_a_number_are_read_and_not_remembered() -> None:
+    before = len(_TERMS)
+    assert len(read("x" * 5_000 + " 77001").terms) == 2
+    assert len(_TERMS) == before
+
+
+def test_the_texts_of_traces_that_are_scored_together_are_read_once() -> None:
+    texts = [f"part {part} of trace {trace}" for trace in range(32) for part in range(6)]
+    first = [read(text) for text in texts]
+    assert all(read(text) is one for text, one in zip(texts, first, strict=True))

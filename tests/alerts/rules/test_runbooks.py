@@ -32,8 +32,9 @@ def test_a_runbook_says_what_to_do_with_commands_and_metrics_that_exist(name: st
     assert text.startswith(f"# {name}\n")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == HEADINGS
-    assert 25 <= len(text.splitlines()) <= 50
+    assert 25 <= len(text.splitlines()) <= 52
     assert f"**{ALERTS[name].severity}**" in text.splitlines()[2]
+    assert f"`{ALERTS[name].dashboard}`" in text, "no dashboard to look at"
     assert re.search(r"^    \S", text, re.MULTILINE), "no command to run"
     # what is searched for may be the beginning of several
     named = {re.sub(r"_(bucket|count|sum)$", "", one) for one in re.findall(r"\bdriftline_[a-z_]+[a-z]\b", text)}

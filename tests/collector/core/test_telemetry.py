@@ -96,6 +96,77 @@ def test_what_was_folded_is_published_by_the_name_to_query() -> None:
     assert folds.values() == {("driftline_a_total",): 2, ("driftline_b_bytes",): 2, ("driftline_c_seconds",): 2}
 
 
+def test_all_together_are_bounded_and_what_is_new_past_the_bound_is_folded() -> None:
+    telemetry = Telemetry(max_series=6)
+    first = telemetry.counter("driftline_a", "Help.", ["scorer", "service"], fold=["service"])
+    second = telemetry.gauge("driftline_b", "Help.", ["service"], fold=["service"])
+    histogram = telemetry.histogram("driftline_c", "Help.", ["service"], buckets=(1,), fold=["service"])
+    few = telemetry.counter("driftline_d", "Help.", ["reason"])
+    for service in ("a", "b"):
+        first.add(1, "refusal", service)
+    histogram.observe(0.5, "a")  # four series: no room for more
+    for service in ("a", "b", "c"):
+        second.set(1, service)
+        first.add(1, "refusal", service)
+        histogram.observe(0.5, service)
+        few.add(1, service)
+    assert first.values() == {("refusal", "a"): 2, ("refusal", "b"): 2, ("refusal", OTHER): 1}
+    assert second.values() == {(OTHER,): 1}
+    assert set(histogram.values()) == {("a",), (OTHER,)}
+    assert set(few.values()) == {("a",), ("b",), ("c",)}, "what folds nothing is never refused"
+
+
+def test_there_is_room_again_once_a_series_is_gone() -> None:
+    telemetry = Telemetry(max_series=1)
+    gauge = telemetry.gauge("driftline_a", "Help.", ["x"], fold=["x"])
+    gauge.set(1, "a")
+    gauge.remove("a")
+    gauge.remove("a")
+    gauge.set(1, "b")
+    gauge.set(1, "c")
+    assert set(gauge.values()) == {("b",), (OTHER,)}
+
+
+def test_how_full_it_is_can_be_read_and_the_bound_can_be_moved() -> None:
+    telemetry = Telemetry(max_series=3)
+    telemetry.count_folds()
+    counter = telemetry.counter("driftline_a", "Help.", ["x"], fold=["x"])
+    series = telemetry.gauge("driftline_metric_series", "").values
+    limit = telemetry.gauge("driftline_metric_series_limit", "").values
+    assert (series(), limit()) == ({(): 2}, {(): 3})
+    for label in ("a", "b", "c"):
+        counter.add(1, label)
+    assert set(counter.values()) == {("a",), (OTHER,)}
+    assert series() == {(): 5}, "with `other`, and the one that counts what is folded"
+    telemetry.limit_series(6)
+    counter.add(1, "d")
+    counter.add(1, "e")
+    assert set(counter.values()) == {("a",), ("d",), (OTHER,)}
+    assert (series(), limit()) == ({(): 6}, {(): 6})
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20), st.booleans()), max_size=80),
+    st.integers(1, 10),
+    st.integers(1, 30),
+)
+def test_no_order_of_updates_takes_the_series_past_the_bound(
+    updates: list[tuple[int, int, bool]], limit: int, max_series: int
+) -> None:
+    telemetry = Telemetry(limit, max_series)
+    telemetry.count_folds()
+    gauges = [telemetry.gauge(f"driftline_{number}", "Help.", ["x"], fold=["x"]) for number in range(3)]
+    for number, label, gone in updates:
+        if gone:
+            gauges[number].remove(str(label))
+        else:
+            gauges[number].set(1, str(label))
+    kept = sum(len(gauge.values()) for gauge in gauges)
+    (folds,) = [one for one in telemetry.instruments() if isinstance(one, Counter)]
+    assert kept <= max(max_series - 2, 0) + 3, "`other` of each may be more"
+    assert telemetry.gauge("driftline_metric_series", "").values() == {(): 2 + kept + len(folds.values())}
+
+
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 1000)), max_size=80), st.integers(1, 10))
 def test_folding_never_loses_a_count_and_keeps_the_number_of_label_sets_bounded(
     adds: list[tuple[int, int]], limit: int

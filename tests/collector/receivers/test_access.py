@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,44 @@ def test_what_is_remembered_of_refusals_is_bounded(made: Callable[..., Access], 
     for number in range(3000):
         outcome(access, "ingest", None, f"10.0.{number // 250}.{number % 250}")
     assert len(access._told) == 1000
+
+
+def told_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(line.getMessage()) for line in caplog.records if line.name == "driftline.audit"]
+
+
+def test_a_flood_of_strangers_does_not_hide_what_a_known_token_does(
+    made: Callable[..., Access], clock: Ticking, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="driftline.audit")
+    access = made(app="ingest", ana="read")
+    for number in range(3000):
+        outcome(access, "ingest", None, f"10.0.{number // 250}.{number % 250}")
+    assert len(told_of(caplog)) == 60
+    outcome(access, "ingest", b"ana-token")
+    last = told_of(caplog)[-1]
+    assert (last["reason"], last["token"], last["of_others_not_told"]) == ("forbidden_role", "ana", 2940)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_refusal_is_told_or_counted_in_a_line_that_is(
+    made: Callable[..., Access], clock: Ticking, caplog: pytest.LogCaptureFixture, telemetry: Telemetry, seed: int
+) -> None:
+    caplog.set_level("INFO", logger="driftline.audit")
+    draw = random.Random(seed)
+    access = made({"wrong_tokens": "5 per minute"}, app="ingest", ana="read")
+    for _ in range(6000):
+        clock.now += draw.choice([0.0, 0.0, 0.01, 0.2])
+        address = f"10.{draw.randrange(3)}.{draw.randrange(8)}.{draw.randrange(250)}"
+        outcome(access, "ingest", draw.choice([None, b"ana-token", b"%d" % draw.randrange(50)]), address)
+    for _ in range(2):  # whatever is still to be told comes with the next lines
+        clock.now += 3600
+        outcome(access, "ingest", None, "192.0.2.1")
+    refused = sum(telemetry.counter("driftline_refused_access", "", ["listener", "reason"]).values().values())
+    waiting = access._untold + sum(times for _, times in access._told.values())
+    lines = told_of(caplog)
+    counted = sum(line.get("not_told_before", 0) + line.get("of_others_not_told", 0) for line in lines)
+    assert len(lines) + counted + waiting == refused
 
 
 # --- at the listeners ---

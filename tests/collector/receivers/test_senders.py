@@ -168,3 +168,23 @@ def test_tenants_that_tokens_are_bound_to_have_metrics_before_any_others(monkeyp
         counters.stored(tenant, 1, 1)
     counted = telemetry.counter("driftline_tenant_received_items", "", ["tenant"], fold=["tenant"]).values()
     assert counted == {("other",): 1, ("acme",): 1, ("globex",): 1}
+
+
+def test_so_many_tokens_that_comparing_them_takes_long_are_refused(
+    tmp_path: Path, clock: Ticking, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tokens, "MOST_TOKENS", 5)
+    few, many, other = tmp_path / "few", tmp_path / "many", tmp_path / "other"
+    few.write_text("a\nb\nc\n")
+    other.write_text("x\ny\nz\n")
+    many.write_text("\n".join("abcdef"))
+    with pytest.raises(ValidationError, match="6 tokens are too many; allowed: 5"):
+        made(tokens=[token("app", file=str(many))])
+    with pytest.raises(ValidationError, match="more than 5 tokens in all"):
+        made(tokens=[token("app", file=str(few)), token("other", file=str(other))])
+    of = made(tokens=[token("app", file=str(few))])
+    few.write_text(many.read_text())
+    clock.now += 10
+    assert of.admit(b"Bearer a", b"") == ""
+    assert reason(of, b"Bearer f") == "unauthorized", "the old ones stay in force"
+    assert "cannot be read, its tokens stay as they are" in caplog.text

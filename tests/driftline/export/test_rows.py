@@ -234,6 +234,13 @@ def test_rows_say_what_was_decided_in_json_and_in_columns(
         assert f"{column['event_time']:%Y-%m-%dT%H:%M:%S.%f}" == row["event_time"][:26]
 
 
+def _plain(name: str, value: Any) -> Any:
+    """A column's value with its maps, which come as pairs, as JSON has them."""
+    if name == "companions":
+        return [{**one, "slices": dict(one["slices"])} for one in value]
+    return dict(value) if name == "slices" else value
+
+
 def test_changes_are_the_same_in_json_and_in_columns(store: Store) -> None:
     rows = [change_row(decode_change(entry.value)) for entry in store.changes]
     columns = record_batch(CHANGE_FORM, rows).to_pylist()
@@ -244,4 +251,4 @@ def test_changes_are_the_same_in_json_and_in_columns(store: Store) -> None:
                 assert (column[name] is None) == (value is None)
                 assert value is None or f"{column[name]:%Y-%m-%dT%H:%M:%S.%f}" == value[:26]
             else:
-                assert (dict(column[name]) if name == "slices" else column[name]) == value
+                assert _plain(name, column[name]) == value

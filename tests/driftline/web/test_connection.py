@@ -99,6 +99,30 @@ def test_a_connection_that_asks_again_and_again_is_kept(
     assert serving(work) == {}
 
 
+@pytest.mark.parametrize(
+    ("sent", "refused"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01 a client that expects TLS\r\n\r\n", {"not_http": 20}),
+        (b"GET / HTTP/1.1\r\nhost: a\x00[2J\r\n\r\n", {"not_http": 20}),
+        (b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, close\r\nupgrade: websocket\r\n\r\n", {}),
+    ],
+    ids=["no_http", "control_characters", "an_upgrade"],
+)
+def test_what_nobody_understands_is_counted_and_fills_no_log(
+    serving: Callable[..., dict[str, float]], caplog: pytest.LogCaptureFixture, sent: bytes, refused: dict[str, float]
+) -> None:
+    async def work(connect: Open) -> None:
+        for _ in range(20):
+            reader, writer = await connect()
+            writer.write(sent)
+            assert (await end(reader)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 "))
+            writer.close()
+
+    with caplog.at_level("WARNING"):
+        assert serving(work) == refused
+    assert caplog.records == []
+
+
 def test_a_head_without_end_is_refused_before_it_fills_the_memory(serving: Callable[..., dict[str, float]]) -> None:
     async def work(connect: Open) -> None:
         reader, writer = await connect()

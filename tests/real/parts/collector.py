@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ Document = Mapping[str, Any]
 class Collector:
     """One Collector that takes OTLP at `otlp_http` and `otlp_grpc`; `document` is its configuration but for those."""
 
-    def __init__(self, folder: Path, document: Document) -> None:
+    def __init__(self, folder: Path, document: Document, *, feature_gates: Sequence[str] = ()) -> None:
         http, grpc, health = free_ports(3)
         self.otlp_http, self.otlp_grpc = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}"
         self._metrics = f"http://127.0.0.1:{health}/metrics"
@@ -46,6 +46,8 @@ class Collector:
         config = folder / "otelcol.yaml"
         config.write_text(yaml.safe_dump(whole))
         command = [str(collector_binary()), "--config", str(config)]
+        if feature_gates:
+            command += ["--feature-gates", ",".join(feature_gates)]
         self.process = Process("otelcol", command, folder / "otelcol.log")
 
     def start(self) -> None:
@@ -64,9 +66,9 @@ class Collector:
 
 
 @contextlib.contextmanager
-def collector(folder: Path, document: Document) -> Iterator[Collector]:
-    """A Collector that takes spans, with its configuration and log under `folder`."""
-    part = Collector(folder, document)
+def collector(folder: Path, document: Document, **options: Any) -> Iterator[Collector]:
+    """A Collector that takes spans, with its configuration and log under `folder`; options as of `Collector`."""
+    part = Collector(folder, document, **options)
     try:
         part.start()
         yield part

@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ class Exemplar:
 
 
 class Prometheus:
-    """One Prometheus, with exemplar storage on; `url` is where it listens."""
+    """One Prometheus, with exemplar storage on; `url` is where it listens.
+
+    A `document` is its whole configuration instead of what the other arguments say, taken as it is.
+    """
 
     def __init__(
         self,
@@ -47,15 +50,25 @@ class Prometheus:
         token: str | None = None,
         rules: Sequence[Path] = (),
         alertmanagers: Sequence[str] = (),
+        takes_remote_write: bool = False,
+        scrape: Mapping[str, object] | None = None,
+        binary: str | Path = "",
+        document: Mapping[str, Any] | None = None,
     ) -> None:
-        binary = program("prometheus", _PACKAGE)
+        """
+        Args:
+            scrape: more keys of the scrape configuration.
+            binary: of another version than the installed one.
+        """
+        binary = binary or program("prometheus", _PACKAGE)
         address = f"127.0.0.1:{free_ports(1)[0]}"
         self.url = f"http://{address}"
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "prometheus.yml"
         config.write_text(
             yaml.safe_dump(
-                {
+                document
+                or {
                     "global": {
                         "scrape_interval": interval,
                         "scrape_timeout": interval,
@@ -69,6 +82,7 @@ class Prometheus:
                             "metrics_path": metrics_path,
                             "static_configs": [{"targets": list(targets)}],
                             **({"authorization": {"credentials": token}} if token else {}),
+                            **(scrape or {}),
                         }
                     ],
                 }
@@ -77,13 +91,14 @@ class Prometheus:
         self.process = Process(
             "prometheus",
             [
-                binary,
+                str(binary),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={address}",
                 "--enable-feature=exemplar-storage",
                 # it takes 5 s to learn where Alertmanager is; an alert that fired before is sent again only then
                 "--rules.alert.resend-delay=1s",
+                *(["--web.enable-remote-write-receiver"] if takes_remote_write else []),
             ],
             folder / "prometheus.log",
         )
@@ -99,6 +114,11 @@ class Prometheus:
         """The series of an instant query, now."""
         found = self._ask("query", query=expression)["result"]
         return [Sample(series["metric"], float(series["value"][1])) for series in found]
+
+    def native_histograms(self, expression: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """The native histograms of an instant query, now: labels, and `count`, `sum` and `buckets` as told."""
+        found = self._ask("query", query=expression)["result"]
+        return [(series["metric"], series["histogram"][1]) for series in found if "histogram" in series]
 
     def exemplars(self, selector: str, since_seconds: float = 3600.0) -> list[Exemplar]:
         """The exemplars stored for the series of `selector` in the last `since_seconds`."""
