@@ -171,7 +171,7 @@ def test_a_pair_moves_to_another_watcher_with_its_change() -> None:
 
 
 def test_a_million_new_combinations_take_no_room_from_those_with_traffic() -> None:
-    watch = watcher(max_series=12, max_combinations=30)
+    watch = watcher(max_series=60, max_combinations=30)
     points = traffic(8000, 40)
     for number, point in enumerate(points):
         watch.update(point)
@@ -182,9 +182,9 @@ def test_a_million_new_combinations_take_no_room_from_those_with_traffic() -> No
     assert 15 <= len(pairs) <= 30
     assert {"service": "shop", "model": "a", "language": "en"} in pairs
     assert not [one for one in pairs if one.get("tool", "")[1:].isdigit()]
-    assert len(monitor.series) <= 12 + 7 + 30
+    assert len(monitor.series) <= 60 + 4 + 30
     kept = orjson.loads(saved(watch)["monitor/grounded"])
-    assert len(kept["met"]["counts"]) <= 60
+    assert len(kept["met"]["counts"]) <= 256
 
 
 def test_combinations_with_more_traffic_take_the_places_of_others() -> None:
