@@ -19,7 +19,8 @@ import numpy as np
 
 from collector.core.telemetry import Telemetry
 from drift.bank import MeanBank
-from drift.base import Direction, Metric, Point
+from drift.base import Detector, Direction, Metric, Point
+from drift.detectors.frozen import FrozenMean
 from drift.detectors.mean import MeanDetector
 from drift.detectors.river_adwin import AdwinDetector
 from drift.detectors.river_page_hinkley import PageHinkleyDetector
@@ -211,6 +212,44 @@ def seasons(streams: int) -> None:
         print(f"| `{season}` | {found / exposure * 1e5:.2f} ({found}) | {np.median(delays):.0f} |", flush=True)
 
 
+def frozen(streams: int) -> None:
+    """False alarms against a finite reference, and what it cannot see."""
+    points, arl = 10_000, 1e5
+    print("### Held against a frozen reference\n")
+    print("| rate | reference | false alarms in 10,000 points | by the reference's mean | .05 lower: found | median |")
+    print("|---|---|---|---|---|---|")
+    for level, reference in ((0.9, 300), (0.95, 1000), (0.95, 10_000)):
+        rng = Random(f"{level} {reference}")
+        found: dict[str, list[int]] = {"frozen": [], "mean": [], "lower": []}
+        for _ in range(streams):
+            good = [float(rng.random() < level) for _ in range(reference)]
+            mean = min(max(sum(good) / reference, 1e-6), 1 - 1e-6)
+            for name in found:
+                watch = (
+                    MeanDetector("down", arl, None, False, "none", mean)
+                    if name == "mean"
+                    else FrozenMean("down", arl, dependent=False)
+                )
+                watch.warmup(good)
+                rate = level - 0.05 * (name == "lower")
+                found[name].append(_first_alarm(watch, rng, rate, points))
+        frozen, mean, lower = (sorted(at for at in found[name] if at < points) for name in found)
+        median = str(lower[len(lower) // 2]) if lower else "-"
+        print(
+            f"| {level} | {reference:,} | {len(frozen) / streams:.3f} | {len(mean) / streams:.3f} "
+            f"| {len(lower) / streams:.2f} | {median} |"
+        )
+    print("\nAllowed are .11; each share has a standard error of at most half over the root of the streams.\n")
+
+
+def _first_alarm(watch: Detector, rng: Random, rate: float, points: int) -> int:
+    for at in range(points):
+        watch.update(float(rng.random() < rate))
+        if watch.change is not None:
+            return at
+    return points
+
+
 def intervals(streams: int) -> None:
     print("\n## Onset and size at the alarm, run length 1e5: how often the 95% intervals hold the truth\n")
     print("| from, to | onset set | size | median error of the onset | bias of the size |\n|---|---|---|---|---|")
@@ -340,6 +379,7 @@ def main() -> None:
     rare_alarms(4000 // share)
     delays(320 // share)
     seasons(100 // share)
+    frozen(200 // share)
     intervals(300 // share)
     budget(300_000 // share)
     together(20 // share)

@@ -91,7 +91,7 @@ class Cell(Series):
         self.spent = False
         return super().update(record, now_ns, budget)
 
-    def begin(self, records: Iterable[Record], now_ns: int) -> None:
+    def recall(self, records: Iterable[Record], now_ns: int) -> None:
         """Learn from what another series remembers of these traces."""
         for record in records:
             self.recent.append(record)
@@ -244,9 +244,11 @@ class CombinationMonitor(Monitor):
         if len(parents) < len(key) // 2 - 1 or any(one.detector is None or one.episode is not None for one in parents):
             return None
         cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
+        if self.plan.reference is not None:
+            return cell  # which knows its slice, or learns it from the stream
         known = [[record for record in one.raw_records() if inside(cell.pairs, record)] for one in parents]
         longest = max(known, key=len)
-        cell.begin(longest, now_ns)
+        cell.recall(longest, now_ns)
         return cell
 
     def _keys(self, slices: dict[str, str]) -> list[SliceKey]:

@@ -7,6 +7,7 @@ with the same ids, wherever the watcher was stopped and restored in between.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -56,6 +57,7 @@ class Watcher:
         false_pages: the budget, such as `1 per week`, over all series of all monitors together.
         metrics: what the scorers measure, by name.
         telemetry: where series show.
+        base: the folder that relative files of monitors start from.
 
     Raises:
         UserError: every problem of the configuration, with its path.
@@ -67,6 +69,7 @@ class Watcher:
         false_pages: str | FalsePages,
         metrics: Mapping[str, Metric],
         telemetry: Telemetry,
+        base: Path = Path(),
     ) -> None:
         try:
             self._false_pages = parse_false_pages(false_pages)
@@ -74,7 +77,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {plan.name: monitor_of(plan) for plan in plans(monitors, metrics)}
+        self._monitors: dict[str, Monitor] = {plan.name: monitor_of(plan) for plan in plans(monitors, metrics, base)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -11,6 +12,8 @@ from pydantic import Field
 from collector.core.errors import UserError
 from collector.core.settings import Duration, Settings
 from drift.base import Detector, Direction, Metric, Point, detector_factory
+from drift.detectors.frozen import FrozenMean
+from drift.reference import BaselineConfig, Reference, load_reference
 from drift.scale import Scale
 
 NANO = 10**9
@@ -48,6 +51,9 @@ class MonitorConfig(Settings):
         "of your own",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, description="of the detector")
+    baseline: BaselineConfig | None = Field(
+        None, description="hold levels against scores from a file, for good; null: against what came before"
+    )
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
     combinations: int = Field(
         1,
@@ -93,6 +99,7 @@ class Plan:
     fingerprint: str
     combinations: int = 1
     max_combinations: int = 0  # none but those of one attribute if there are no others
+    reference: Reference | None = None
 
     def value(self, point: Point) -> float | None:
         """What is watched of a point, on [0, 1] or, while there is no scale, as it is; None if it says nothing.
@@ -108,8 +115,8 @@ class Plan:
         return point.value if self.scale is None else self.scale.to_unit(point.value)
 
 
-def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> list[Plan]:
-    """The plans of all monitors.
+def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric], base: Path = Path()) -> list[Plan]:
+    """The plans of all monitors; relative files of theirs start from `base`.
 
     Raises:
         UserError: every problem, each with the path of the wrong value.
@@ -127,7 +134,7 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> l
             problems.append(f"{path}.name: {config.title!r} is taken by an earlier monitor; give it a name of its own")
             continue
         try:
-            made.append(_plan(config, metric, path))
+            made.append(_plan(config, metric, path, base))
         except UserError as error:
             problems += error.problems
     if problems:
@@ -135,7 +142,7 @@ def plans(monitors: Sequence[MonitorConfig], metrics: Mapping[str, Metric]) -> l
     return made
 
 
-def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
+def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
     if config.statistic == "mean" and not metric.bounded:
         raise UserError(
             f"{path}.statistic: the range of {metric.name!r} is not bounded, so pass_rate or typical is watched"
@@ -165,6 +172,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
             f"{path}.combinations: {config.combinations}: the false pages of {config.detector!r} are not paid for, and "
             "so many series would have many; mean, rank and shape keep to false_pages"
         )
+    reference = _reference(config, metric, statistic, scale, path, base)
     return Plan(
         name=config.title,
         metric=metric.name,
@@ -181,7 +189,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str) -> Plan:
         max_labels=config.max_labels,
         adopt_after_ns=round(config.adopt_after * NANO),
         forget_after_ns=round(config.forget_after * NANO),
-        fingerprint=_fingerprint(config, statistic, direction, scale),
+        fingerprint=_fingerprint(config, statistic, direction, scale, reference),
+        reference=reference,
         combinations=config.combinations,
         max_combinations=config.max_combinations if config.combinations > 1 else 0,
     )
@@ -197,6 +206,21 @@ def _check_combinations(config: MonitorConfig, path: str) -> None:
         )
 
 
+def _reference(
+    config: MonitorConfig, metric: Metric, statistic: Statistic, scale: Scale | None, path: str, base: Path
+) -> Reference | None:
+    if config.baseline is None:
+        return None
+    if statistic not in ("mean", "pass_rate") or scale is None:
+        raise UserError(f"{path}.baseline: the statistic is {statistic}; only mean and pass_rate take a reference")
+    if config.detector != "mean":
+        raise UserError(f"{path}.baseline: the detector is {config.detector!r}; only 'mean' takes a reference")
+    try:
+        return load_reference(config.baseline, base, metric, scale, statistic == "pass_rate", config.warmup)
+    except UserError as error:
+        raise UserError(*(f"{path}.baseline.{problem}" for problem in error.problems)) from None
+
+
 def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
     if wanted in ("down", "up", "both"):
         return wanted  # type: ignore[return-value]
@@ -209,7 +233,7 @@ def _direction(wanted: str, statistic: Statistic, metric: Metric) -> Direction:
 
 def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[], Detector]:
     try:
-        factory = detector_factory(config.detector)
+        factory = detector_factory(config.detector) if config.baseline is None else FrozenMean
     except UserError as error:
         raise UserError(*(f"{path}.detector: {problem}" for problem in error.problems)) from error
     options = {"direction": direction, **config.options}
@@ -236,10 +260,13 @@ def _maker(config: MonitorConfig, direction: Direction, path: str) -> Callable[[
     return make
 
 
-def _fingerprint(config: MonitorConfig, statistic: str, direction: str, scale: Scale | None) -> str:
+def _fingerprint(
+    config: MonitorConfig, statistic: str, direction: str, scale: Scale | None, reference: Reference | None
+) -> str:
     """Tells whether learned state still fits: changes with whatever changes what is watched, and how."""
     detector = [config.detector, dict(config.options), _LAYOUT]
     parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
     if config.combinations > 1:
         parts.append(config.combinations)
+    parts += [reference.digest] if reference else []
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

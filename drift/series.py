@@ -15,11 +15,13 @@ from drift.episode import Episode, episode_from_json, open_episode, pack, unpack
 from drift.estimate import Window, estimate, variance_inflation
 from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
+from drift.reference import Reference
 from drift.saved import VERSION
 from drift.scale import Scale, learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
 _CAP_QUANTILE = 0.95
+_MOST_BEFORE = 2000  # of a reference that onsets, carriers and contrasts are looked for in
 _LARGEST = sys.float_info.max
 _NO_LEVEL = Estimate(0.0, 0.0, 0.0, 0.0)
 
@@ -78,6 +80,8 @@ class Series:
 
     def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
         """Take the next point; returns a change that opened, moved, is better known, or ended."""
+        if not self.points and self.plan.reference is not None:
+            self._begin(self.plan.reference, record[0])
         x, w = record[1], record[2]
         self.points += 1
         self.last_ns = now_ns
@@ -234,6 +238,26 @@ class Series:
             "episode": None if self.episode is None else self.episode.to_json(),
         }
 
+    def _begin(self, reference: Reference, at_ns: int) -> None:
+        """Watch from the first point on, if the reference has enough of this slice; learn from the stream if not."""
+        records = reference.of(self.slices, at_ns)
+        if len(records) < self.plan.warmup:
+            return
+        for record in records[-_MOST_BEFORE:]:
+            self.recent.append(record)
+        self._learn()
+        self._watch(self._frozen())
+
+    def _frozen(self) -> Detector | None:
+        """A detector that has learned from the whole reference; None if that has too little of this slice."""
+        reference = self.plan.reference
+        records = [] if reference is None else reference.of(self.slices, self.last_ns)
+        if len(records) < self.plan.warmup:
+            return None
+        detector = self.plan.make()
+        detector.warmup([record[1] for record in records], [record[2] for record in records])
+        return detector
+
     def _learn(self) -> None:
         """The warm-up is complete."""
         records = list(self.recent.records())
@@ -310,6 +334,9 @@ class Series:
         else:
             reference, level, mix = episode.reference, episode.before, episode.mix
         self.recent.restart(level, mix)
+        if reason != "adopted" and (frozen := self._frozen()) is not None:
+            self._watch(frozen)
+            return told
         detector = self.plan.make()
         values, weights = [x for x, _ in reference], [w for _, w in reference]
         detector.warmup(values, weights)

@@ -31,9 +31,10 @@ from driftline.config import Config
 from driftline.evaluate import Evaluator
 from driftline.evaluate_session import SessionEvaluator
 from driftline.export.build import export_stages
+from driftline.gate_metric import Comparable
 from driftline.outputs import Outputs
 from driftline.pipeline import Stage
-from driftline.rollouts import Rollouts, check_gate
+from driftline.rollouts import Rollouts, gate_metrics
 from driftline.score_route import ScoreRoute
 from driftline.stages.notify import NotifyStage
 from driftline.stages.score import ScoreStage
@@ -100,7 +101,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         UserError: a scorer, detector or notifier cannot be had as configured.
     """
     scorers, metrics = load_parts(config)
-    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry)
+    new_watcher = partial(Watcher, config.monitors, config.false_pages, metrics, telemetry, config.base)
     new_watcher()  # a wrong monitor is an error now, not when its partition comes
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
     prices = load_prices(config.prices, config.base)
@@ -136,7 +137,7 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
         }
         ours = [stage for part, some in stages.items() if ground.role in ("all", part) for stage in some]
         closing = [runner.close, *([events.close] if events is not None else [])]
-        rollouts = Rollouts(config.gate, ground.view, telemetry)
+        rollouts = Rollouts(config.gate, gate_metrics(config.gate, comparables(scorers)), ground.view, telemetry)
         pusher = Pusher(config.metrics, telemetry, clock)
         writer = RemoteWriter(config.metrics.remote_write, telemetry, clock)
         return Flow(ours, closing, facts(scorers), monitors_in_words(config), rollouts, pusher, writer)
@@ -154,7 +155,7 @@ def load_parts(config: Config) -> tuple[list[Scorer], dict[str, Metric]]:
     scorers += load_rules(config.rules, scorers)
     judging = {scorer.name for scorer in scorers if scorer.passing is not None}
     check_objectives(config.objectives, {scorer.name for scorer in scorers}, judging)
-    check_gate(config.gate, {scorer.name for scorer in scorers}, judging)
+    gate_metrics(config.gate, comparables(scorers))
     return scorers, {scorer.name: metric(scorer) for scorer in scorers}
 
 
@@ -170,9 +171,17 @@ def units(scorers: Sequence[Scorer]) -> dict[str, str]:
 
 def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
-        ScorerFacts(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit)
+        ScorerFacts(
+            *(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit),
+            *(*one.score_range, one.values),
+        )
         for one in scorers
     ]
+
+
+def comparables(scorers: Sequence[Scorer]) -> list[Comparable]:
+    """As a gate sees them."""
+    return [Comparable(one.name, one.passing is not None, one.values, *one.score_range, one.better) for one in scorers]
 
 
 def monitors_in_words(config: Config) -> list[str]:

@@ -1,75 +1,28 @@
-"""Whether one version of an application is no worse than another, by the verdicts of scorers on the traffic of both.
+"""Whether one version of an application is no worse than another, by the scores of the traffic of both.
 
 A trace passes a scorer if all that was judged of it passed; with a limit, if all its values keep to that. The latter is
 for what has no bounds (latency, tokens, money): whether a value keeps to a limit is 0 or 1 whatever the tail, so that
-the guarantee of `drift.gate` holds as it is, of the share within the limit and not of the mean.
+the guarantee of `drift.gate` holds as it is, of the share within the limit and not of the mean. Where values have
+bounds, their means can be compared.
 
 The first trace of B is held against the first of A, and so on in event time; where traces were kept with different
 probability, some of the likelier ones are left out by a hash of their ids, so that what is compared stands for all
 traffic.
 """
 
-import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from collector.core.errors import UserError
 from collector.sample import hashed_unit
 from drift.gate import Comparison, Told, Verdict
+from driftline.gate_metric import Wanted
 from driftline.records import Sheet
 
-DEFAULT_MARGIN = 0.03
 DEFAULT_ALPHA = 0.05
 MOST_METRICS = 100
 _THINNING = b"gate"
-
-
-class Wanted(NamedTuple):
-    """A scorer, and how much lower its pass rate may be.
-
-    With `sense` ("<=" or ">="), a value passes that is at most or at least `limit`, in the scorer's unit.
-    """
-
-    scorer: str
-    margin: float
-    sense: str = ""
-    limit: float | None = None
-
-    def can_be_told(self, scorers: Container[str], judging: Container[str]) -> bool:
-        """Whether its scorer is one of these: one that judges, unless there is a limit to judge by."""
-        return self.scorer in (judging if self.limit is None else scorers)
-
-    def passes(self, score: Mapping[str, Any]) -> bool | None:
-        """None if this score does not tell."""
-        if self.limit is None:
-            return None if score["passed"] is None else bool(score["passed"])
-        value = score.get("value")
-        if value is None or math.isnan(value):
-            return None
-        return bool(value <= self.limit if self.sense == "<=" else value >= self.limit)
-
-
-def parse_metric(text: str) -> Wanted:
-    """`refusal`, `refusal:0.02`, `latency<=2.5` or `latency<=2.5:0.02`.
-
-    Raises:
-        UserError: the margin is not a number from 0 on and below 1, or the limit is no finite number.
-    """
-    name, _, margin = text.partition(":")
-    sense = next((one for one in ("<=", ">=") if one in name), "")
-    scorer, _, bound = name.partition(sense) if sense else (name, "", "")
-    try:
-        value = float(margin) if margin else DEFAULT_MARGIN
-        limit = float(bound) if sense else None
-    except ValueError:
-        value, limit = -1.0, None
-    if not scorer or not 0 <= value < 1 or (limit is not None and not math.isfinite(limit)):
-        raise UserError(
-            f"metric: {text!r} is not SCORER or SCORER:MARGIN with a margin from 0 on and below 1, "
-            "where SCORER may be SCORER<=LIMIT or SCORER>=LIMIT"
-        )
-    return Wanted(scorer, value, sense, limit)
 
 
 @dataclass(frozen=True)
@@ -119,15 +72,7 @@ class Answer:
             "b": asked.b,
             "alpha": asked.alpha,
             "traces": {"a": self.traces[0], "b": self.traces[1]},
-            "metrics": [
-                {
-                    "scorer": one.scorer,
-                    "margin": one.margin,
-                    **({} if one.limit is None else {"limit": f"{one.sense}{one.limit:g}"}),
-                    **_finite(asdict(self.metrics[one.scorer])),
-                }
-                for one in asked.metrics
-            ],
+            "metrics": [_metric(one, self.metrics[one.scorer]) for one in asked.metrics],
         }
 
 
@@ -146,7 +91,7 @@ def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
             arms[scorer][arm].append(judged)
     told = {}
     for wanted in question.metrics:
-        comparison = Comparison(wanted.margin, question.alpha, question.alpha / len(question.metrics))
+        comparison = Comparison(wanted.unit_margin, question.alpha, question.alpha / len(question.metrics))
         for one, other in zip(*_thinned(*arms[wanted.scorer]), strict=False):
             comparison.add(one, other)
         told[wanted.scorer] = comparison.told
@@ -154,35 +99,48 @@ def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
 
 
 class _Judged(NamedTuple):
-    passed: bool
+    good: float
     probability: float
     trace_id: bytes
 
 
 def _verdicts(sheet: Sheet, wanted: Mapping[str, Wanted]) -> Iterable[tuple[str, _Judged]]:
-    """Of each wanted scorer that judged something of the trace."""
-    found: dict[str, _Judged] = {}
+    """Of each wanted scorer that told something of the trace."""
+    scores: dict[str, list[Mapping[str, Any]]] = {}
+    chances: dict[str, float] = {}
     for decision in sheet["decisions"]:
         scorer, score = decision["scorer"], decision.get("score")
-        if scorer not in wanted or score is None or decision["probability"] <= 0:
-            continue
-        passed = wanted[scorer].passes(score)
-        if passed is None:
-            continue
-        before = found[scorer].passed if scorer in found else True
-        found[scorer] = _Judged(before and passed, decision["probability"], bytes.fromhex(sheet["trace_id"]))
-    return found.items()
+        if scorer in wanted and score is not None and decision["probability"] > 0:
+            scores.setdefault(scorer, []).append(score)
+            chances[scorer] = decision["probability"]
+    for scorer, some in scores.items():
+        good = wanted[scorer].good(some)
+        if good is not None:
+            yield scorer, _Judged(good, chances[scorer], bytes.fromhex(sheet["trace_id"]))
 
 
 def _thinned(a: list[_Judged], b: list[_Judged]) -> tuple[list[float], list[float]]:
-    """The verdicts of both as if all had been kept with the least probability of any."""
+    """What was told of both as if all had been kept with the least probability of any."""
     least = min((one.probability for one in (*a, *b)), default=1.0)
     return (
-        [float(one.passed) for one in a if hashed_unit(one.trace_id, _THINNING) * one.probability < least],
-        [float(one.passed) for one in b if hashed_unit(one.trace_id, _THINNING) * one.probability < least],
+        [one.good for one in a if hashed_unit(one.trace_id, _THINNING) * one.probability < least],
+        [one.good for one in b if hashed_unit(one.trace_id, _THINNING) * one.probability < least],
     )
 
 
-def _finite(told: dict[str, Any]) -> dict[str, Any]:
-    """Without what is not a number: nothing was compared yet."""
-    return {name: None if value != value else value for name, value in told.items()}
+def _metric(wanted: Wanted, told: Told) -> dict[str, Any]:
+    """Levels and differences as people know them: rates, or in the scorer's unit."""
+    lower, upper = wanted.ends(told.lower, told.upper)
+    known = {
+        **asdict(told),
+        "level_a": wanted.level(told.level_a),
+        "level_b": wanted.level(told.level_b),
+        "difference": wanted.level(told.level_b) - wanted.level(told.level_a),
+        **{"lower": lower, "upper": upper},
+    }
+    return {
+        **{"scorer": wanted.scorer, "statistic": wanted.statistic, "better": wanted.shown_better},
+        "margin": wanted.margin,
+        **({} if wanted.limit is None else {"limit": f"{wanted.sense}{wanted.limit:g}"}),
+        **{name: None if value != value else value for name, value in known.items()},  # no pairs: not a number
+    }

@@ -12,7 +12,8 @@ class GateConfig(Settings):
         (),
         max_length=100,
         description="scorers that judge, as SCORER or SCORER:MARGIN (0.03 if left out): how much lower the pass rate "
-        "of a new version may be; or SCORER<=LIMIT: of the share that keeps to it; none: nothing is compared",
+        "of a new version may be; SCORER<=LIMIT: of the share that keeps to it; mean(SCORER): how much worse its mean, "
+        "in its unit; none: nothing is compared",
     )
     by: str = Field("version", min_length=1, description="the slice that tells versions apart")
     alpha: float = Field(0.05, gt=0, lt=1, description="probability of a wrong verdict")

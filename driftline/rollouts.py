@@ -17,8 +17,9 @@ from collector.core.errors import UserError
 from collector.core.periodic import Periodic
 from collector.core.telemetry import Gauge, Telemetry
 from collector.slices import UNKNOWN
-from driftline.gate import Answer, Question, Wanted, compare, parse_metric
+from driftline.gate import Answer, Question, compare
 from driftline.gate_config import GateConfig
+from driftline.gate_metric import Comparable, Wanted, known_metric, parse_metric
 from driftline.records import Sheet
 from driftline.view import View
 
@@ -26,23 +27,24 @@ _logger = logging.getLogger("driftline.gate")
 _TRACES_BEFORE = 100
 _VERDICTS = {"pass": 1.0, "undecided": 0.0, "fail": -1.0}
 _LATEST_NS = 2**63 - 1
+_BETTER = "How much better the new version is, by pass rate, or by mean as part of its range; below 0: worse"
 
 
-def check_gate(config: GateConfig, scorers: Collection[str], judging: Collection[str]) -> None:
-    """Whether each metric is a scorer that judges, or one with a limit.
+def gate_metrics(config: GateConfig, scorers: Collection[Comparable]) -> list[Wanted]:
+    """The metrics of a configuration, held against its scorers.
 
     Raises:
-        UserError: what is wrong, with its path.
+        UserError: everything that is wrong, with its path.
     """
+    found, problems = [], []
     for number, text in enumerate(config.metrics):
-        path = f"gate.metrics[{number}]"
         try:
-            wanted = parse_metric(text)
+            found.append(known_metric(parse_metric(text), scorers, ""))
         except UserError as error:
-            raise UserError(f"{path}: {error.problems[0].removeprefix('metric: ')}") from None
-        if not wanted.can_be_told(scorers, judging):
-            which, known = ("scorers that judge", judging) if wanted.limit is None else ("scorers", scorers)
-            raise UserError(f"{path}: {wanted.scorer!r} is not one of the {which} ({', '.join(sorted(known))})")
+            problems.append(f"gate.metrics[{number}]: {error.problems[0].removeprefix('metric: ')}")
+    if problems:
+        raise UserError(*problems)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,9 @@ class Rollout:
 class Rollouts:
     """Looks every now and then, and shows what it found as gauges; `start` begins a thread, `stop` ends it."""
 
-    def __init__(self, config: GateConfig, view: View, telemetry: Telemetry) -> None:
+    def __init__(self, config: GateConfig, wanted: Sequence[Wanted], view: View, telemetry: Telemetry) -> None:
         self._config, self._view = config, view
-        self._wanted: list[Wanted] = [parse_metric(text) for text in config.metrics]
+        self._wanted = wanted
         self._lasts_ns = round(config.lasts * 1e9)
         self._began: dict[tuple[str, str], tuple[int, int, Question]] = {}  # since, from where, against what
         self.found: Sequence[Rollout] = ()
@@ -76,7 +78,7 @@ class Rollouts:
             for name, text, unit in (
                 ("scorer_verdict", "The verdict on one scorer: 1 pass, 0 undecided, -1 fail", ""),
                 ("pairs", "Pairs of traces, one of each version, that were compared", ""),
-                ("difference_ratio", "Pass rate of the new version minus that of the one before it", "ratio"),
+                ("difference_ratio", _BETTER, "ratio"),
                 ("difference_lower_ratio", "Lower end of the 95% confidence sequence of the difference", "ratio"),
                 ("difference_upper_ratio", "Upper end of the 95% confidence sequence of the difference", "ratio"),
             )

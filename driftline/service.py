@@ -117,10 +117,16 @@ class Service:
 
     def scorer_seconds(self) -> dict[str, float]:
         """How long the runs of each scorer took by now."""
+        return {scorer: runs.sum for one in self._scorer_runs() for (scorer,), runs in one.values().items()}
+
+    def scorer_runs(self) -> dict[str, int]:
+        """How often each scorer has run by now."""
+        told = (item for one in self._scorer_runs() for item in one.values().items())
+        return {scorer: int(sum(runs.counts)) for (scorer,), runs in told}
+
+    def _scorer_runs(self) -> list[Histogram]:
         told = [one for one in self.telemetry.instruments() if one.name == "driftline_scorer_seconds"]
-        return {
-            scorer: runs.sum for one in told if isinstance(one, Histogram) for (scorer,), runs in one.values().items()
-        }
+        return [one for one in told if isinstance(one, Histogram)]
 
     def rollouts(self) -> Sequence[Rollout]:
         """New versions, as they were compared last."""

@@ -97,6 +97,7 @@ class Scorer:
     batch: int = 0
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None
     required: tuple[str, ...] = ()
+    values: bool = True
     told: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
@@ -236,6 +237,7 @@ def scorer(
     batch: int = 0,
     data: Callable[[dict[str, Any]], Sequence[Path]] | None = None,
     required: Sequence[str] = (),
+    values: bool = True,
     doc: str = "",
 ) -> Callable[[Function], Scorer]:
     """Make a scorer of a function.
@@ -258,6 +260,7 @@ def scorer(
         batch: the function is called with up to so many traces, and gives an outcome for each; 0: with one.
         data: the files that options name and scores depend on, such as a model; called with the options.
         required: options that a configuration has to set.
+        values: whether its scores have any; False for one that only gives labels.
         doc: what it says, for people; without, the docstring.
 
     Raises:
@@ -285,6 +288,7 @@ def scorer(
             batch=batch,
             data=data,
             required=tuple(required),
+            values=values,
             told=doc,
         )
 

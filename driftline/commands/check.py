@@ -83,7 +83,7 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
     monitors: list[Plan] = []
     try:
         scorers, metrics = load_parts(config)
-        monitors = plans(config.monitors, metrics)
+        monitors = plans(config.monitors, metrics, config.base)
     except UserError as error:
         problems += error.problems
     for check in (
@@ -109,7 +109,8 @@ def describe_monitor(plan: Plan) -> str:
     what = f"{plan.statistic.replace('_', ' ')} of {plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     least = f"{plan.min_effect:g} of its range" if plan.scale else f"{100 * plan.min_effect:g}%"
-    return f"{named}{what} by {least} or more (detector {plan.detector})"
+    against = "" if plan.reference is None else f", held against {len(plan.reference.records)} scores of a reference"
+    return f"{named}{what} by {least} or more (detector {plan.detector}{against})"
 
 
 def describe_combinations(plan: Plan) -> Iterator[str]:

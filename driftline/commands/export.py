@@ -24,6 +24,7 @@ from driftline.export.evidence import write_evidence
 from driftline.export.files import appearing
 from driftline.export.parquet_period import export_parquet
 from driftline.export.period import Period, parse_period
+from driftline.export.rows import score_rows
 from driftline.export.schemas import FORMS, schema
 from driftline.flow import load_parts, units
 from driftline.store_files import records_behind
@@ -69,6 +70,31 @@ def parquet(path: Path | None, begin: str | None, end: str | None, as_json: bool
     with _writing(folder):
         written = export_parquet(view, period, folder, unscored)
     _print(written, as_json, f"{written['scores']} scores and {written['changes']} changes of {period}: {folder}")
+
+
+@command.command("scores")
+@_options()
+@click.option("--scorer", help="Only the scores of this scorer.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
+def scores(
+    path: Path | None, begin: str | None, end: str | None, as_json: bool, scorer: str | None, force: bool, target: Path
+) -> None:
+    """Write the scores of a period, a line of JSON each, into FILE (`-`: standard output; .gz: packed).
+
+    What a monitor takes as its `baseline`.
+    """
+    if str(target) != "-":
+        _refuse_existing("FILE", target, force)
+    _, view, period = _asked(path, begin, end)
+    written = 0
+    with _writing(target), _lines(target) as out:
+        for sheet in view.sheets_between(period.from_ns, period.to_ns):
+            for row in score_rows(sheet):
+                if row["decision"] == "scored" and scorer in (None, row["scorer"]):
+                    out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+                    written += 1
+    _print({"scores": written}, as_json, f"{written} scores of {period}: {target}", to_stderr=str(target) == "-")
 
 
 @command.command("cases")

@@ -16,8 +16,9 @@ from drift.gate import Told, Verdict
 from driftline.build import build
 from driftline.commands.replay import expand, feed, offline
 from driftline.config import load_config
-from driftline.flow import load_parts
-from driftline.gate import DEFAULT_ALPHA, Answer, Question, Wanted, compare, parse_metric
+from driftline.flow import comparables, load_parts
+from driftline.gate import DEFAULT_ALPHA, Answer, Question, compare
+from driftline.gate_metric import Wanted, known_metric, parse_metric
 from driftline.logs import redact_logs
 from driftline.view import View, view_path
 
@@ -49,8 +50,8 @@ class GateCommand(click.Command):
     "--metric",
     "metrics",
     multiple=True,
-    help="SCORER or SCORER:MARGIN: its pass rate may be lower by so much (0.03). Again for more; without, all scorers "
-    "that judge.",
+    help="SCORER or SCORER:MARGIN: its pass rate may be lower by so much (0.03). SCORER<=LIMIT: the share that keeps "
+    "to it. mean(SCORER): its mean, MARGIN in its unit. Again for more; without, all scorers that judge.",
 )
 @click.option("--alpha", type=float, default=DEFAULT_ALPHA, show_default=True, help="Probability of a wrong verdict.")
 @click.option("--since", help="Only traces that ended within this time, such as 2h; without, all that are kept.")
@@ -78,11 +79,9 @@ def command(
     if by not in config.slices:
         raise UserError(f"--by: {by!r} is not one of the slices ({', '.join(config.slices)})")
     scorers = load_parts(config)[0]
-    judging = [one.name for one in scorers if one.passing is not None]
-    every = [one.name for one in scorers]
-    wanted = [parse_metric(one) for one in metrics] or [parse_metric(name) for name in judging]
-    if unknown := [one.scorer for one in wanted if not one.can_be_told(every, judging)]:
-        raise UserError(f"--metric: {unknown[0]!r} is not one of the scorers that judge ({', '.join(judging)})")
+    known = comparables(scorers)
+    asked = metrics or [one.name for one in known if one.judges]
+    wanted = [known_metric(parse_metric(one), known, "--metric: ") for one in asked]
     question = Question(by, a, b, wanted, alpha)
     from_ns = 0 if since is None else time.time_ns() - round(_seconds(since) * 1e9)
     with _view(path, files, as_json) as view:
@@ -129,16 +128,15 @@ def in_words(answer: Answer) -> Iterator[str]:
 def _told(wanted: Wanted, told: Told) -> str:
     if not told.pairs:
         return "nothing to compare yet"
-    more = (
-        ""
-        if told.verdict != "undecided"
-        else (
-            "; no number of such pairs decides"
-            if told.more_pairs is None
-            else f"; some {told.more_pairs} more such pairs"
-        )
+    more = ""
+    if told.verdict == "undecided":
+        pairs = told.more_pairs
+        more = "; no number of such pairs decides" if pairs is None else f"; some {pairs} more such pairs"
+    a, b = wanted.level(told.level_a), wanted.level(told.level_b)
+    lower, upper = wanted.ends(told.lower, told.upper)
+    levels, by, margin = (
+        (f"mean {b:.4g} against {a:.4g}", f"{b - a:+.4g} ({lower:+.4g} to {upper:+.4g})", f"{wanted.margin:.4g}")
+        if wanted.statistic == "mean"
+        else (f"passes {b:.1%} against {a:.1%}", f"{b - a:+.1%} ({lower:+.1%} to {upper:+.1%})", f"{wanted.margin:.1%}")
     )
-    return (
-        f"passes {told.level_b:.1%} against {told.level_a:.1%}, by {told.difference:+.1%} "
-        f"({told.lower:+.1%} to {told.upper:+.1%}) of {told.pairs} pairs; margin {wanted.margin:.1%}{more}"
-    )
+    return f"{levels}, by {by} of {told.pairs} pairs; margin {margin}{more}"

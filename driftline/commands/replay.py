@@ -25,6 +25,7 @@ from driftline.backtest import Backtest, Incident, Quiet, backtest
 from driftline.build import build
 from driftline.config import Config, load_config
 from driftline.export.period import Period, parse_moment
+from driftline.kafka_range import KafkaTraffic, parse_range
 from driftline.logs import redact_logs
 from driftline.service import Service
 from driftline.stages.ticks import END_OF_INPUT
@@ -34,10 +35,13 @@ _BYTES_PER_APPEND = 4 * 2**20
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="YAML file; without one, the defaults.")
 @click.option(
     "--against", type=click.Path(path_type=Path), help="Another configuration: both are replayed and compared."
+)
+@click.option(
+    "--kafka", "ranges", multiple=True, metavar="TOPIC@FROM..TO", help="A part of a topic of the `kafka:` section."
 )
 @click.option("--incident", "incidents", multiple=True, metavar="TIME", help="Something was wrong from then on (UTC).")
 @click.option("--quiet", "windows", multiple=True, metavar="FROM..TO", help="Nothing was wrong then: pages are false.")
@@ -47,6 +51,7 @@ def command(
     files: Sequence[Path],
     path: Path | None,
     against: Path | None,
+    ranges: Sequence[str],
     incidents: Sequence[str],
     windows: Sequence[str],
     within: str,
@@ -54,14 +59,19 @@ def command(
 ) -> None:
     """Replay OTLP FILES (traces and logs, protobuf or JSON, gzip allowed; a folder means its files by name).
 
-    Nothing is sent to anyone. Exits with 3 if a file could not be read; the others are still replayed.
+    With --kafka, also what a topic holds: FROM and TO are offsets, or days or moments. Nothing is sent to anyone, no
+    offset is committed. Exits with 3 if a file or a message could not be read; the others are still replayed.
     """
+    if not files and not ranges:
+        raise UserError("FILES: none are given, and no --kafka; what is to be replayed?")
     paths = list(expand(files))
     known = Known.of(incidents, windows, within)
     configs = {str(file or "defaults"): load_config(file) for file in ((path,) if against is None else (path, against))}
     if against is not None and len(configs) < 2:
         raise UserError(f"--against: {str(against)!r} is the configuration itself; two are compared")
-    found = {name: replay(config, paths, known, quiet=as_json) for name, config in configs.items()}
+    kafka = next(iter(configs.values())).kafka
+    traffic = KafkaTraffic(kafka, [parse_range(text) for text in ranges]) if ranges else None
+    found = {name: replay(config, paths, known, as_json, traffic) for name, config in configs.items()}
     first, *others = found.values()
     if as_json:
         document = first.to_json()
@@ -73,7 +83,8 @@ def command(
             for line in ([f"{name}:"] if others else []) + one.lines():
                 click.echo(entry(line))
     if first.problems:
-        raise DriftlineError(f"{len(first.problems)} of {len(paths)} files could not be read")
+        what = f"of {len(paths)} files" if traffic is None else "files and messages"
+        raise DriftlineError(f"{len(first.problems)} {what} could not be read")
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ class Replayed:
     changes: list[Change]
     problems: list[str]
     judged: Backtest
+    runs: dict[str, int]
+    """How often each scorer ran."""
     seconds: dict[str, float]
     """Processor time of each scorer, or how long its calls took where it waits for another."""
 
@@ -126,6 +139,7 @@ class Replayed:
             "changes": self.changes,
             "unreadable": self.problems,
             "backtest": self.judged.to_json(),
+            "runs": self.runs,
         }
 
     def lines(self) -> list[str]:
@@ -138,7 +152,8 @@ class Replayed:
         ]
         dearest = sorted(self.seconds.items(), key=lambda item: -item[1])[:3]
         named = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in dearest)
-        told.append(f"scorers took {sum(self.seconds.values()):.3g} s" + (f": {named}" if named else ""))
+        runs = sum(self.runs.values())
+        told.append(f"scorers took {sum(self.seconds.values()):.3g} s in {runs} runs" + (f": {named}" if named else ""))
         return told
 
 
@@ -167,13 +182,15 @@ def _quiet_words(one: Quiet) -> str:
     )
 
 
-def replay(config: Config, paths: Sequence[Path], known: Known, quiet: bool) -> Replayed:
-    """The files through the pipeline of one configuration."""
+def replay(
+    config: Config, paths: Sequence[Path], known: Known, quiet: bool, traffic: KafkaTraffic | None = None
+) -> Replayed:
+    """The files, and then what Kafka has, through the pipeline of one configuration."""
     with tempfile.TemporaryDirectory(prefix="driftline-replay-") as folder:
         service = build(offline(config, Path(folder)))
         redact_logs(service.redactor)
         try:
-            problems = feed(service, paths, quiet)
+            problems = feed(service, paths, quiet, traffic)
             changes = service.changes()
             funnel = service.view.funnel()
             names = ("scorer", "decision", "reason", "count")
@@ -183,6 +200,7 @@ def replay(config: Config, paths: Sequence[Path], known: Known, quiet: bool) -> 
                 changes,
                 problems,
                 backtest(changes, known.incidents, known.quiet, known.within_ns),
+                service.scorer_runs(),
                 service.scorer_seconds(),
             )
         finally:
@@ -224,10 +242,10 @@ def offline(config: Config, folder: Path) -> Config:
     )
 
 
-def feed(service: Service, paths: Sequence[Path], quiet: bool) -> list[str]:
-    """Everything through the pipeline; returns the files that could not be read, with the reason."""
+def feed(service: Service, paths: Sequence[Path], quiet: bool, traffic: KafkaTraffic | None = None) -> list[str]:
+    """Everything through the pipeline; returns the files and messages that could not be read, with the reason."""
     problems: list[str] = []
-    waiting: list[Record] = []
+    inbox = _Inbox(service)
     with Progress(console=Console(stderr=True), disable=quiet, transient=True) as progress:
         for path in progress.track(paths, description="replaying"):
             try:
@@ -235,14 +253,37 @@ def feed(service: Service, paths: Sequence[Path], quiet: bool) -> list[str]:
             except (Rejected, OSError) as error:
                 problems.append(f"{path}: {error}")
                 continue
-            waiting += service.network.records(kind, body, "")
-            if sum(len(record.value) for record in waiting) >= _BYTES_PER_APPEND:
-                _append(service, waiting)
-                waiting = []
-        _append(service, [*waiting, Record(END_OF_INPUT, kind=TICK_KIND)])
+            inbox.add(service.network.records(kind, body, ""))
+        task = progress.add_task("messages", total=None, visible=traffic is not None)
+        for message in traffic.messages() if traffic is not None else ():
+            progress.advance(task)
+            try:
+                request, tenant = message.request()
+            except Rejected as error:
+                problems.append(f"{message}: {error}")
+                continue
+            inbox.add(service.network.records(request.kind, request.body, tenant))
+        inbox.add([Record(END_OF_INPUT, kind=TICK_KIND)])
+        inbox.flush()
     return problems
 
 
-def _append(service: Service, records: Sequence[Record]) -> None:
-    service.engine.append(SPANS, records).result()
-    service.drain()
+class _Inbox:
+    """Takes requests, and has them worked on some megabytes at a time."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._waiting: list[Record] = []
+        self._bytes = 0
+
+    def add(self, records: Sequence[Record]) -> None:
+        self._waiting += records
+        self._bytes += sum(len(record.value) for record in records)
+        if self._bytes >= _BYTES_PER_APPEND:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._service.engine.append(SPANS, self._waiting).result()
+            self._service.drain()
+            self._waiting, self._bytes = [], 0

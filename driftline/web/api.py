@@ -12,7 +12,8 @@ from alerts.explain import Wording, explain
 from collector.core.clock import Clock
 from collector.core.errors import UserError
 from drift.base import Change
-from driftline.gate import DEFAULT_ALPHA, Question, compare, parse_metric
+from driftline.gate import DEFAULT_ALPHA, Question, compare
+from driftline.gate_metric import known_metric, parse_metric
 from driftline.records import Sheet
 from driftline.web.query import LAST_NS, Refused, one_of, parameters, shown, trace_id, whole
 from driftline.web.reading import MOST_CHANGES, by_evidence, ratio, read_changes
@@ -119,21 +120,20 @@ class Api:
 
     def gate(self, request: Request) -> Response:
         given = parameters(request, "by", "a", "b", "metrics", "alpha", "since_ns")
-        judging = [scorer.name for scorer in self._source.scorers if scorer.passing]
-        every = [scorer.name for scorer in self._source.scorers]
+        scorers = [scorer.comparable for scorer in self._source.scorers]
+        judging = ",".join(one.name for one in scorers if one.judges)
         for name in ("a", "b"):
             if not given.get(name):
                 raise Refused(f"{name} is missing: the versions to compare, such as a=v1 and b=v2")
         try:
-            wanted = [parse_metric(one) for one in given.get("metrics", ",".join(judging)).split(",") if one]
+            wanted = [parse_metric(one) for one in given.get("metrics", judging).split(",") if one]
+            wanted = [known_metric(one, scorers) for one in wanted]
             alpha = float(given.get("alpha", DEFAULT_ALPHA))
             question = Question(given.get("by", "version"), given["a"], given["b"], wanted, alpha)
         except ValueError:
             raise Refused(f"alpha is {shown(given['alpha'])}; allowed: a number between 0 and 1") from None
         except UserError as error:
             raise Refused(str(error)) from None
-        if unknown := [one.scorer for one in wanted if not one.can_be_told(every, judging)]:
-            raise Refused(f"metrics: {shown(unknown[0])} is not one of the scorers that judge ({', '.join(judging)})")
         since_ns = whole(given, "since_ns", 0, 0, LAST_NS)
         return answer(compare(question, self._source.view.sheets_between(since_ns, LAST_NS)).to_json())
 

@@ -25,6 +25,7 @@ from driftline.web.cards import (
 )
 from driftline.web.query import Refused, parameters, shown, trace_id
 from driftline.web.reading import NOT_SCORED, by_evidence, funnels, read_changes
+from driftline.web.rollout_cards import rollout_card
 from driftline.web.source import Source
 
 STATIC = Path(__file__).parent / "static"
@@ -33,6 +34,7 @@ _ACTIVE_SHOWN = 20
 _RESOLVED_SHOWN = 10
 _SERIES_SHOWN = 30
 _TRACES_SHOWN = 20
+_ROLLOUTS_SHOWN = 20
 
 
 class Pages:
@@ -57,6 +59,7 @@ class Pages:
         found = read_changes(view)
         active, resolved = found.active, found.resolved
         series = by_evidence(self._source.series())
+        rollouts = self._source.rollouts()
         return self._page(
             request,
             "first.html",
@@ -70,6 +73,8 @@ class Pages:
             unreadable=found.unreadable,
             series=[series_row(status, self._wording) for status in series[:_SERIES_SHOWN]],
             series_total=len(series),
+            rollouts=[rollout_card(one, self._wording.units) for one in rollouts[:_ROLLOUTS_SHOWN]],
+            rollouts_total=len(rollouts),
             funnels=funnels(view, [scorer.name for scorer in self._source.scorers]),
             traces=[trace_row(sheet["trace_id"], sheet) for sheet in view.recent(_TRACES_SHOWN)],
             addresses=self._source.addresses,

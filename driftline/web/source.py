@@ -7,19 +7,31 @@ from typing import Protocol
 from alerts.history import Delivery
 from collector.core.telemetry import Telemetry
 from drift.base import Estimate
+from driftline.gate_metric import Comparable
 from driftline.rollouts import Rollout
 from driftline.view import View
+from scorers.base import Better
 
 
 @dataclass(frozen=True, slots=True)
 class ScorerFacts:
-    """A configured scorer in words. `passing` is its expression, empty if its scores are not judged."""
+    """A configured scorer in words. `passing` is its expression, empty if its scores are not judged.
+
+    `low` and `high` bound its values, infinite where nothing does; `has_values` is false if it only gives labels.
+    """
 
     name: str
     description: str
     passing: str
-    better: str
+    better: Better
     unit: str
+    low: float = 0.0
+    high: float = 1.0
+    has_values: bool = True
+
+    @property
+    def comparable(self) -> Comparable:
+        return Comparable(self.name, bool(self.passing), self.has_values, self.low, self.high, self.better)
 
 
 class SeriesStatus(Protocol):

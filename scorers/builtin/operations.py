@@ -65,7 +65,7 @@ def first_token(trace: Trace) -> Score | None:
     return Score(max(0.0, waits[slowest]), explanation=f"{len(waits)} of {len(trace.llm_calls)} model calls tell it")
 
 
-@scorer(name="model", needs=("llm_calls",), version="1")
+@scorer(name="model", needs=("llm_calls",), values=False, version="1")
 def model(trace: Trace) -> Score | None:
     """The model that answered, as the label: of the last call that tells one, as the provider names it.
 
@@ -76,7 +76,7 @@ def model(trace: Trace) -> Score | None:
     return None if call is None else Score(None, label=call.model, span_id=call.span_id)
 
 
-@scorer(name="provider", needs=("llm_calls",), version="1")
+@scorer(name="provider", needs=("llm_calls",), values=False, version="1")
 def provider(trace: Trace) -> Score | None:
     """The provider that answered, as the label: of the last call that tells one.
 

@@ -1,6 +1,7 @@
 """Comparisons of two versions: how often they are wrong however often one looks, and how soon they are right."""
 
 import math
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -19,14 +20,14 @@ def run(rng: Random, a: float, b: float, margin: float, pairs: int) -> Compariso
     comparison = Comparison(margin)
     for _ in range(pairs):
         comparison.add(float(rng.random() < a), float(rng.random() < b))
-        if comparison.told.verdict != "undecided":
+        if comparison.verdict != "undecided":
             break
     return comparison
 
 
 def verdicts(a: float, b: float, margin: float, pairs: int = 800, runs: int = RUNS) -> dict[Verdict, float]:
     rng = Random(f"{a} {b} {margin}")
-    found = [run(rng, a, b, margin, pairs).told.verdict for _ in range(runs)]
+    found = [run(rng, a, b, margin, pairs).verdict for _ in range(runs)]
     return {verdict: found.count(verdict) / runs for verdict in ("pass", "fail", "undecided")}
 
 
@@ -62,16 +63,79 @@ def test_scores_between_0_and_1_are_compared_as_well() -> None:
     assert told.difference == pytest.approx(-0.2, abs=0.03)
 
 
-def test_the_interval_holds_the_difference_at_all_times_nineteen_times_in_twenty() -> None:
+def beta(a: float, b: float) -> Callable[[Random], float]:
+    return lambda rng: rng.betavariate(a, b)
+
+
+def inflated(rng: Random) -> float:
+    """Mean .8: perfect, or nothing, or something between."""
+    chance = rng.random()
+    return 1.0 if chance < 0.7 else 0.0 if chance < 0.85 else rng.betavariate(4, 2)
+
+
+def steady(rng: Random) -> float:
+    return 0.8 + rng.gauss(0, 0.01)
+
+
+def lowered(law: Callable[[Random], float], by: float) -> Callable[[Random], float]:
+    """A law whose mean is lower by so much, still in [0, 1]: of means .8, so many are 0 instead."""
+    return lambda rng: law(rng) if rng.random() >= by / 0.8 else 0.0
+
+
+LAWS = {"beta": beta(8, 2), "U-shaped": beta(0.4, 0.1), "inflated": inflated, "steady": steady}
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.1])
+@pytest.mark.parametrize("law", LAWS)
+def test_means_of_scores_are_compared_with_the_same_promise_whatever_their_law(law: str, margin: float) -> None:
+    """B's mean is lower by the margin exactly, and its law another: neither hypothesis may be given up often."""
+    rng, a, b = Random(f"{law} {margin}"), LAWS[law], lowered(LAWS[law], margin)
+    wrong: dict[Verdict, int] = {"pass": 0, "fail": 0, "undecided": 0}
+    for _ in range(RUNS):
+        comparison = Comparison(margin)
+        for _ in range(500):
+            comparison.add(a(rng), b(rng))
+        wrong[comparison.verdict] += 1  # a verdict stays: the last look tells of all
+    assert wrong["pass"] / RUNS <= MOST_WRONG
+    assert wrong["fail"] / RUNS <= MOST_WRONG
+
+
+@pytest.mark.parametrize(("law", "pairs"), [("beta", 140), ("inflated", 850), ("steady", 110)])
+def test_means_that_are_the_same_pass_sooner_the_steadier_the_scores_are(law: str, pairs: int) -> None:
+    rng, took = Random(law), []
+    for _ in range(41):
+        comparison, count = Comparison(0.05), 0
+        while comparison.verdict == "undecided" and count < 2_000:
+            comparison.add(LAWS[law](rng), LAWS[law](rng))
+            count += 1
+        took.append(count if comparison.verdict == "pass" else 2_000)
+    assert sorted(took)[20] <= pairs
+
+
+@pytest.mark.parametrize(("a", "b", "difference"), [(0.8, 0.7, -0.1), (0.99, 0.99, 0.0)])
+def test_the_interval_holds_the_difference_at_all_times_nineteen_times_in_twenty(
+    a: float, b: float, difference: float
+) -> None:
     rng, missed = Random(5), 0
     for _ in range(200):
         comparison, outside = Comparison(0.03), False
         for at in range(600):
-            comparison.add(float(rng.random() < 0.8), float(rng.random() < 0.7))
-            told = comparison.told
-            outside = outside or (at >= 30 and not told.lower <= -0.1 <= told.upper)
+            comparison.add(float(rng.random() < a), float(rng.random() < b))
+            if not at % 12:
+                told = comparison.told
+                outside = outside or not told.lower <= difference <= told.upper
         missed += outside
     assert missed / 200 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
+def test_the_interval_is_as_narrow_as_bounded_scores_allow() -> None:
+    """After 2,000 pairs: some 2.6 standard errors and more, where a fixed interval has 1.96."""
+    rng, comparison = Random(6), Comparison(0.03)
+    for _ in range(2_000):
+        comparison.add(rng.betavariate(8, 2), rng.betavariate(8, 2))
+    told = comparison.told
+    error = math.sqrt(2 * 0.8 * 0.2 / 11 / 2_000)
+    assert 1.96 * error < (told.upper - told.lower) / 2 < 4 * error
 
 
 def test_how_many_more_pairs_it_takes_is_about_right() -> None:
@@ -81,7 +145,7 @@ def test_how_many_more_pairs_it_takes_is_about_right() -> None:
         comparison.add(*pair)
     told = comparison.told
     assert told.verdict == "undecided"
-    while comparison.told.verdict == "undecided":
+    while comparison.verdict == "undecided":
         comparison.add(*both[pairs % 20])
         pairs += 1
     assert comparison.told.verdict == "pass"

@@ -1,5 +1,6 @@
 """Versions held against each other: by sheets, by the command, by the API's words."""
 
+import math
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -8,7 +9,8 @@ import orjson
 import pytest
 
 from collector.core.errors import UserError
-from driftline.gate import Question, Wanted, compare, parse_metric
+from driftline.gate import Question, compare
+from driftline.gate_metric import Comparable, Wanted, known_metric, parse_metric
 from tests.driftline.test_cli import Run
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
@@ -135,6 +137,11 @@ def test_a_prompt_held_against_what_nobody_sent_is_undecided_with_2(run: Run, re
         (["--a", "1", "--b", "1"], "a, b: both are '1'; two versions are compared"),
         (["--a", "1", "--b", "2", "--by", "tenant"], "--by: 'tenant' is not one of the slices (service, version,"),
         (["--a", "1", "--b", "2", "--metric", "tokens"], "--metric: 'tokens' is not one of the scorers that judge ("),
+        (
+            ["--a", "1", "--b", "2", "--metric", "none<=2"],
+            "--metric: 'none' is not one of the scorers (context_injection, ",
+        ),
+        (["--a", "1", "--b", "2", "--metric", "mean(tokens)"], "--metric: mean(tokens): its values have no bounds"),
         (["--a", "1", "--b", "2", "--metric", "refusal:2"], "metric: 'refusal:2' is not SCORER or SCORER:MARGIN"),
         (["--a", "1", "--b", "2", "--alpha", "x"], "Invalid value for '--alpha'"),
         (["--a", "1", "--b", "2", "--since", "soon"], "--since: 'soon' is not a duration with a unit"),
@@ -185,3 +192,87 @@ def test_a_value_that_is_missing_takes_no_part_and_at_least_is_a_limit_as_well()
 def test_a_limit_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="SCORER<=LIMIT"):
         parse_metric(text)
+
+
+# --- means ---
+
+KNOWN = [
+    Comparable("grade", judges=True, has_values=True, low=1, high=5, better="higher"),
+    Comparable("harm", judges=False, has_values=True, low=0, high=1, better="lower"),
+    Comparable("seconds", judges=False, has_values=True, low=0, high=math.inf, better="lower"),
+    Comparable("words", judges=False, has_values=True, low=0, high=math.inf, better="higher"),
+    Comparable("model", judges=False, has_values=False, low=0, high=1, better="higher"),
+]
+
+
+def graded(number: int, version: str, *values: float | None, scorer: str = "grade") -> dict[str, Any]:
+    found = sheet(number, version, True, scorer=scorer)
+    found["decisions"] = [
+        {**found["decisions"][0], "score": {"value": value, "passed": True, "label": None}} for value in values
+    ]
+    return found
+
+
+def asked(text: str) -> Question:
+    return question(metrics=[known_metric(parse_metric(text), KNOWN)])
+
+
+def test_means_are_compared_in_the_unit_of_the_scorer_where_all_pass() -> None:
+    """Grades of 1 to 5 about 4.2 and 3.8, all of which pass: the pass rate tells nothing, the mean does."""
+    rng = Random(12)
+    sheets = [graded(at, "12"[at % 2], 1 + 4 * rng.betavariate(8, 3.43 if at % 2 else 2)) for at in range(3_000)]
+    assert compare(asked("grade:0.05"), sheets).verdict == "pass"
+    found = compare(asked("mean(grade):0.2"), sheets)
+    (told,) = found.to_json()["metrics"]
+    assert (found.verdict, told["statistic"], told["better"], told["margin"]) == ("fail", "mean", "higher", 0.2)
+    assert told["level_a"] == pytest.approx(4.2, abs=0.05)
+    assert told["level_b"] == pytest.approx(3.8, abs=0.05)
+    assert told["difference"] == pytest.approx(told["level_b"] - told["level_a"])
+    assert told["lower"] < told["difference"] < told["upper"] < -0.2
+    assert compare(asked("mean(grade):0.6"), sheets).verdict == "pass"
+
+
+def test_where_lower_is_better_a_mean_that_rises_fails() -> None:
+    rng = Random(13)
+    sheets = [graded(at, "12"[at % 2], rng.betavariate(2 + at % 2, 8), scorer="harm") for at in range(3_000)]
+    found = compare(asked("mean(harm)"), sheets)
+    (told,) = found.to_json()["metrics"]
+    assert (found.verdict, told["better"], told["margin"]) == ("fail", "lower", 0.03)
+    assert 0.03 < told["lower"] < told["difference"] < told["upper"]
+    backwards = Question("version", "2", "1", asked("mean(harm)").metrics)
+    assert compare(backwards, sheets).verdict == "pass"
+
+
+def test_a_mean_takes_what_the_operations_of_a_trace_have_together_and_leaves_out_what_is_no_value() -> None:
+    sheets = [graded(1, "1", 2.0, 4.0, None, float("nan"), 9.0), graded(2, "2", None), graded(4, "2", 5.0)]
+    found = compare(asked("mean(grade)"), sheets)
+    (told,) = found.to_json()["metrics"]
+    assert (told["pairs"], told["level_a"], told["level_b"], told["margin"]) == (1, 3.0, 5.0, 0.12)
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("nothing", "metric: 'nothing' is not one of the scorers (grade, harm, model, seconds, words)"),
+        ("nothing<=2", "metric: 'nothing' is not one of the scorers (grade, harm, model, seconds, words)"),
+        ("mean(nothing)", "metric: 'nothing' is not one of the scorers (grade, harm, model, seconds, words)"),
+        (
+            "harm",
+            "'harm' is not one of the scorers that judge (grade); give it `passing`, or compare mean(harm)",
+        ),
+        ("seconds", "(grade); give it `passing`, or compare the share within a limit, such as seconds<=10"),
+        ("model", "metric: 'model' is not one of the scorers that judge (grade)"),
+        ("model<=2", "metric: 'model' gives labels and no values; scorers with values are grade, harm, seconds, words"),
+        ("mean(model)", "metric: 'model' gives labels and no values; scorers with values are grade, harm, seconds"),
+        ("mean(words)", "compare the share within a limit, such as words>=10; scorers with bounds are grade, harm"),
+        ("mean(grade):4", "metric: mean(grade): margin 4 is not below 4, what values range over"),
+        ("mean(grade", "metric: 'mean(grade' is not one of the scorers (grade, harm, model, seconds, words)"),
+        ("mean()", "metric: 'mean()' is not SCORER or SCORER:MARGIN"),
+        ("mean(grade):-1", "metric: 'mean(grade):-1' is not SCORER or SCORER:MARGIN"),
+        ("mean(grade):inf", "metric: 'mean(grade):inf' is not SCORER or SCORER:MARGIN"),
+    ],
+)
+def test_a_metric_that_cannot_be_compared_says_which_can(metric: str, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        known_metric(parse_metric(metric), KNOWN)
+    assert told in caught.value.problems[0]

@@ -9,7 +9,8 @@ import pytest
 
 from collector.core.telemetry import Telemetry
 from driftline.gate_config import GateConfig
-from driftline.rollouts import Rollouts
+from driftline.gate_metric import Comparable
+from driftline.rollouts import Rollouts, gate_metrics
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
@@ -58,7 +59,9 @@ def sheets(parts: Sequence[tuple[int, dict[str, float]]], service: str = "shop",
 
 def rollouts(seen: Sheets, telemetry: Telemetry | None = None, **config: Any) -> Rollouts:
     chosen = GateConfig.model_validate({"metrics": ["refusal:0.05"], **config})
-    return Rollouts(chosen, Seen(seen), telemetry or Telemetry())  # type: ignore[arg-type]
+    known = [Comparable("refusal", judges=True, has_values=True, low=0, high=1, better="higher")]
+    wanted = gate_metrics(chosen, known)
+    return Rollouts(chosen, wanted, Seen(seen), telemetry or Telemetry())  # type: ignore[arg-type]
 
 
 def gauges(telemetry: Telemetry) -> dict[str, Any]:

@@ -12,13 +12,12 @@ import yaml
 from click.testing import CliRunner
 
 from driftline.commands.rules import command
-from tests.real.parts.operator import schema
+from tests.real.parts.crds import schema
 from tests.real.parts.prometheus import promtool
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "rules"
 CONFIG = DATA / "objectives.yaml"
-PLURALS = {"PrometheusRule": "prometheusrules", "ServiceMonitor": "servicemonitors", "PodMonitor": "podmonitors"}
 CLUSTER = "cluster: {brokers: [127.0.0.1:9]}\n"
 
 
@@ -126,7 +125,7 @@ def test_the_operators_schemas_take_what_is_written_for_it(more: str, tmp_path: 
     documents = list(yaml.safe_load_all(text))
     assert [one["kind"] for one in documents] == ["PrometheusRule", "PodMonitor" if more else "ServiceMonitor"]
     for one in documents:
-        problems = jsonschema_rs.validator_for(schema(PLURALS[one["kind"]])).iter_errors(one)
+        problems = jsonschema_rs.validator_for(schema(one["kind"])).iter_errors(one)
         assert [f"{'.'.join(map(str, p.instance_path))}: {p.message}" for p in problems] == []
 
 
@@ -142,4 +141,4 @@ def test_the_operators_schemas_take_what_is_written_for_it(more: str, tmp_path: 
 def test_the_operators_schemas_notice_what_is_wrong(kind: str, change: Any) -> None:
     documents = {one["kind"]: one for one in yaml.safe_load_all(generate("--format", "operator"))}
     change(documents[kind]["spec"])
-    assert not jsonschema_rs.validator_for(schema(PLURALS[kind])).is_valid(documents[kind])
+    assert not jsonschema_rs.validator_for(schema(kind)).is_valid(documents[kind])

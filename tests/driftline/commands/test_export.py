@@ -12,6 +12,9 @@ import jsonschema_rs
 import pyarrow.parquet
 import pytest
 
+from drift.base import Metric
+from drift.plan import MonitorConfig, plans
+from drift.reference import BaselineConfig
 from driftline import cli
 from driftline.commands.export import command
 from driftline.export import parquet
@@ -61,6 +64,25 @@ def test_what_the_view_does_not_know_yet_is_said(run: Run, expired: Path, tmp_pa
     code, _, err = run("evidence", "-c", expired, "--from", "9000d", tmp_path / "pack.zip")
     assert code == 0
     assert "the view has yet to take in 5 records of the store, which are left out\n" in err
+
+
+# --- scores ---
+
+
+def test_scores_of_a_period_are_a_reference_for_a_monitor(run: Run, store: Store, tmp_path: Path) -> None:
+    good = tmp_path / "good.jsonl"
+    scorer = store.config.monitors[0].watch
+    code, out, err = run("scores", "-c", store.config_path, "--scorer", scorer, good)
+    assert (code, err) == (0, "")
+    rows = lines(good)
+    assert out == f"{len(rows)} scores of the beginning to now: {good}\n"
+    assert {row["scorer"] for row in rows} == {scorer}
+    rule = MonitorConfig(watch=scorer, warmup=20, baseline=BaselineConfig(file=good))
+    (plan,) = plans([rule], {scorer: Metric(scorer, 0.0, 1.0, "higher")})
+    assert plan.reference is not None
+    assert len(plan.reference.records) == len(rows) >= 20
+    code, _, err = run("scores", "-c", store.config_path, good)
+    assert (code, err) == (2, f"driftline: FILE: {good} exists; --force replaces it\n")
 
 
 # --- parquet ---

@@ -11,6 +11,9 @@ from collector.core.model import LLMCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from drift.base import Carrier, Change, Coincidence, Estimate, encode_change
+from drift.gate import Comparison
+from driftline.gate import Answer, Question
+from driftline.gate_metric import Wanted
 from driftline.records import sheet
 from driftline.rollouts import Rollout
 from driftline.view import View
@@ -73,6 +76,7 @@ class Service:
         default_factory=lambda: {"traces_received": 0, "traces_scored": 0, "scores": 0, "changes": 0}
     )
     watched: list[Series] = field(default_factory=list)
+    compared: list[Rollout] = field(default_factory=list)
     told: dict[str, list[Delivery]] = field(default_factory=dict)
 
     def health(self) -> list[str]:
@@ -85,7 +89,7 @@ class Service:
         return dict(self.numbers)
 
     def rollouts(self) -> Sequence[Rollout]:
-        return []
+        return list(self.compared)
 
     def series(self) -> Sequence[Series]:
         return list(self.watched)
@@ -170,6 +174,24 @@ def change(change_id: str = "c0ffee00c0ffee00c0ff", **facts: object) -> Change:
     return replace(usual, **facts)  # type: ignore[arg-type]
 
 
+def rollout(service: str = "shop-assistant", version: str = "2.4", pairs: int = 400) -> Rollout:
+    """A version that fails by one scorer, passes by another, in grades, and is not told apart by a third yet."""
+    dice = random.Random(9)
+    wanted = [Wanted("groundedness", 0.03), Wanted("grade", 0.2, statistic="mean", low=1, high=5)]
+    wanted.append(Wanted("latency", 0.02, "<=", 2.5, "share"))
+    told = {}
+    for one, level in zip(wanted, (0.6, 0.8, 0.9), strict=True):
+        comparison = Comparison(one.unit_margin, 0.05, 0.05 / len(wanted))
+        for _ in range(pairs):
+            if one.statistic == "mean":
+                comparison.add(dice.betavariate(4, 1), dice.betavariate(4, 1.2))
+            else:
+                comparison.add(float(dice.random() < 0.9), float(dice.random() < level))
+        told[one.scorer] = comparison.told
+    question = Question("version", "2.3", version, wanted)
+    return Rollout(service, NOW_NS - 62 * MINUTE_NS, Answer(question, told, (1210, pairs)))
+
+
 def busy(folder: Path) -> Service:
     """One in the middle of an incident."""
     made = service(folder)
@@ -201,6 +223,7 @@ def busy(folder: Path) -> Service:
         ),
     )
     made.numbers = {"traces_received": 48_211, "traces_scored": 47_980, "scores": 251_337, "changes": 3}
+    made.compared = [rollout()]
     made.watched = [
         Series(
             "groundedness",

@@ -188,7 +188,7 @@ def test_a_gate_answers_as_the_command_does(idle: Service, ask: Ask) -> None:
         ("a=1&b=2&alpha=x", "alpha is 'x'; allowed: a number between 0 and 1"),
         ("a=1&b=2&alpha=2", "alpha: 2 is not between 0 and 1"),
         ("a=1&b=2&metrics=refusal:9", "metric: 'refusal:9' is not SCORER or SCORER:MARGIN with a margin from 0 on and"),
-        ("a=1&b=2&metrics=nothing", "metrics: 'nothing' is not one of the scorers that judge ("),
+        ("a=1&b=2&metrics=nothing", "metric: 'nothing' is not one of the scorers (groundedness, "),
         ("a=1&b=2&c=3", "parameter 'c' is unknown; allowed: by, a, b, metrics, alpha, since_ns"),
     ],
 )

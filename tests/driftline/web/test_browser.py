@@ -70,3 +70,13 @@ def test_the_pages_of_a_trace_and_a_change_open(
     dom = browse(f"{address}/changes/c0ffee00c0ffee00c0ff")
     assert "What carries it" in dom
     assert dom.index("What carries it") < dom.index("What changed then") < dom.index("search 1f0c33ab")
+
+
+def test_a_rollout_is_drawn_with_its_margin(
+    incident: Service, serve: Callable[[Service], str], browse: Callable[..., str]
+) -> None:
+    address = serve(incident) + "/"
+    dom = browse(address)
+    rollout = dom[dom.index('data-rollout="shop-assistant"') :]
+    assert rollout.index("2.4") < rollout.index("2.3") < rollout.index("fail") < rollout.index("more such pairs")
+    assert rollout[: rollout.index("</article>")].count('class="limit"') == 3

@@ -24,6 +24,7 @@ from tests.driftline.web.service import (
     change,
     not_scored,
     record,
+    rollout,
     scored,
     trace_id,
 )
@@ -350,3 +351,43 @@ def test_the_status_of_a_series_as_drift_gives_it_can_be_shown(idle: Service, as
         idle.watched = [status]  # type: ignore[list-item]
         assert shown_as in page(ask(idle, "/")).text
         assert ask(idle, "/api/series").json()["series"][0]["metric"] == metric
+
+
+# --- versions that are compared ---
+
+
+def test_a_rollout_shows_which_versions_are_compared_the_verdict_and_what_it_would_take(
+    incident: Service, ask: Ask
+) -> None:
+    seen = page(ask(incident, "/"))
+    check_structure(seen)
+    assert "shop-assistant : version 2.4 against 2.3 fail" in seen.text
+    assert "Worse by more than a margin. New since 2025-11-24 01:04:40 UTC" in seen.text
+    assert "400 traces of it, 1,210 of the other." in seen.text
+    (first, mean, share) = incident.compared[0].to_json()["metrics"]
+    assert f"groundedness {first['level_b']:.1%} {first['level_a']:.1%} {first['difference'] * 100:+.1f}%" in seen.text
+    assert f"grade mean {mean['level_b']:.3f} {mean['level_a']:.3f} {mean['difference']:+.3g}" in seen.text
+    assert "-0.2 400 pass latency" in seen.text
+    assert f"latency within <= 2.5 {share['level_b']:.1%}" in seen.text
+    assert f"-2.0% 400 undecided some {share['more_pairs']:,} more such pairs" in seen.text
+
+
+def test_a_rollout_that_has_nothing_to_compare_yet_says_so(idle: Service, ask: Ask) -> None:
+    idle.compared = [rollout(pairs=0)]
+    seen = page(ask(idle, "/"))
+    check_structure(seen)
+    assert "Not to be told yet." in seen.text
+    assert "– – – -3.0% 0 undecided nothing to compare yet" in seen.text
+
+
+def test_without_a_rollout_there_is_no_section_for_it(idle: Service, ask: Ask) -> None:
+    assert "Rollouts" not in page(ask(idle, "/")).text
+
+
+def test_many_rollouts_are_shown_in_part_and_what_versions_are_called_cannot_act(idle: Service, ask: Ask) -> None:
+    idle.compared = [rollout(HOSTILE, HOSTILE, 2)] * 25
+    answer = ask(idle, "/")
+    check_structure(page(answer))
+    assert "<script>alert" not in answer.text
+    assert "<img" not in answer.text
+    assert "and 5 more" in page(answer).text
