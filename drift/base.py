@@ -80,6 +80,9 @@ class Detector(ABC):
         """After a warm-up: count also older points of this mean and total weight. A detector without a running level
         ignores it."""
 
+    def clear(self) -> None:  # noqa: B027 - not all stake anything
+        """Take back all that is staked: the evidence is 0 again, what was learned stays."""
+
     def recurring(self) -> bytes:
         """What comes back by the hour, for the detector that follows this one after a change; empty if nothing."""
         return b""

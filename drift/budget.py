@@ -82,9 +82,9 @@ class Budget:
         """Event time moved on; never negative, and no more than five minutes count."""
         self._pot += self._per_ns * self.share_of_all * min(max(elapsed_ns, 0), _LONGEST_GAP_NS)
 
-    def share(self) -> float:
-        """The start mass of the next update of one budgeted detector."""
-        mass = self._pot * _POT_SHARE
+    def share(self, part: float = 1.0) -> float:
+        """The start mass of the next update of one budgeted detector, or a part of it, at most 1."""
+        mass = self._pot * _POT_SHARE * part
         self._pot -= mass
         self.spent += mass
         return mass

@@ -44,6 +44,12 @@ class Sums:
         self.w2x += other.w2x
         self.w2x2 += other.w2x2
 
+    def without(self, part: "Sums") -> "Sums":
+        """What is left without a part of it; nothing is less than 0 where the part was weighted otherwise."""
+        mine, theirs = self.to_json(), part.to_json()
+        n, *rest = (max(a - b, 0) for a, b in zip(mine, theirs, strict=True))
+        return Sums(int(n), *(float(v) for v in rest))
+
     def copy(self) -> "Sums":
         return Sums(self.n, self.w, self.wx, self.w2, self.w2x, self.w2x2)
 

@@ -8,21 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from collector.core.errors import UserError
 from collector.core.event_clock import EventClock
 from collector.core.telemetry import Labels, Telemetry
+from drift.attributes import Attributes
 from drift.base import Change, Metric, Point
 from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
-from drift.moved import EVALUATOR, SAMPLING
+from drift.kept import read_kept, take_kept
+from drift.kinds import monitor_of
 from drift.pages import page_of, told_with
-from drift.plan import MonitorConfig, Plan, plans
+from drift.plan import MonitorConfig, plans
 from drift.provenance import Provenance
-from drift.recent import Record, Slices
+from drift.recent import Record
 from drift.rounds import Rounds
 from drift.route import Monitor, SliceKey
 from drift.saved import (
@@ -36,13 +37,11 @@ from drift.saved import (
     versioned,
 )
 from drift.series import Series, SeriesStatus
-from drift.vectors.monitor import new_monitor
 
 __all__ = ["MonitorConfig", "Watcher"]
 
 _CLOCK_KEY, _PROVENANCE_KEY = "watcher", "provenance"
 _SWEEP_EVERY = 1024  # points between two looks for series that are idle
-_MOST_INTERNED = 10_000
 _LATEST_NS = 2**62
 _MOST_WEIGHT = 1e15  # far over any sampling rate; its square must stay a number
 
@@ -75,7 +74,7 @@ class Watcher:
             raise UserError(f"false_pages: {error}") from error
         self._budget = Budget(self._false_pages)
         self._clock = EventClock()
-        self._monitors: dict[str, Monitor] = {plan.name: new_monitor(plan) for plan in plans(monitors, metrics, base)}
+        self._monitors: dict[str, Monitor] = {plan.name: monitor_of(plan) for plan in plans(monitors, metrics, base)}
         self._by_metric: dict[str, list[Monitor]] = {}
         for monitor in self._monitors.values():
             self._by_metric.setdefault(monitor.plan.metric, []).append(monitor)
@@ -93,10 +92,8 @@ class Watcher:
         self._folded = telemetry.counter(
             "driftline_folded_provenance", "Versions, prompts, tools and so on that became `other`", ("kind",)
         )
-        self._interned: dict[Slices, Slices] = {}
         self._provenance = Provenance()
-        self._attributes: dict[tuple[str, ...], Slices] = {}  # of points of this period of event time
-        self._period = -1
+        self._attributes = Attributes(self._provenance)
         self._rounds = Rounds()
         self._touched: dict[str, Series] = {}
         self._adopted: set[str] = set()  # whose state is to be written whole
@@ -127,7 +124,7 @@ class Watcher:
         monitors = self._by_metric.get(point.metric)
         if monitors is None:
             return "no_monitor", changes
-        slices = self._attributes_of(point)
+        slices = self._attributes.of(point, self._clock.now_ns)
         outcome = "no_verdict"
         for monitor in monitors:
             x = monitor.plan.value(point)
@@ -217,6 +214,10 @@ class Watcher:
                     change = series.end(now_ns, "no_data")
                     changes += [change] if change else []
                     self._forget(monitor, key, series)
+            gone, begun = monitor.review(now_ns)
+            for key in gone:
+                self._forget(monitor, key, monitor.series[key])
+            self._touched.update({series.key: series for series in begun})
         return changes
 
     def _forget(self, monitor: Monitor, key: SliceKey, series: Series) -> None:
@@ -225,23 +226,6 @@ class Watcher:
         self._gauges.forget(series)
         self._rounds.forget(series)
         monitor.drop(key)
-
-    def _attributes_of(self, point: Point) -> Slices:
-        """What the records of a point hold of it: its slices, the evaluator, the sampling, what made the trace."""
-        period = self._provenance.period(self._clock.now_ns)
-        if period != self._period or len(self._attributes) >= _MOST_INTERNED:
-            self._attributes.clear()
-            self._period = period
-        slices, sampling = point.slices, f"{point.probability:.2g}"
-        key = (point.evaluator_id, sampling, point.provenance, *slices, *slices.values())
-        known = self._attributes.get(key)
-        if known is None:
-            made_by = self._provenance.pairs(slices.get("service", ""), point.provenance, self._clock.now_ns)
-            known = (*{EVALUATOR: point.evaluator_id, SAMPLING: sampling, **slices}.items(), *made_by)
-            if len(self._interned) >= _MOST_INTERNED:
-                self._interned.clear()
-            known = self._attributes[key] = self._interned.setdefault(known, known)
-        return known
 
     def status(self) -> list[SeriesStatus]:
         """Every series, by monitor and slice."""
@@ -262,7 +246,7 @@ class Watcher:
             self._gauges.count(monitor.plan.name, len(monitor.series))
         self._folded.add_all(self._provenance.folded)
         self._provenance.folded.clear()
-        taken: dict[str, bytes | None] = {}
+        taken: dict[str, bytes | None] = {**take_kept(self._monitors)} if self._taken else {}
         if (made_by := self._provenance.take_state()) is not None:
             taken[_PROVENANCE_KEY] = made_by
         if not self._pending:  # what is gone must first have been told of
@@ -306,19 +290,24 @@ class Watcher:
                 head = versioned(parts["head"])
                 monitor = self._monitors.get(head["monitor"])
                 if monitor is not None and monitor.plan.fingerprint == head["fingerprint"]:
-                    loaded.append(self._restored_series(monitor.plan, key, head, parts))
+                    loaded.append(monitor.restored(key, head, parts, self._attributes.shared))
                 else:
                     deleted.update(f"series/{key}/{part}" for part in parts)
                     change = retired(head)
                     pending += [change] if change else []
             except WRONG as error:
                 raise unreadable(f"series/{key}", error) from error
+        kept, gone = read_kept(self._monitors, state)
+        deleted |= gone
         for series in loaded:
             self._monitors[series.plan.name].put(series)
+        for name, read in kept.items():
+            self._monitors[name].use_state(read)
+        for series in loaded:
             rounds.note(series)
         self._clock, self._budget, self._taken, self._provenance = clock, budget, taken, provenance
         self._rounds = rounds
-        self._attributes.clear()
+        self._attributes = Attributes(provenance)
         self._deleted |= deleted
         self._pending += pending
         self._gauges.show(loaded, self._clock.now_ns)
@@ -354,7 +343,7 @@ class Watcher:
             if monitor is None or monitor.plan.fingerprint != head["fingerprint"]:
                 change = retired(head)
                 return [change] if change else []
-            series = self._restored_series(monitor.plan, key, head, parts)
+            series = monitor.restored(key, head, parts, self._attributes.shared)
         except WRONG as error:
             raise unreadable("moved series", error) from error
         early = monitor.put(series)
@@ -391,10 +380,3 @@ class Watcher:
         except WRONG as error:
             raise unreadable(_CLOCK_KEY, error) from error
         return clock, budget, head["taken"], rounds
-
-    def _restored_series(self, plan: Plan, key: str, head: dict[str, Any], parts: Mapping[str, bytes]) -> Series:
-        series = self._monitors[plan.name].make({str(name): str(value) for name, value in head["slices"]})
-        if series.key != key:
-            raise ValueError("belongs to another slice than its key says")
-        series.load(head, parts, self._interned)
-        return series

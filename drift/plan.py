@@ -62,6 +62,19 @@ class MonitorConfig(Settings):
         None, description="hold levels against scores from a file, for good; null: against what came before"
     )
     max_series: int = Field(200, ge=1, le=100_000, description="more slices than this are watched together as `other`")
+    combinations: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="from 2 on: instead of prefixes, every combination of up to so many attributes of `by` is watched, "
+        "within each value of its first",
+    )
+    max_combinations: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="combinations of two attributes or more that are watched: those met most",
+    )
     max_labels: int = Field(8, ge=1, le=100, description="of `share`: more labels than this are watched as `other`")
     clusters: int = Field(16, ge=2, le=64, description="of vectors: into how many clusters the traffic is divided")
     adopt_after: Duration = Field(7 * 86400.0, ge=60, description="a change that lasts so long is the new normal")
@@ -96,6 +109,8 @@ class Plan:
     adopt_after_ns: int
     forget_after_ns: int
     fingerprint: str
+    combinations: int = 1
+    max_combinations: int = 0  # none but those of one attribute if there are no others
     reference: Reference | None = None
 
     def value(self, point: Point) -> float | None:
@@ -161,6 +176,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         raise UserError(f"{path}.min_effect: {config.min_effect:g}: must be at most 1, the whole range")
     if len(set(config.by)) != len(config.by):
         raise UserError(f"{path}.by: {list(config.by)} names a slice twice")
+    _check_combinations(config, path)
     statistic: Statistic = "mean" if metric.bounded else "pass_rate"
     if config.statistic != "auto":
         statistic = config.statistic
@@ -175,6 +191,12 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         scale = None
     least = 0.03 if scale else 0.1
     direction = _direction(config.direction, statistic, metric)
+    make = _maker(config, direction, path)
+    if config.combinations > 1 and not make().budgeted:
+        raise UserError(
+            f"{path}.combinations: {config.combinations}: the false pages of {config.detector!r} are not paid for, and "
+            "so many series would have many; mean, rank and shape keep to false_pages"
+        )
     reference = _reference(config, metric, statistic, scale, path, base)
     return Plan(
         name=config.title,
@@ -187,7 +209,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         warmup=_VECTOR_WARMUP if metric.embeds and "warmup" not in config.model_fields_set else config.warmup,
         min_points=config.min_points,
         detector=config.detector,
-        make=_maker(config, direction, path),
+        make=make,
         max_series=config.max_series,
         max_labels=config.max_labels,
         clusters=config.clusters if metric.embeds else 0,
@@ -197,7 +219,19 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
             config, statistic, direction, scale, reference, config.clusters if metric.embeds else 0
         ),
         reference=reference,
+        combinations=config.combinations,
+        max_combinations=config.max_combinations if config.combinations > 1 else 0,
     )
+
+
+def _check_combinations(config: MonitorConfig, path: str) -> None:
+    if config.combinations > 1 and config.statistic == "share":
+        raise UserError(f"{path}.combinations: {config.combinations}: not of shares; leave it out")
+    if config.combinations > max(1, len(config.by) - 1):
+        raise UserError(
+            f"{path}.combinations: {config.combinations} of {list(config.by)}: within each value of the first there "
+            f"are {max(0, len(config.by) - 1)} attributes to combine; name more in `by`, or allow fewer"
+        )
 
 
 def _reference(
@@ -267,5 +301,7 @@ def _fingerprint(
     if clusters:
         detector.append(clusters)
     parts = [config.watch, list(config.by), statistic, direction, scale.to_json() if scale else None, *detector]
+    if config.combinations > 1:
+        parts.append(config.combinations)
     parts += [reference.digest] if reference else []
     return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=repr), digest_size=8).hexdigest()

@@ -1,6 +1,7 @@
 """Which series of a monitor a point belongs to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from drift.base import Change, Point
 from drift.plan import Plan
@@ -37,6 +38,16 @@ class Monitor:
         """The series of a slice of this monitor, as it is before its first point."""
         return Series(self.plan, slices)
 
+    def restored(
+        self, key: str, head: dict[str, Any], parts: Mapping[str, bytes], known: dict[Slices, Slices]
+    ) -> Series:
+        """A series from its saved parts; one of `drift.saved.WRONG` if they cannot be read."""
+        series = self.make({str(name): str(value) for name, value in head["slices"]})
+        if series.key != key:
+            raise ValueError("belongs to another slice than its key says")
+        series.load(head, parts, known)
+        return series
+
     def fits(self, record: Record, point: Point) -> bool:
         """Whether a point can be compared with those before it."""
         return True
@@ -53,6 +64,20 @@ class Monitor:
         """The series that take a point, each with what it takes; None: it has it already."""
         for series in self.route(record[4]):
             yield series, record
+
+    def review(self, now_ns: int) -> tuple[list[SliceKey], list[Series]]:
+        """From time to time: the series to drop, to make room, and others that have begun."""
+        return [], []
+
+    def take_state(self) -> bytes | None:
+        """What there is to keep beside the series."""
+        return None
+
+    def read_state(self, data: bytes) -> Any:
+        """What `take_state` gave, for `use_state`; raises one of `drift.saved.WRONG` if it cannot be read."""
+
+    def use_state(self, read: Any) -> None:
+        """Take over what was read, once the series are there."""
 
     def put(self, series: Series) -> Series | None:
         """Have this series from now on; returns the one that was in its place."""
@@ -93,7 +118,7 @@ class Monitor:
                 key = tuple(OTHER for _ in key)
                 if key in self.series:
                     return self.series[key]
-            found = self.series[key] = Series(self.plan, dict(zip(self.plan.by, key, strict=False)))
+            found = self.series[key] = self.make(dict(zip(self.plan.by, key, strict=False)))
         return found
 
 

@@ -17,7 +17,7 @@ from drift.plan import Plan, Statistic
 from drift.recent import Mix, Recent, Record, Slices
 from drift.reference import Reference
 from drift.saved import VERSION, chunks
-from drift.scale import learn_scale, scale_from_json
+from drift.scale import Scale, learn_scale, scale_from_json
 
 Status = Literal["warming", "watching", "changed", "recovering"]
 _CAP_QUANTILE = 0.95
@@ -80,6 +80,7 @@ class Series:
         self.cap = float("inf")
         self.inflation = 1.0
         self.last_ns = 0
+        self.stake = 1.0  # what part of an equal share of the budget its points get
 
     def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
         """Take the next point; returns a change that opened, moved, is better known, or ended."""
@@ -101,7 +102,7 @@ class Series:
         detector = self.detector
         if detector is not None:
             self.seen += 1
-            detector.update(x, w, record[0], budget.share() if self.budgeted else 0.0)
+            detector.update(x, w, record[0], budget.share(self.stake) if self.budgeted else 0.0)
         if self.episode is not None:
             return self._follow(self.episode, x, w, record[0], now_ns)
         if detector is None:
@@ -280,7 +281,7 @@ class Series:
         cap = _usual_cap([record[2] for record in records])
         to_unit: Callable[[float], float] = float
         if self.scale is None:
-            self.scale = learn_scale([record[1] for record in records])
+            self.scale = self._scale_of([record[1] for record in records])
             to_unit = self.scale.to_unit
         records = [(at, to_unit(x), min(w, cap), trace, slices) for at, x, w, trace, slices in records]
         self.recent.replace(records)
@@ -292,6 +293,9 @@ class Series:
         detector = self.plan.make()
         detector.warmup(values, [min(weight, self.cap) for weight in weights])
         self._watch(detector)
+
+    def _scale_of(self, values: list[float]) -> Scale:
+        return learn_scale(values)
 
     def _watch(self, detector: Detector | None) -> None:
         self.detector = detector

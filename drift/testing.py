@@ -22,6 +22,7 @@ def check_detector(make: Callable[..., Detector]) -> None:
         _finds_a_large_shift(make(direction=direction), "up" if direction == "up" else "down")
     _leaves_the_other_side_alone(make)
     _continues_after_restore(make)
+    _takes_back_what_it_staked(make)
     _refuses_foreign_state(make)
     _refuses_what_is_no_point(make)
     _stands_constant_streams(make)
@@ -74,6 +75,17 @@ def _continues_after_restore(make: Callable[..., Detector]) -> None:
             second.update(x, weight)
             assert first.evidence == second.evidence, "a restored detector went on differently"
             assert (first.change is None) == (second.change is None)
+
+
+def _takes_back_what_it_staked(make: Callable[..., Detector]) -> None:
+    detector = make(direction="down")
+    if not detector.budgeted:
+        return
+    detector.warmup(stream(6, 0.9, 0.9, 0, _WARMUP))
+    run(detector, stream(7, 0.9, 0.3, 0, _LENGTH))
+    detector.clear()
+    assert detector.evidence == 0.0, "evidence is left of what was taken back"
+    assert run(detector, stream(8, 0.9, 0.1, 0, _LENGTH)) is not None, "nothing is found after stakes were taken back"
 
 
 def _refuses_foreign_state(make: Callable[..., Detector]) -> None:

@@ -55,6 +55,10 @@ class _Conformal(Betting):
                 total += grown
         self._evidence = total / (len(self._lower) + len(self._higher))
 
+    def clear(self) -> None:
+        self._mass_lower, self._mass_higher = [0.0] * len(self._lower), [0.0] * len(self._higher)
+        self._evidence = 0.0
+
     def _side(self) -> Shift:
         slopes = len(_STAKES)  # the first bets of each side: others do not tell lower from higher
         return "down" if sum(self._mass_lower[:slopes]) >= sum(self._mass_higher[:slopes]) else "up"

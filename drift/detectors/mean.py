@@ -182,6 +182,10 @@ class MeanDetector(Betting):
         """What each of `bets` shifts: 0 the expectation, the older part's level 1 down or 2 up."""
         return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
 
+    def clear(self) -> None:
+        self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
+        self._evidence = 0.0
+
     def _side(self) -> Shift:
         side = self._each_patient * (sum(self._mass_low) - sum(self._mass_high))
         side += self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True))

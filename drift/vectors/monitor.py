@@ -6,7 +6,7 @@ from dataclasses import replace
 from drift.base import Change, Point
 from drift.plan import Plan
 from drift.recent import OTHER, Record
-from drift.route import Monitor, ShareMonitor, SliceKey
+from drift.route import ShareMonitor, SliceKey
 from drift.series import Series
 from drift.vectors.atlas import UNLIKE
 from drift.vectors.search import find_region
@@ -15,13 +15,6 @@ from drift.vectors.series import AtlasSeries
 _MOST_REGIONS = 6
 _SEARCH_EVERY = 64  # points
 _LEAST_AGE = 1024  # points that a region is watched before another may have its place
-
-
-def new_monitor(plan: Plan) -> Monitor:
-    """The monitor that a plan asks for."""
-    if plan.clusters:
-        return VectorMonitor(plan)
-    return (ShareMonitor if plan.statistic == "share" else Monitor)(plan)
 
 
 class VectorMonitor(ShareMonitor):

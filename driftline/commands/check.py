@@ -1,6 +1,7 @@
 """`driftline check`: is the configuration right, and what would it do?"""
 
 from collections.abc import Iterator, Sequence
+from math import comb
 from pathlib import Path
 
 import click
@@ -56,6 +57,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo("watches")
     for monitor in monitors:
         click.echo(f"  {describe_monitor(monitor)}")
+        for line in describe_combinations(monitor):
+            click.echo(line)
     for line in describe_objectives(config):
         click.echo(line)
     click.echo("tells")
@@ -101,12 +104,26 @@ def load_all(config: Config) -> tuple[list[Scorer], list[Plan]]:
 def describe_monitor(plan: Plan) -> str:
     """A monitor in words, on one line."""
     by = " and ".join(plan.by) or "everything together"
+    if plan.combinations > 1:
+        by = f"{plan.by[0]} and combinations of {', '.join(plan.by[1:])}"
     of = f"{plan.clusters} clusters of " if plan.clusters else ""
     what = f"{plan.statistic.replace('_', ' ')} of {of}{plan.metric} by {by}, {_MOVES[plan.direction]}"
     named = "" if plan.name == plan.metric else f"{plan.name}: "
     least = f"{plan.min_effect:g} of its range" if plan.scale else f"{100 * plan.min_effect:g}%"
     against = "" if plan.reference is None else f", held against {len(plan.reference.records)} scores of a reference"
     return f"{named}{what} by {least} or more (detector {plan.detector}{against})"
+
+
+def describe_combinations(plan: Plan) -> Iterator[str]:
+    """What else is watched with combinations, and what that takes of the budget."""
+    if plan.combinations < 2:
+        return
+    first, *others = plan.by
+    each = sum(comb(len(others), size) for size in range(2, plan.combinations + 1))
+    sizes = f"2 to {plan.combinations}" if plan.combinations > 2 else "2"
+    yield f"    within each {first}: each of {', '.join(others)}, and combinations of {sizes} of them, the"
+    yield f"    {plan.max_combinations:,} with most traffic; a score is in {each}, which stake together what one slice"
+    yield f"    stakes (1/{each} each), so that the false pages of all of them stay within the budget"
 
 
 def describe_objectives(config: Config) -> Iterator[str]:
@@ -163,7 +180,7 @@ def describe_export(config: Config) -> list[str]:
 def describe_budget(config: Config, monitors: Sequence[Plan]) -> Iterator[str]:
     """The arithmetic of the false-page budget, from the operator's knob to the threshold of a series."""
     budget, per_day = config.false_pages, config.false_pages.per_week / 7
-    most = sum(plan.max_series for plan in monitors)
+    most = sum(plan.max_series + plan.max_combinations for plan in monitors)
     yield "pages"
     yield f"  at most {budget.per_week:.4g} false pages a week over everything watched, however often anybody looks"
     rate, day, busy = f"{budget.per_ns * 1e9:.3g}", f"{per_day / 1e5:.3g}", f"{per_day / 1e7:.3g}"

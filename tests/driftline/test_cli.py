@@ -185,6 +185,18 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_check_says_what_combinations_take_of_the_budget(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "driftline.yaml"
+    rule = "{watch: groundedness, by: [service, version, model, prompt], combinations: 3, max_combinations: 50}"
+    path.write_text(f"monitors: [{rule}]\n")
+    shown = run("check", "-c", path).out
+    assert "by service and combinations of version, model, prompt" in shown
+    assert "within each service: each of version, model, prompt, and combinations of 2 to 3 of them" in shown
+    assert "50 with most traffic; a score is in 4," in shown
+    assert "(1/4 each)" in shown
+    assert "here 250 at most" in shown
+
+
 def test_check_lists_all_that_is_wrong_and_ends_with_2(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "driftline.yaml"
     path.write_text("sample: {rate: 2}\nlisten: {token: hunter2}")
