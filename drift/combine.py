@@ -91,12 +91,11 @@ class Cell(Series):
         self.spent = False
         return super().update(record, now_ns, budget)
 
-    def recall(self, records: Iterable[Record], now_ns: int) -> None:
+    def recall(self, records: Iterable[Record]) -> None:
         """Learn from what another series remembers of these traces."""
         for record in records:
             self.recent.append(record)
         self.points = self.recent.count
-        self.last_ns = now_ns
         if self.points >= self.plan.warmup:
             self._learn()
 
@@ -244,11 +243,12 @@ class CombinationMonitor(Monitor):
         if len(parents) < len(key) // 2 - 1 or any(one.detector is None or one.episode is not None for one in parents):
             return None
         cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
+        cell.last_ns = now_ns
         if self.plan.reference is not None:
             return cell  # which knows its slice, or learns it from the stream
         known = [[record for record in one.raw_records() if inside(cell.pairs, record)] for one in parents]
         longest = max(known, key=len)
-        cell.recall(longest, now_ns)
+        cell.recall(longest)
         return cell
 
     def _keys(self, slices: dict[str, str]) -> list[SliceKey]:
