@@ -104,6 +104,10 @@ class FrozenMean(Betting):
         evidence = self.evidence
         return None if evidence < threshold else Detection(self._side(), evidence, threshold)
 
+    def clear(self) -> None:
+        for part in self._parts:
+            part.clear()
+
     def _side(self) -> Shift:
         most = max(range(len(self._parts)), key=lambda number: self._parts[number].evidence)
         return "up" if self._sides[most] == "up" else "down"
