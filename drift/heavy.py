@@ -19,7 +19,7 @@ class HeavyHitters:
     >>> for letter in "abacada":
     ...     table.add((letter,))
     >>> table.count(("a",)), table.count(("b",))
-    (2, 0)
+    (3, 0)
     """
 
     def __init__(self, size: int) -> None:

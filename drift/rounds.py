@@ -30,7 +30,7 @@ _LEAST = 1.0 / _MOST_TOGETHER  # evidence below it is not looked at: thousands o
 def discoveries(evidence: Sequence[float], already: int = 0) -> int:
     """How many of these, sorted from high to low, are changes, with so many in the round already.
 
-    >>> discoveries([0.9, 0.6, 0.1]), discoveries([0.9, 0.4, 0.35]), discoveries([0.9, 0.4, 0.2], already=2)
+    >>> discoveries([0.9, 0.6, 0.1]), discoveries([0.9, 0.4, 0.35]), discoveries([0.9, 0.4, 0.1], already=2)
     (2, 3, 2)
     """
     return max((k for k, one in enumerate(evidence, 1) if one * (already + k) >= 1.0), default=0)

@@ -49,6 +49,7 @@ QUIET = {
     "evaluators": {"Failing scorers", "Suspended", "Tried again"},
     "pipeline": {
         *("Refused", "Not let in", "Left out", "Failed commits", "Open traces"),
+        "Waiting",  # no sessions
         *("Records to be read", "Messages to be read", "Retention, pauses, leaders"),  # no Kafka
         *("Exported", "Scores as events"),  # not configured
     },

@@ -132,7 +132,8 @@ def opened(
     @contextlib.contextmanager
     def scene(**config: Any) -> Iterator[Scene]:
         document = shipped(webhook_receiver.url)
-        document["route"]["group_wait"] = "3s"  # long enough for the two ways of one change to meet
+        # as deployed, the second sixty times shorter; long enough for the two ways of one change to meet, and to part
+        document["route"].update(group_wait="3s", group_interval="5s")
         alertmanager = alertmanager_factory("", document=document)
         web = f"127.0.0.1:{free_ports(1)[0]}"  # the same after a crash
         whole = {
