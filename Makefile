@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check lint type format bench soak fuzz collector gotools lock audit advisories clean
+.PHONY: help run test long quick check lint type format bench soak fuzz collector gotools lock audit advisories clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,8 +21,11 @@ run: $(VENV)/.runtime ## start the service and play a recorded day with a regres
 # A file's tests stay together, and at most four brokers run at once.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-test: $(VENV)/.dev ## all tests; those of missing real parts are skipped, in CI they fail
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+test: $(VENV)/.dev ## the tests but for the long ones; those of missing real parts are skipped, in CI they fail
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long" $(ARGS)
+
+long: $(VENV)/.dev ## the long tests: faults of brokers, whole clusters and deployments
+	$(BIN)/python -m pytest $(PARALLEL) -m long $(ARGS)
 
 quick: $(VENV)/.dev ## the tests that need no real Kafka, Prometheus or Alertmanager
 	$(BIN)/python -m pytest $(PARALLEL) -m "not real" $(ARGS)

@@ -148,7 +148,7 @@ def delays(streams: int) -> None:
         mean = found.mean()
         over = ["", ""]
         if sample is passes:
-            null = sample(np.random.default_rng(6), before, (streams, 1000 + horizon))
+            null = sample(np.random.default_rng(6), before, (4 * streams, 1000 + horizon))
             false = (mean_evidence(null[:, :1000], null[:, 1000:]) >= 1e5).any(axis=1).mean()
             told = (np.exp(-horizon / 1e5), 1.0 - false)  # the part of streams without a false alarm: wanted, and ours
             over = [f"{mean / _oracle(sample, before, after, values, horizon, q).mean():.2f}" for q in told]
@@ -174,8 +174,9 @@ def _oracle(sample: Sampler, before: float, after: float, values: Any, horizon: 
         total = np.cumsum(step, axis=1)
         return total - np.minimum.accumulate(np.minimum(total, 0.0), axis=1)
 
-    null = cusum(sample(np.random.default_rng(3), before, (len(values), 20_000))).max(axis=1)
-    return _delays(cusum(values) >= np.quantile(null, quiet), horizon)
+    rng = np.random.default_rng(3)
+    null = [cusum(sample(rng, before, (250, 20_000))).max(axis=1) for _ in range(8)]
+    return _delays(cusum(values) >= np.quantile(np.concatenate(null), quiet), horizon)
 
 
 def _adwin_delays(warm: Any, values: Any, horizon: int) -> Any:

@@ -18,6 +18,8 @@ import pytest
 
 from tests.real.parts.process import Process, free_ports, missing
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
 UID = 10001

@@ -27,6 +27,8 @@ from tests.real.parts.webhook import Webhook
 from tests.real.service import Service, service, values
 from tests.real.test_deploy_alertmanager import shipped
 
+pytestmark = pytest.mark.long
+
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "prometheus"
 SPACING_NS = 4_500_000_000
 GOOD, BAD, GOOD_AGAIN = 300, 160, 240

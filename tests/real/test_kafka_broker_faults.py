@@ -31,6 +31,8 @@ from tests.real.parts.kafka import KafkaBroker, kafka_broker, kafka_brokers
 from tests.real.parts.process import wait_until
 from tests.real.service import Service
 
+pytestmark = pytest.mark.long
+
 REPLICATED = {
     **QUICK_BROKER,
     **dict.fromkeys(("offsets.topic.replication.factor", "transaction.state.log.replication.factor"), 3),

@@ -40,6 +40,8 @@ from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import wait_until
 from tests.real.service import run_driftline
 
+pytestmark = pytest.mark.long
+
 REGRESS_AFTER = 250
 
 

@@ -14,6 +14,8 @@ from tests.real.parts.kafka import KafkaBroker, kafka_broker
 from tests.real.parts.process import free_ports
 from tests.real.service import run_driftline
 
+pytestmark = pytest.mark.long
+
 TLS = Path(__file__).parents[1] / "data" / "tls"
 CERTIFICATE = TLS / "localhost.crt"  # made for tests, trusted by nobody
 USER, PASSWORD = "driftline", "correct-horse-battery"

@@ -19,6 +19,8 @@ from tests.real.parts.process import wait_until
 from tests.real.service import Service, overloaded, service
 from tests.real.test_service_overload import retry_seconds
 
+pytestmark = pytest.mark.long
+
 START_NS = 1_750_000_000_000_000_000
 TRACES = 90  # each takes 0.1 s to be scored: 9 s of work
 OFFERED_SECONDS = 3.0

@@ -23,6 +23,8 @@ from collector.engines.kafka_topics import apply, plan
 from tests.collector.engines.conformance import LOG_OF, Reader, commit
 from tests.real.parts.process import Process, wait_until
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from tests.real.parts.kafka import KafkaBroker
 
