@@ -24,7 +24,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 test: $(VENV)/.dev ## the tests but for the long ones; those of missing real parts are skipped, in CI they fail
 	$(BIN)/python -m pytest $(PARALLEL) -m "not long" $(ARGS)
 
-long: $(VENV)/.dev ## the long tests: faults of brokers, whole clusters and deployments
+long: $(VENV)/.dev ## the long tests: crashes, faults of brokers, clusters, deployments, long simulations
 	$(BIN)/python -m pytest $(PARALLEL) -m long $(ARGS)
 
 quick: $(VENV)/.dev ## the tests that need no real Kafka, Prometheus or Alertmanager

@@ -14,6 +14,8 @@ from collector.core.telemetry import Telemetry
 from drift.base import Change, Metric, Point
 from drift.monitor import MonitorConfig, Watcher
 
+pytestmark = pytest.mark.long
+
 SECOND = 10**9
 START = 1_790_000_000 * SECOND
 RULE: dict[str, Any] = {"watch": "grounded", "by": ["service", "model", "language", "tool"], "combinations": 2}

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.real.app import Settings, run_app
@@ -19,6 +20,8 @@ from tests.real.parts.kafka import kafka_broker
 from tests.real.parts.prometheus import promtool
 from tests.real.service import run_driftline, service
 from tests.real.test_service_collector import assert_everything_arrived
+
+pytestmark = pytest.mark.long
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 PARTS_FOLDER = Path(__file__).parent / "parts"

@@ -17,6 +17,8 @@ from tests.real.parts.crds import schema
 from tests.real.parts.prometheus import Prometheus
 from tests.real.service import Service, service
 
+pytestmark = pytest.mark.long
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = ("argo/analysistemplate.yaml", "argo/rollout.yaml", "flagger/metrictemplate.yaml", "flagger/canary.yaml")
 SPACING_NS = 6_000_000_000

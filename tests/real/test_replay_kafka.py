@@ -14,6 +14,8 @@ from tests.real.bodies import TraceBodies, as_json, record_app
 from tests.real.parts.kafka import KafkaBroker
 from tests.real.service import run_driftline
 
+pytestmark = pytest.mark.long
+
 START_NS = 1_750_000_000_000_000_000
 TRACES = 40
 SPACING_NS = 20_000_000_000

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.collector.engines.stores import damage, leaf_pages
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.service import Service, run_driftline, service
+
+pytestmark = pytest.mark.long
 
 START_NS = 1_750_000_000_000_000_000
 PROTOBUF = {"content-type": "application/x-protobuf"}

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.service import Service, service
+
+pytestmark = pytest.mark.long
 
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import orjson
 import pyarrow.parquet
+import pytest
 
 from driftline.export.rows import score_key
 from driftline.export.stage import changes, scores
@@ -14,6 +15,8 @@ from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.parts.kafka import KafkaBroker
 from tests.real.service import Service, service
+
+pytestmark = pytest.mark.long
 
 START_NS = 1_750_000_000_000_000_000
 TRACES = 160

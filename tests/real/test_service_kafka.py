@@ -10,6 +10,8 @@ from tests.real.bodies import TraceBodies, as_json, record_app
 from tests.real.parts.kafka import KafkaBroker
 from tests.real.service import Service, overloaded, service, values
 
+pytestmark = pytest.mark.long
+
 START_NS = 1_750_000_000_000_000_000
 TRACES = 60
 PARTITIONS = 2

@@ -14,6 +14,8 @@ from tests.real.app import Settings, run_app
 from tests.real.bodies import TraceBodies, record_app
 from tests.real.service import Service, overloaded, service
 
+pytestmark = pytest.mark.long
+
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 TRACES = 60

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.real.service import Service, overloaded, service
+
+pytestmark = pytest.mark.long
 
 START_NS = 1_750_000_000_000_000_000
 TRACE = bytes([7] * 16)

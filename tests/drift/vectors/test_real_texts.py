@@ -12,6 +12,8 @@ from scorers.models.hashed import Hashed
 from scorers.vectors import packed
 from tests.drift.vectors.streams import feed, watcher
 
+pytestmark = pytest.mark.long
+
 TEXTS = orjson.loads((Path(__file__).parents[2] / "data" / "topics.json").read_bytes())
 WARMUP, BEFORE = 1000, 200
 ONE_IN_1E5 = "0.0006 per hour"  # at a point a minute
