@@ -56,7 +56,6 @@ class Baseline:
         "dependent",
         "fixed",
         "n",
-        "older",
         "points",
         "power",
         "season",
@@ -80,7 +79,6 @@ class Baseline:
         self._block = self._block_sum = 0.0
         self._filled = 0
         self._size = FIRST_BLOCK
-        self.older = self._old_sum / self._old_n
 
     @property
     def level(self) -> float:
@@ -88,6 +86,11 @@ class Baseline:
         if self.fixed is not None:
             return self.fixed
         return self.total / self.n
+
+    @property
+    def older(self) -> float:
+        """The mean of the older part."""
+        return self._old_sum / self._old_n
 
     @property
     def older_weight(self) -> float:
@@ -124,7 +127,6 @@ class Baseline:
         self.total += weight * level
         self._old_n += weight
         self._old_sum += weight * level
-        self.older = self._old_sum / self._old_n
 
     def expected(self, at: int | None) -> float:
         """The next point's expectation, in (0, 1)."""
@@ -177,7 +179,6 @@ class Baseline:
             n, s = blocks.popleft()
             self._old_n += n
             self._old_sum += s
-        self.older = self._old_sum / self._old_n
 
     def _relate(self, off: float) -> None:
         last, before = self._last
@@ -266,7 +267,6 @@ class Baseline:
         self._old_n, self._old_sum, self._block, self._block_sum, filled = tail
         self._filled, self._size = int(filled), size
         self._blocks = deque(zip(blocks[::2], blocks[1::2], strict=True))
-        self.older = self._old_sum / self._old_n
 
 
 def _check(points: int, size: int, numbers: Sequence[float], blocks: Sequence[float]) -> None:

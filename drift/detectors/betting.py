@@ -61,9 +61,8 @@ class Betting(Detector):
         return self.at(self.arl)
 
     def at(self, threshold: float) -> Detection | None:
-        if self._evidence < threshold:
-            return None
-        return Detection(self._side(), self._evidence, threshold)
+        evidence = self.evidence
+        return None if evidence < threshold else Detection(self._side(), evidence, threshold)
 
     @abstractmethod
     def _side(self) -> Shift:

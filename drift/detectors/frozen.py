@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from drift.base import Detection, Direction, Shift
+from drift.base import Direction, Shift
 from drift.bounds import least_mean
 from drift.detectors.betting import Betting
 from drift.detectors.mean import MeanDetector
@@ -99,10 +99,6 @@ class FrozenMean(Betting):
     @property
     def evidence(self) -> float:
         return sum(part.evidence for part in self._parts) / len(self._parts)
-
-    def at(self, threshold: float) -> Detection | None:
-        evidence = self.evidence
-        return None if evidence < threshold else Detection(self._side(), evidence, threshold)
 
     def clear(self) -> None:
         for part in self._parts:
