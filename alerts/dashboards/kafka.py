@@ -1,8 +1,7 @@
 """The row of Kafka: what is to be read, and whether it can be."""
 
 from alerts.dashboards.model import Panel, Query, Row
-
-_HERE = 'instance=~"$instance"'
+from alerts.dashboards.parts import HERE
 
 
 def kafka() -> Row:
@@ -13,7 +12,7 @@ def _kafka_lag() -> Panel:
     return Panel(
         "Messages to be read",
         "By topic. The unread part of what retention keeps is in the other panel.",
-        [Query(f'sum by (topic) (driftline_kafka_lag_messages{{topic=~"$topic", {_HERE}}})', "{{topic}}")],
+        [Query(f'sum by (topic) (driftline_kafka_lag_messages{{topic=~"$topic", {HERE}}})', "{{topic}}")],
     )
 
 
@@ -21,12 +20,11 @@ def _kafka_state() -> Panel:
     return Panel(
         "Retention, pauses, leaders",
         "The unread part of what retention keeps (past .8 senders wait), workers that have paused reading, and "
-        "partitions "
-        "without a leader.",
+        "partitions without a leader.",
         [
-            Query(f"max (driftline_retention_ratio{{{_HERE}}})", "retention"),
-            Query(f"sum (driftline_kafka_paused{{{_HERE}}})", "paused"),
-            Query(f"sum by (topic) (driftline_leaderless_partitions{{{_HERE}}})", "leaderless {{topic}}"),
+            Query(f"max (driftline_retention_ratio{{{HERE}}})", "retention"),
+            Query(f"sum (driftline_kafka_paused{{{HERE}}})", "paused"),
+            Query(f"sum by (topic) (driftline_leaderless_partitions{{{HERE}}})", "leaderless {{topic}}"),
         ],
         warn=0.8,
         alarm=0.9,

@@ -3,9 +3,8 @@
 from alerts.dashboards.kafka import kafka
 from alerts.dashboards.model import Dashboard, Panel, Query, Row, Variable
 from alerts.dashboards.page import page_and_api
-from alerts.dashboards.parts import INSTANCE, SCORER, quantile, rate
+from alerts.dashboards.parts import HERE, INSTANCE, SCORER, quantile, rate
 
-_HERE = 'instance=~"$instance"'
 _SCORERS = 'scorer=~"$scorer"'
 
 
@@ -162,7 +161,7 @@ def _received() -> Panel:
         "Spans a second that were accepted and are safe, by receiver.",
         [
             Query(
-                rate("driftline_received_spans_total", "receiver, encoding", f'receiver=~"$receiver", {_HERE}'),
+                rate("driftline_received_spans_total", "receiver, encoding", f'receiver=~"$receiver", {HERE}'),
                 "{{receiver}} {{encoding}}",
             )
         ],
@@ -177,9 +176,9 @@ def _rejected() -> Panel:
         "`backlog_full` ask senders to wait; the others are their mistakes.",
         [
             Query(
-                rate("driftline_rejected_requests_total", "receiver, reason", _HERE), "requests {{receiver}} {{reason}}"
+                rate("driftline_rejected_requests_total", "receiver, reason", HERE), "requests {{receiver}} {{reason}}"
             ),
-            Query(rate("driftline_rejected_spans_total", "receiver, reason", _HERE), "spans {{receiver}} {{reason}}"),
+            Query(rate("driftline_rejected_spans_total", "receiver, reason", HERE), "spans {{receiver}} {{reason}}"),
         ],
         "reqps",
     )
@@ -191,11 +190,11 @@ def _undecodable() -> Panel:
         "Spans a second that did not become a part of a trace: sampled out, twice, too many, too late, or not "
         "readable.",
         [
-            Query(rate("driftline_sampled_out_spans_total", "rule", _HERE), "sampled out by {{rule}}"),
-            Query(rate("driftline_duplicate_spans_total", "outcome", _HERE), "duplicate {{outcome}}"),
-            Query(rate("driftline_late_spans_total", "outcome", _HERE), "late {{outcome}}"),
-            Query(rate("driftline_undecodable_spans_total", "reason", _HERE), "undecodable {{reason}}"),
-            Query(f"sum (rate(driftline_excess_spans_total{{{_HERE}}}[$__rate_interval]))", "excess"),
+            Query(rate("driftline_sampled_out_spans_total", "rule", HERE), "sampled out by {{rule}}"),
+            Query(rate("driftline_duplicate_spans_total", "outcome", HERE), "duplicate {{outcome}}"),
+            Query(rate("driftline_late_spans_total", "outcome", HERE), "late {{outcome}}"),
+            Query(rate("driftline_undecodable_spans_total", "reason", HERE), "undecodable {{reason}}"),
+            Query(f"sum (rate(driftline_excess_spans_total{{{HERE}}}[$__rate_interval]))", "excess"),
         ],
         "reqps",
     )
@@ -205,7 +204,7 @@ def _traces() -> Panel:
     return Panel(
         "Traces",
         "Traces a second by what became of them.",
-        [Query(rate("driftline_traces_total", "outcome", _HERE), "{{outcome}}")],
+        [Query(rate("driftline_traces_total", "outcome", HERE), "{{outcome}}")],
         "reqps",
     )
 
@@ -216,7 +215,7 @@ def _heartbeat() -> Panel:
         "The heartbeat: a stage that turns no more hangs.",
         [
             Query(
-                rate("driftline_stage_loops_total", "stage, instance", f'stage=~"$stage", {_HERE}'),
+                rate("driftline_stage_loops_total", "stage, instance", f'stage=~"$stage", {HERE}'),
                 "{{stage}} {{instance}}",
             )
         ],
@@ -228,7 +227,7 @@ def _lag() -> Panel:
     return Panel(
         "Records to be read",
         "How many records each stage has yet to read. It may rise with traffic; it should not go on rising.",
-        [Query(f'sum by (stage) (driftline_stage_lag_records{{stage=~"$stage", {_HERE}}})', "{{stage}}")],
+        [Query(f'sum by (stage) (driftline_stage_lag_records{{stage=~"$stage", {HERE}}})', "{{stage}}")],
     )
 
 
@@ -237,8 +236,8 @@ def _waiting() -> Panel:
         "Waiting",
         "How long spans, and turns of sessions, have waited to be worked on. Past `shed.after` scorers are left out.",
         [
-            Query(f"max by (instance) (driftline_behind_seconds{{{_HERE}}})", "{{instance}}"),
-            Query(f"max by (instance) (driftline_session_behind_seconds{{{_HERE}}})", "sessions {{instance}}"),
+            Query(f"max by (instance) (driftline_behind_seconds{{{HERE}}})", "{{instance}}"),
+            Query(f"max by (instance) (driftline_session_behind_seconds{{{HERE}}})", "sessions {{instance}}"),
         ],
         "s",
         warn=60,
@@ -251,9 +250,9 @@ def _memory() -> Panel:
         "Open traces",
         "Traces and sessions that wait for their end; those let go early for memory, a second.",
         [
-            Query(f"sum (driftline_open_traces{{{_HERE}}})", "traces"),
-            Query(f"sum (driftline_open_sessions{{{_HERE}}})", "sessions"),
-            Query(rate("driftline_evicted_traces_total", "stage", _HERE), "let go early, {{stage}}"),
+            Query(f"sum (driftline_open_traces{{{HERE}}})", "traces"),
+            Query(f"sum (driftline_open_sessions{{{HERE}}})", "sessions"),
+            Query(rate("driftline_evicted_traces_total", "stage", HERE), "let go early, {{stage}}"),
         ],
     )
 
@@ -263,9 +262,9 @@ def _size() -> Panel:
         "Size",
         "What the store and the inbox hold. At `store.max_size` senders are asked to wait.",
         [
-            Query(f"sum by (instance) (driftline_store_bytes{{{_HERE}}})", "store {{instance}}"),
-            Query(f"sum by (instance) (driftline_backlog_bytes{{{_HERE}}})", "backlog {{instance}}"),
-            Query(f"sum by (instance) (driftline_held_bytes{{{_HERE}}})", "memory {{instance}}"),
+            Query(f"sum by (instance) (driftline_store_bytes{{{HERE}}})", "store {{instance}}"),
+            Query(f"sum by (instance) (driftline_backlog_bytes{{{HERE}}})", "backlog {{instance}}"),
+            Query(f"sum by (instance) (driftline_held_bytes{{{HERE}}})", "memory {{instance}}"),
         ],
         "bytes",
     )
@@ -276,8 +275,8 @@ def _commits() -> Panel:
         "Time of a commit",
         "Median and upper hundredth. Senders get their answer after one.",
         [
-            Query(quantile(0.5, "driftline_commit_seconds", "instance", _HERE), "{{instance}} median"),
-            Query(quantile(0.99, "driftline_commit_seconds", "instance", _HERE), "{{instance}} 99%"),
+            Query(quantile(0.5, "driftline_commit_seconds", "instance", HERE), "{{instance}} median"),
+            Query(quantile(0.99, "driftline_commit_seconds", "instance", HERE), "{{instance}} 99%"),
         ],
         "s",
         warn=1,
@@ -290,8 +289,8 @@ def _failures() -> Panel:
         "Failed commits",
         "A second, by reason, and those that were tried again by stage.",
         [
-            Query(rate("driftline_store_failures_total", "reason", _HERE), "{{reason}}"),
-            Query(rate("driftline_commit_retries_total", "stage", _HERE), "again {{stage}}"),
+            Query(rate("driftline_store_failures_total", "reason", HERE), "{{reason}}"),
+            Query(rate("driftline_commit_retries_total", "stage", HERE), "again {{stage}}"),
         ],
         "reqps",
     )
@@ -302,9 +301,9 @@ def _export() -> Panel:
         "Exported",
         "Rows a second by sink, and what was left out by reason.",
         [
-            Query(rate("driftline_exported_rows_total", "sink, rows", f'sink=~"$sink", {_HERE}'), "{{sink}} {{rows}}"),
+            Query(rate("driftline_exported_rows_total", "sink, rows", f'sink=~"$sink", {HERE}'), "{{sink}} {{rows}}"),
             Query(
-                rate("driftline_export_left_out_total", "sink, reason", f'sink=~"$sink", {_HERE}'),
+                rate("driftline_export_left_out_total", "sink, reason", f'sink=~"$sink", {HERE}'),
                 "{{sink}} left out {{reason}}",
             ),
         ],
@@ -316,11 +315,7 @@ def _pending() -> Panel:
     return Panel(
         "Notifications that wait",
         "Beginnings and ends of changes that a notifier has not delivered yet.",
-        [
-            Query(
-                f'sum by (notifier) (driftline_notification_pending{{notifier=~"$notifier", {_HERE}}})', "{{notifier}}"
-            )
-        ],
+        [Query(f'sum by (notifier) (driftline_notification_pending{{notifier=~"$notifier", {HERE}}})', "{{notifier}}")],
         kind="stat",
         warn=1,
         alarm=5,
@@ -334,7 +329,7 @@ def _notifications() -> Panel:
         [
             Query(
                 "3600 * "
-                + rate("driftline_notifications_total", "notifier, outcome, reason", f'notifier=~"$notifier", {_HERE}'),
+                + rate("driftline_notifications_total", "notifier, outcome, reason", f'notifier=~"$notifier", {HERE}'),
                 "{{notifier}} {{outcome}} {{reason}}",
             )
         ],
@@ -345,7 +340,7 @@ def _events() -> Panel:
     return Panel(
         "Scores as events",
         "OpenTelemetry events a second, by outcome.",
-        [Query(rate("driftline_evaluation_events_total", "outcome", _HERE), "{{outcome}}")],
+        [Query(rate("driftline_evaluation_events_total", "outcome", HERE), "{{outcome}}")],
         "reqps",
     )
 
@@ -354,7 +349,7 @@ def _reload() -> Panel:
     return Panel(
         "Configuration",
         "1 if the file on disk is in force. 0: it is wrong, and the log says why.",
-        [Query(f"min by (instance) (driftline_config_last_reload_successful{{{_HERE}}})", "{{instance}}")],
+        [Query(f"min by (instance) (driftline_config_last_reload_successful{{{HERE}}})", "{{instance}}")],
         kind="stat",
         alarm=1,
         low=True,
@@ -362,7 +357,7 @@ def _reload() -> Panel:
 
 
 def _series() -> Panel:
-    used = f"driftline_metric_series{{{_HERE}}} / driftline_metric_series_limit{{{_HERE}}}"
+    used = f"driftline_metric_series{{{HERE}}} / driftline_metric_series_limit{{{HERE}}}"
     return Panel(
         "Series",
         "How much of `metrics.max_series` is used. At 100%, new services and versions are counted as `other`.",

@@ -9,6 +9,8 @@ METRIC = Variable("metric", "driftline_change_evidence_ratio")
 SLICE = Variable("slice", "driftline_change_evidence_ratio")
 INSTANCE = Variable("instance", "driftline_stage_loops_total")
 
+HERE = 'instance=~"$instance"'
+"""The processes that `INSTANCE` chooses."""
 RATE = "$__rate_interval"
 
 
