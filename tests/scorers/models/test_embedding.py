@@ -8,35 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.core.clock import FakeClock
 from collector.core.errors import UserError
 from collector.core.model import Trace
-from collector.core.telemetry import Telemetry
-from collector.sample import Admission
-from scorers.base import Score, Scorer, scorer
-from scorers.ledger import Decision, decision_to_json
-from scorers.loading import ScorerConfig, load_scorers
+from scorers.base import Score, scorer
+from scorers.ledger import decision_to_json
 from scorers.models.hashed import Hashed
 from scorers.outcome import BadOutcome, scores_of
-from scorers.runner import Runner
 from scorers.testing import HOSTILE_TEXTS, check_scorer
 from scorers.vectors import DIMENSIONS, packed
+from tests.scorers.models.evaluation import configured, evaluate
 
 GOLDEN = "d34b43ae1ee20f0000bd1edb"
-EVERYTHING = Admission(0.5, 1.0, 1.0, "sample.rate")
-
-
-def configured(**options: Any) -> Scorer:
-    (one,) = load_scorers([ScorerConfig.model_validate({"use": "embedding", "options": options, "timeout": "30s"})])
-    return one
-
-
-def evaluate(one: Scorer, *asked: Trace) -> list[Decision]:
-    runner = Runner([one], Telemetry(), FakeClock())
-    try:
-        return [found[0] for found in runner.evaluate_all([(trace, EVERYTHING, ()) for trace in asked])]
-    finally:
-        runner.close()
 
 
 def cosine(one: str, other: str) -> float:
@@ -148,7 +130,7 @@ def test_of_a_scorer_that_does_not_embed_a_vector_is_wrong() -> None:
 @pytest.mark.parametrize("of", ["question", "answer", "contexts"])
 def test_what_is_asked_for_is_embedded(of: str) -> None:
     trace = Trace("1" * 32, question="refund please", answer="parcel sent", contexts=["returns take a week", "labels"])
-    (found,) = evaluate(configured(of=of), trace)
+    (found,) = evaluate(configured("embedding", of=of), trace)
     texts = {"question": [trace.question], "answer": [trace.answer], "contexts": trace.contexts}[of]
     expected = packed(Hashed().embed([text or "" for text in texts]).mean(axis=0).tolist())
     assert found.score is not None
@@ -158,12 +140,12 @@ def test_what_is_asked_for_is_embedded(of: str) -> None:
 
 def test_terms_are_words_that_tell_and_no_numbers() -> None:
     trace = Trace("1" * 32, question="Where is the voucher 4711 of jane@example.com? The VOUCHER of order A17!")
-    (found,) = evaluate(configured(terms=3), trace)
-    (none,) = evaluate(configured(terms=0), trace)
+    (found,) = evaluate(configured("embedding", terms=3), trace)
+    (none,) = evaluate(configured("embedding", terms=0), trace)
     assert found.score is not None
     assert none.score is not None
     assert found.score.terms[0] == "voucher"
-    (all_of_them,) = evaluate(configured(terms=12), trace)
+    (all_of_them,) = evaluate(configured("embedding", terms=12), trace)
     assert all_of_them.score is not None
     assert set(all_of_them.score.terms) == {"voucher", "order"}
     assert not any(any(letter.isdigit() for letter in term) for term in found.score.terms)
@@ -171,27 +153,29 @@ def test_terms_are_words_that_tell_and_no_numbers() -> None:
 
 
 def test_neither_vector_nor_terms_are_in_the_record() -> None:
-    (found,) = evaluate(configured(), Trace("1" * 32, question="refund the voucher"))
+    (found,) = evaluate(configured("embedding"), Trace("1" * 32, question="refund the voucher"))
     assert "voucher" not in str(decision_to_json(found))
     assert "vector" not in str(decision_to_json(found))
 
 
 def test_what_has_no_words_has_nothing_to_score() -> None:
-    found = evaluate(configured(), Trace("1" * 32, question="..."), Trace("2" * 32), Trace("3" * 32, question="parcel"))
+    found = evaluate(
+        configured("embedding"), Trace("1" * 32, question="..."), Trace("2" * 32), Trace("3" * 32, question="parcel")
+    )
     assert [(one.decision, one.reason) for one in found[:2]] == [("filtered", "nothing to score")] * 2
     assert found[2].decision == "scored"
 
 
 def test_it_keeps_the_contract_of_scorers() -> None:
     for of in ("question", "answer", "contexts"):
-        check_scorer(configured(of=of))
+        check_scorer(configured("embedding", of=of))
 
 
 @pytest.mark.parametrize("kind", ["model2vec", "onnx"])
 def test_models_embed_too(kind: str, static_folder: Path, encoder_folder: Path) -> None:
     folder = {"model2vec": static_folder, "onnx": encoder_folder}[kind]
     found = evaluate(
-        configured(model=f"{kind}:{folder}"),
+        configured("embedding", model=f"{kind}:{folder}"),
         Trace("1" * 32, question="refund"),
         Trace("2" * 32, question="money back"),
         Trace("3" * 32, question="parcel"),
@@ -212,5 +196,5 @@ def test_models_embed_too(kind: str, static_folder: Path, encoder_folder: Path) 
 )
 def test_a_wrong_option_is_told_at_start(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(UserError) as refused:
-        configured(**options)
+        configured("embedding", **options)
     assert problem in str(refused.value)

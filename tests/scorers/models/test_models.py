@@ -10,20 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.core.clock import FakeClock
 from collector.core.errors import UserError
 from collector.core.model import Trace
-from collector.core.telemetry import Telemetry
-from collector.sample import Admission
 from scorers.base import Scorer, scorer
 from scorers.ledger import Decision
-from scorers.loading import ScorerConfig, load_scorer, load_scorers
+from scorers.loading import ScorerConfig, load_scorer
 from scorers.models.embedders import load_embedder, unit
 from scorers.models.entailment import _load
-from scorers.runner import Runner
 from scorers.testing import check_scorer, traces
-
-EVERYTHING = Admission(0.5, 1.0, 1.0, "sample.rate")
+from tests.scorers.models.evaluation import configured, evaluate
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +26,6 @@ def _models_are_loaded_anew() -> Iterator[None]:
     yield
     load_embedder.cache_clear()
     _load.cache_clear()
-
-
-def configured(use: str, **options: Any) -> Scorer:
-    (one,) = load_scorers([ScorerConfig.model_validate({"use": use, "options": options, "timeout": "30s"})])
-    return one
-
-
-def evaluate(one: Scorer, *asked: Trace) -> list[Decision]:
-    runner = Runner([one], Telemetry(), FakeClock())
-    try:
-        return [found[0] for found in runner.evaluate_all([(trace, EVERYTHING, ()) for trace in asked])]
-    finally:
-        runner.close()
 
 
 def value(decision: Decision) -> float | None:
