@@ -52,9 +52,9 @@ class MeanBank:
         self.direction, self.dependent = direction, dependent
         near_half, far = MeanDetector(direction), MeanDetector(direction)
         near_half.warmup([0.0, 1.0])
-        self._grids = np.array([far.bets, near_half.bets])  # for levels far from one half, and near it
-        self._shares = np.array(far.shares)
-        self._sides = np.array(far.sides)  # what a bet shifts: 0 the expectation, the older part 1 down or 2 up
+        self._grids = np.array([[bet for bet, _, _ in kind.bets] for kind in (far, near_half)])
+        self._shares = np.array([share for _, share, _ in far.bets])
+        self._sides = np.array([side for _, _, side in far.bets])
         self._mass = np.zeros((size, len(self._shares)))
         self._near_half = np.zeros(size, np.int8)
         self._stats = np.zeros((size, len(_STATS)))

@@ -1,7 +1,9 @@
 """The default detector: a mixture Shiryaev-Roberts e-detector for a mean in [0, 1]."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from math import exp, inf, isfinite
+from operator import mul
 from struct import Struct
 from typing import ClassVar
 
@@ -13,27 +15,29 @@ from drift.season import KINDS
 
 _HEAD = Struct("<2sBBBxxxdddqq")
 _MAGIC = b"mD"
-_BETS = 6
 _SMALLEST_SHIFT = 0.25
 NEAR_HALF = 0.2
 _SMALLEST_SHIFT_NEAR_HALF = 0.15  # near a rate of .5 a point tells least, and small shifts need longer bets
 _LARGEST_SHIFT = 2.5
-_PATIENT_BETS = 3  # the smallest shifts, also from the older part of the stream
-_PATIENT_SHARE = 0.5
+# The stake on each shift, the smallest first; those from the older part ("patient"), then those from the mean so far.
+# The middle is where both are weak; of the largest, all are found in a few dozen points.
+_PATIENT_SHARES = (0.16, 0.16, 0.16, 0.0, 0.0, 0.0)
+_PROMPT_SHARES = (0.0, 0.0, 0.12, 0.17, 0.17, 0.06)
+_FIXED_SHARES, _NO_SHARES = (1 / 6,) * 6, (0.0,) * 6  # from a level that is known
 
 
 class MeanDetector(Betting):
     """Pass rates and bounded scores: detects that the mean left its level.
 
-    A bet on each of six shifts of the odds per side. With m the expectation of the next point and d the bet's odds
-    ratio minus one,
+    Bets on six shifts of the odds per side. With m the expectation of the next point, d a bet's odds ratio minus one
+    and w its share of the stake,
 
         L = 1 + (x - m) / (m + 1/d)           E[L] = 1 if the expectation is m, whatever else the law on [0, 1]
-        M = (M + start) L                     evidence: the mean of M over the bets; a change at `arl` or more
+        M = (M + start) L                     evidence: the sum of w M over the bets; a change at `arl` or more
 
-    Half of the stake goes to the three smallest shifts once more, from the level of the older part of the stream. With
-    q the level so shifted, L = 1 + (x - m) (q - m) / (m (1 - m)), and 1 where m is past q already. They find the small
-    changes that a running mean absorbs.
+    Small shifts are bet on from the level of the older part of the stream, large ones from the running mean, one from
+    both. With q the older level so shifted, L = 1 + (x - m) (q - m) / (m (1 - m)), and 1 where m is past q already:
+    these find the small changes that a running mean absorbs.
 
     **Guarantee.** M minus the start mass handed out so far is a supermartingale while the mean has not moved to the
     bad side, so the expected number of false alarms is at most the start mass divided by `arl`, at every moment one
@@ -74,7 +78,7 @@ class MeanDetector(Betting):
     (2054, 'down')
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -92,25 +96,27 @@ class MeanDetector(Betting):
             raise ValueError(f"baseline is {baseline!r}; it must be between 0 and 1, both excluded")
         self.baseline = baseline
         self._past = Baseline(baseline, dependent, season)
-        self._begin(_SMALLEST_SHIFT)
+        self._mass, self._mass_low, self._mass_high = list[float](), list[float](), list[float]()
+        self._begin(near_half=False)
 
-    def _begin(self, smallest_shift: float) -> None:
+    def _begin(self, near_half: bool) -> None:
         """The bets, as one over (odds ratio minus one), and what is staked on each so far."""
-        ratio = (_LARGEST_SHIFT / smallest_shift) ** (1.0 / (_BETS - 1))
-        shifts = [smallest_shift * ratio**k for k in range(_BETS)]
+        self._near_half = near_half
+        smallest = _SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT
+        shifts = [smallest * (_LARGEST_SHIFT / smallest) ** (k / 5) for k in range(6)]
         drops = [1.0 / (exp(-s) - 1.0) for s in shifts] if self.direction != "up" else []
         rises = [1.0 / (exp(s) - 1.0) for s in shifts] if self.direction != "down" else []
-        patient = _PATIENT_BETS if self.baseline is None else 0
-        self._now, self._low, self._high = drops + rises, drops[:patient], rises[:patient]
-        self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
-        share = _PATIENT_SHARE if patient else 0.0
-        self._each, self._each_patient = (1.0 - share) / len(self._now), share / max(1, len(self._low + self._high))
+        prompt, patient = (_PROMPT_SHARES, _PATIENT_SHARES) if self.baseline is None else (_FIXED_SHARES, _NO_SHARES)
+        part = 0.5 if drops and rises else 1.0
+        self._now, self._shares = _staked(drops + rises, prompt, part)
+        self._low, self._shares_low = _staked(drops, patient, part)
+        self._high, self._shares_high = _staked(rises, patient, part)
+        self.clear()
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
         weights = self._warmup_weights(values, weights)
         self._past.warmup(values, [min(weight, self._cap) / self._cap for weight in weights])
-        near_half = abs(self.level - 0.5) <= NEAR_HALF
-        self._begin(_SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT)
+        self._begin(near_half=abs(self.level - 0.5) <= NEAR_HALF)
 
     def remember(self, level: float, weight: float) -> None:
         if 0.0 < weight < inf and isfinite(level):
@@ -133,21 +139,20 @@ class MeanDetector(Betting):
         weight /= self._cap
         past = self._past
         m, power = past.expected(at), past.power
-        self._mass = mass = _grown(self._mass, self._now, m, (x - m) * weight, start, power)
-        evidence = self._each * sum(mass)
-        if self._each_patient:
+        y = (x - m) * weight
+        self._mass = mass = _grown(self._mass, [y / (m + i) for i in self._now], start, power)
+        evidence = sum(map(mul, self._shares, mass))
+        if self._low or self._high:
             older = min(max(past.older + (m - past.level), EDGE), 1.0 - EDGE)
-            odds, y = older / (1.0 - older), (x - m) * weight / (m * (1.0 - m))
-            patient = 0.0
+            odds, y = older / (1.0 - older), y / (m * (1.0 - m))
             if self._low:
-                stakes = [y * min(_shifted(odds, i) - m, 0.0) for i in self._low]
-                self._mass_low = mass = _multiplied(self._mass_low, stakes, start, power)
-                patient = sum(mass)
+                won = [y * min(_shifted(odds, i) - m, 0.0) for i in self._low]
+                self._mass_low = mass = _grown(self._mass_low, won, start, power)
+                evidence += sum(map(mul, self._shares_low, mass))
             if self._high:
-                stakes = [y * max(_shifted(odds, i) - m, 0.0) for i in self._high]
-                self._mass_high = mass = _multiplied(self._mass_high, stakes, start, power)
-                patient += sum(mass)
-            evidence += self._each_patient * patient
+                won = [y * max(_shifted(odds, i) - m, 0.0) for i in self._high]
+                self._mass_high = mass = _grown(self._mass_high, won, start, power)
+                evidence += sum(map(mul, self._shares_high, mass))
         if evidence > MOST_EVIDENCE:
             self._mass, self._mass_low, self._mass_high = (
                 [min(mass, MOST_EVIDENCE / 100) for mass in masses]
@@ -168,35 +173,29 @@ class MeanDetector(Betting):
         return self._past.inflation
 
     @property
-    def bets(self) -> list[float]:
-        """All bets, as one over (odds ratio minus one): those on the expectation, then the patient ones."""
-        return self._now + self._low + self._high
+    def bets(self) -> list[tuple[float, float, int]]:
+        """Each bet: one over (odds ratio minus one), its share, and what it shifts.
 
-    @property
-    def shares(self) -> list[float]:
-        """What each of `bets` counts in the evidence."""
-        return [self._each] * len(self._now) + [self._each_patient] * len(self._low + self._high)
-
-    @property
-    def sides(self) -> list[int]:
-        """What each of `bets` shifts: 0 the expectation, the older part's level 1 down or 2 up."""
-        return [0] * len(self._now) + [1] * len(self._low) + [2] * len(self._high)
+        That is 0 for the expectation, for the older part's level 1 down or 2 up.
+        """
+        parts = ((self._now, self._shares), (self._low, self._shares_low), (self._high, self._shares_high))
+        return [(*bet, side) for side, part in enumerate(parts) for bet in zip(*part, strict=True)]
 
     def clear(self) -> None:
         self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
         self._evidence = 0.0
 
     def _side(self) -> Shift:
-        side = self._each_patient * (sum(self._mass_low) - sum(self._mass_high))
-        side += self._each * sum(m if d < 0 else -m for m, d in zip(self._mass, self._now, strict=True))
+        side = sum(map(mul, self._shares_low, self._mass_low)) - sum(map(mul, self._shares_high, self._mass_high))
+        side += sum(m if i < 0 else -m for i, m in zip(self._now, map(mul, self._shares, self._mass), strict=True))
         return "down" if side >= 0 else "up"
 
     def state(self) -> bytes:
         fixed = -1.0 if self.baseline is None else self.baseline
         direction = DIRECTIONS.index(self.direction)
         counts = (self._seen, self._clipped)
-        head = _HEAD.pack(_MAGIC, self.version, direction, len(self._now), self.arl, self._cap, fixed, *counts)
-        numbers = (*self._now, *self._mass, *self._mass_low, *self._mass_high, self._evidence)
+        head = _HEAD.pack(_MAGIC, self.version, direction, self._near_half, self.arl, self._cap, fixed, *counts)
+        numbers = (*self._mass, *self._mass_low, *self._mass_high, self._evidence)
         return head + Struct(f"<{len(numbers)}d").pack(*numbers) + self._past.state()
 
     def restore(self, state: bytes) -> None:
@@ -204,38 +203,36 @@ class MeanDetector(Betting):
             raise ValueError("not the state of a mean detector")
         if state[2] != self.version:
             raise ValueError(f"state of version {state[2]}; this release reads version {self.version}")
-        _, _, direction, bets, arl, cap, fixed, seen, clipped = _HEAD.unpack_from(state)
+        _, _, direction, near_half, arl, cap, fixed, seen, clipped = _HEAD.unpack_from(state)
         mine = (DIRECTIONS.index(self.direction), self.arl, -1.0 if self.baseline is None else self.baseline)
         if (direction, arl, fixed) != mine or (self.weight_cap is not None and cap != self._cap):
             raise ValueError("state of a detector with another direction, arl, baseline or weight_cap")
-        count = 2 * bets + len(self._low) + len(self._high) + 1
-        if bets != len(self._now) or len(state) < _HEAD.size + 8 * count:
-            raise ValueError(f"state of {bets} bets in {len(state)} bytes does not fit a {self.direction} detector")
-        numbers = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
-        now, masses, evidence = list(numbers[:bets]), list(numbers[bets:-1]), numbers[-1]
+        now, low, count = len(self._now), len(self._now + self._low), len(self.bets) + 1
+        if len(state) < _HEAD.size + 8 * count:
+            raise ValueError(f"state in {len(state)} bytes does not fit a {self.direction} detector")
+        *masses, evidence = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
         sane = (
             isfinite(cap)
             and cap > 0
-            and all(map(isfinite, numbers))
+            and all(map(isfinite, masses))
             and min(masses) >= 0
+            and isfinite(evidence)
             and evidence >= 0
-            and all(i < -1 or i > 0 for i in now)
+            and near_half in (0, 1)
             and 0 <= clipped <= seen
         )
         if not sane:
             raise ValueError("state with numbers that no detector could have reached")
         self._past.restore(state[_HEAD.size + 8 * count :])
+        self._begin(near_half=bool(near_half))
         self._cap, self._seen, self._clipped, self._evidence = cap, seen, clipped, evidence
-        self._now = now
-        drops, rises = [i for i in now if i < 0], [i for i in now if i > 0]
-        low, high = len(self._low), len(self._high)
-        self._low, self._high = drops[:low], rises[:high]
-        self._mass, self._mass_low, self._mass_high = masses[:bets], masses[bets : bets + low], masses[bets + low :]
+        self._mass, self._mass_low, self._mass_high = masses[:now], masses[now:low], masses[low:]
 
 
-def _grown(mass: list[float], bets: list[float], m: float, y: float, start: float, power: float) -> list[float]:
-    """What is staked on each bet after a point that is `y` off its expectation `m`."""
-    return _multiplied(mass, [y / (m + i) for i in bets], start, power)
+def _staked(bets: list[float], shares: Sequence[float], part: float) -> tuple[list[float], list[float]]:
+    """Those of the bets that have a share, and these shares, of which each gets a part; the shares are of a side."""
+    staked = [(bet, part * share) for bet, share in zip(bets, cycle(shares), strict=False) if share]
+    return [bet for bet, _ in staked], [share for _, share in staked]
 
 
 def _shifted(odds: float, bet: float) -> float:
@@ -244,8 +241,8 @@ def _shifted(odds: float, bet: float) -> float:
     return odds / (1.0 + odds)
 
 
-def _multiplied(mass: list[float], won: list[float], start: float, power: float) -> list[float]:
-    """What is staked on each bet after winning, or losing, this part of it."""
+def _grown(mass: list[float], won: list[float], start: float, power: float) -> list[float]:
+    """What a whole stake on each bet has become after winning, or losing, this part of it."""
     if power == 1.0:
         return [(old + start) * (1.0 + part) for old, part in zip(mass, won)]  # noqa: B905 - for every point
     return [(old + start) * (1.0 + part) ** power for old, part in zip(mass, won)]  # noqa: B905
