@@ -52,9 +52,10 @@ class MeanBank:
         self.direction, self.dependent = direction, dependent
         near_half, far = MeanDetector(direction), MeanDetector(direction)
         near_half.warmup([0.0, 1.0])
-        self._grids = np.array([[bet for bet, _, _ in kind.bets] for kind in (far, near_half)])
-        self._shares = np.array([share for _, share, _ in far.bets])
-        self._sides = np.array([side for _, _, side in far.bets])
+        # Odds ratios for levels far from one half, and near it; then what of a bet does not change with them.
+        self._ratios = np.array([[bet.odds_ratio for bet in kind.bets] for kind in (far, near_half)])
+        self._shares = np.array([bet.share for bet in far.bets])
+        self._older = np.array([bet.older for bet in far.bets])
         self._mass = np.zeros((size, len(self._shares)))
         self._near_half = np.zeros(size, np.int8)
         self._stats = np.zeros((size, len(_STATS)))
@@ -139,14 +140,13 @@ class MeanBank:
 
     def _stakes(self, ids: Any, m: Floats, level: Floats) -> Floats:
         """Per bet, what it stakes on a point's distance from its expectation."""
-        grid, expected = self._grids[self._near_half[ids]], m[:, None]
-        stakes = 1.0 / (expected + grid)
-        older = np.clip(self._get("old_sum", ids) / self._get("old_n", ids) + (m - level), EDGE, 1.0 - EDGE)[:, None]
-        for side, bounded in ((1, np.minimum), (2, np.maximum)):
-            patient = self._sides == side
-            shifted = older * (1.0 + 1.0 / grid[:, patient])
-            shifted /= 1.0 - older + shifted
-            stakes[:, patient] = bounded((shifted - expected) / (expected * (1.0 - expected)), 0.0)
+        ratios, expected = self._ratios[self._near_half[ids]], m[:, None]
+        stakes = 1.0 / (expected + 1.0 / (ratios - 1.0))
+        odds = np.clip(self._get("old_sum", ids) / self._get("old_n", ids) + (m - level), EDGE, 1.0 - EDGE)[:, None]
+        odds = odds / (1.0 - odds) * ratios[:, self._older]
+        away = odds / (1.0 + odds) - expected
+        away[(away < 0) != (ratios[:, self._older] < 1.0)] = 0.0  # past it already
+        stakes[:, self._older] = away / (expected * (1.0 - expected))
         return stakes
 
     def clear(self, ids: Any) -> None:

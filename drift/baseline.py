@@ -136,6 +136,12 @@ class Baseline:
             m += self.season.offset(at)
         return m if EDGE < m < 1.0 - EDGE else min(max(m, EDGE), 1.0 - EDGE)
 
+    def older_odds(self, expected: float) -> float:
+        """The odds that would be expected, had the level stayed that of the older part."""
+        m = self._old_sum / self._old_n + expected - (self.total / self.n if self.fixed is None else self.fixed)
+        m = m if EDGE < m < 1.0 - EDGE else min(max(m, EDGE), 1.0 - EDGE)
+        return m / (1.0 - m)
+
     def learn(self, x: float, weight: float, at: int | None, expected: float) -> None:
         """Take a point of a weight in (0, 1], of which `expected` was expected."""
         if self.dependent or self.season is not None:

@@ -1,11 +1,10 @@
 """The default detector: a mixture Shiryaev-Roberts e-detector for a mean in [0, 1]."""
 
 from collections.abc import Sequence
-from itertools import cycle
 from math import exp, inf, isfinite
 from operator import mul
 from struct import Struct
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from drift.base import Direction, Shift
 from drift.baseline import EDGE, Baseline
@@ -24,6 +23,12 @@ _LARGEST_SHIFT = 2.5
 _PATIENT_SHARES = (0.16, 0.16, 0.16, 0.0, 0.0, 0.0)
 _PROMPT_SHARES = (0.0, 0.0, 0.12, 0.17, 0.17, 0.06)
 _FIXED_SHARES, _NO_SHARES = (1 / 6,) * 6, (0.0,) * 6  # from a level that is known
+
+
+class Bet(NamedTuple):
+    odds_ratio: float  # of what is bet on, to what is expected
+    share: float  # of the stake
+    older: bool  # whether the shift is from the level of the older part
 
 
 class MeanDetector(Betting):
@@ -96,21 +101,27 @@ class MeanDetector(Betting):
             raise ValueError(f"baseline is {baseline!r}; it must be between 0 and 1, both excluded")
         self.baseline = baseline
         self._past = Baseline(baseline, dependent, season)
-        self._mass, self._mass_low, self._mass_high = list[float](), list[float](), list[float]()
+        self._mass: list[float] = []
         self._begin(near_half=False)
 
     def _begin(self, near_half: bool) -> None:
-        """The bets, as one over (odds ratio minus one), and what is staked on each so far."""
+        """The bets, as odds ratios and their shares, and what is staked on each so far."""
         self._near_half = near_half
         smallest = _SMALLEST_SHIFT_NEAR_HALF if near_half else _SMALLEST_SHIFT
         shifts = [smallest * (_LARGEST_SHIFT / smallest) ** (k / 5) for k in range(6)]
-        drops = [1.0 / (exp(-s) - 1.0) for s in shifts] if self.direction != "up" else []
-        rises = [1.0 / (exp(s) - 1.0) for s in shifts] if self.direction != "down" else []
+        signs = {"down": (-1,), "up": (1,), "both": (-1, 1)}[self.direction]
         prompt, patient = (_PROMPT_SHARES, _PATIENT_SHARES) if self.baseline is None else (_FIXED_SHARES, _NO_SHARES)
-        part = 0.5 if drops and rises else 1.0
-        self._now, self._shares = _staked(drops + rises, prompt, part)
-        self._low, self._shares_low = _staked(drops, patient, part)
-        self._high, self._shares_high = _staked(rises, patient, part)
+        self.bets = [
+            Bet(exp(sign * shift), share / len(signs), older)
+            for older, shares in ((False, prompt), (True, patient))
+            for sign in signs
+            for shift, share in zip(shifts, shares, strict=True)
+            if share
+        ]
+        self._shares = [bet.share for bet in self.bets]
+        self._now = [1.0 / (bet.odds_ratio - 1.0) for bet in self.bets if not bet.older]
+        self._low = [bet.odds_ratio for bet in self.bets if bet.older and bet.odds_ratio < 1.0]
+        self._high = [bet.odds_ratio for bet in self.bets if bet.older and bet.odds_ratio > 1.0]
         self.clear()
 
     def warmup(self, values: Sequence[float], weights: Sequence[float] | None = None) -> None:
@@ -140,25 +151,21 @@ class MeanDetector(Betting):
         past = self._past
         m, power = past.expected(at), past.power
         y = (x - m) * weight
-        self._mass = mass = _grown(self._mass, [y / (m + i) for i in self._now], start, power)
-        evidence = sum(map(mul, self._shares, mass))
+        won = [y / (m + i) for i in self._now]
         if self._low or self._high:
-            older = min(max(past.older + (m - past.level), EDGE), 1.0 - EDGE)
-            odds, y = older / (1.0 - older), y / (m * (1.0 - m))
-            if self._low:
-                won = [y * min(_shifted(odds, i) - m, 0.0) for i in self._low]
-                self._mass_low = mass = _grown(self._mass_low, won, start, power)
-                evidence += sum(map(mul, self._shares_low, mass))
-            if self._high:
-                won = [y * max(_shifted(odds, i) - m, 0.0) for i in self._high]
-                self._mass_high = mass = _grown(self._mass_high, won, start, power)
-                evidence += sum(map(mul, self._shares_high, mass))
+            odds = past.older_odds(m)
+            y /= m * (1.0 - m)
+            won += [y * (q - m) if (q := odds * r / (1.0 + odds * r)) < m else 0.0 for r in self._low]
+            won += [y * (q - m) if (q := odds * r / (1.0 + odds * r)) > m else 0.0 for r in self._high]
+        if power == 1.0:
+            mass = [(old + start) * (1.0 + part) for old, part in zip(self._mass, won)]  # noqa: B905 - for every point
+        else:
+            mass = [(old + start) * (1.0 + part) ** power for old, part in zip(self._mass, won)]  # noqa: B905
+        evidence = sum(map(mul, self._shares, mass))
         if evidence > MOST_EVIDENCE:
-            self._mass, self._mass_low, self._mass_high = (
-                [min(mass, MOST_EVIDENCE / 100) for mass in masses]
-                for masses in (self._mass, self._mass_low, self._mass_high)
-            )
+            mass = [min(staked, MOST_EVIDENCE / 100) for staked in mass]
             evidence = MOST_EVIDENCE
+        self._mass = mass
         self._evidence = evidence
         past.learn(x, weight, at, m)
 
@@ -172,22 +179,13 @@ class MeanDetector(Betting):
         """The variance inflation by dependence, as estimated; 1 is none."""
         return self._past.inflation
 
-    @property
-    def bets(self) -> list[tuple[float, float, int]]:
-        """Each bet: one over (odds ratio minus one), its share, and what it shifts.
-
-        That is 0 for the expectation, for the older part's level 1 down or 2 up.
-        """
-        parts = ((self._now, self._shares), (self._low, self._shares_low), (self._high, self._shares_high))
-        return [(*bet, side) for side, part in enumerate(parts) for bet in zip(*part, strict=True)]
-
     def clear(self) -> None:
-        self._mass, self._mass_low, self._mass_high = ([0.0] * len(s) for s in (self._now, self._low, self._high))
+        self._mass = [0.0] * len(self.bets)
         self._evidence = 0.0
 
     def _side(self) -> Shift:
-        side = sum(map(mul, self._shares_low, self._mass_low)) - sum(map(mul, self._shares_high, self._mass_high))
-        side += sum(m if i < 0 else -m for i, m in zip(self._now, map(mul, self._shares, self._mass), strict=True))
+        held = zip(self.bets, self._mass, strict=True)
+        side = sum(bet.share * (mass if bet.odds_ratio < 1.0 else -mass) for bet, mass in held)
         return "down" if side >= 0 else "up"
 
     def state(self) -> bytes:
@@ -195,7 +193,7 @@ class MeanDetector(Betting):
         direction = DIRECTIONS.index(self.direction)
         counts = (self._seen, self._clipped)
         head = _HEAD.pack(_MAGIC, self.version, direction, self._near_half, self.arl, self._cap, fixed, *counts)
-        numbers = (*self._mass, *self._mass_low, *self._mass_high, self._evidence)
+        numbers = (*self._mass, self._evidence)
         return head + Struct(f"<{len(numbers)}d").pack(*numbers) + self._past.state()
 
     def restore(self, state: bytes) -> None:
@@ -207,7 +205,7 @@ class MeanDetector(Betting):
         mine = (DIRECTIONS.index(self.direction), self.arl, -1.0 if self.baseline is None else self.baseline)
         if (direction, arl, fixed) != mine or (self.weight_cap is not None and cap != self._cap):
             raise ValueError("state of a detector with another direction, arl, baseline or weight_cap")
-        now, low, count = len(self._now), len(self._now + self._low), len(self.bets) + 1
+        count = len(self.bets) + 1
         if len(state) < _HEAD.size + 8 * count:
             raise ValueError(f"state in {len(state)} bytes does not fit a {self.direction} detector")
         *masses, evidence = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
@@ -226,23 +224,4 @@ class MeanDetector(Betting):
         self._past.restore(state[_HEAD.size + 8 * count :])
         self._begin(near_half=bool(near_half))
         self._cap, self._seen, self._clipped, self._evidence = cap, seen, clipped, evidence
-        self._mass, self._mass_low, self._mass_high = masses[:now], masses[now:low], masses[low:]
-
-
-def _staked(bets: list[float], shares: Sequence[float], part: float) -> tuple[list[float], list[float]]:
-    """Those of the bets that have a share, and these shares, of which each gets a part; the shares are of a side."""
-    staked = [(bet, part * share) for bet, share in zip(bets, cycle(shares), strict=False) if share]
-    return [bet for bet, _ in staked], [share for _, share in staked]
-
-
-def _shifted(odds: float, bet: float) -> float:
-    """The level at these odds, after a bet's shift of them."""
-    odds += odds / bet
-    return odds / (1.0 + odds)
-
-
-def _grown(mass: list[float], won: list[float], start: float, power: float) -> list[float]:
-    """What a whole stake on each bet has become after winning, or losing, this part of it."""
-    if power == 1.0:
-        return [(old + start) * (1.0 + part) for old, part in zip(mass, won)]  # noqa: B905 - for every point
-    return [(old + start) * (1.0 + part) ** power for old, part in zip(mass, won)]  # noqa: B905
+        self._mass = masses
