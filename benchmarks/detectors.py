@@ -161,6 +161,26 @@ def delays(streams: int) -> Iterator[str]:
     )
 
 
+def ramps(streams: int) -> Iterator[str]:
+    yield "### Slow declines: a rate of .95 that falls evenly over many points, run length 1e5\n"
+    yield "| to, over | median / 95% | fallen by then, in the median | missed | ADWIN shipped |\n|---|---|---|---|---|"
+    horizon = 20_000
+    for after, over in ((0.80, 500), (0.80, 2000), (0.80, 10_000), (0.90, 2000), (0.90, 10_000)):
+        rng = np.random.default_rng(8)
+        level = 0.95 - (0.95 - after) * np.minimum(np.arange(horizon) / over, 1.0)
+        warm = passes(rng, 0.95, (streams, 1000))
+        falling = (rng.random((streams, horizon)) < level) * 1.0
+        values = np.hstack([passes(rng, 0.95, (streams, 2000)), falling])
+        found = _delays(mean_evidence(warm, values) >= 1e5, horizon)
+        median = np.median(found)
+        adwin = np.median(_adwin_delays(warm[: streams // 16], values[: streams // 16], horizon))
+        yield (
+            f"| {after}, {over:,} | {median:.0f} / {np.quantile(found, 0.95):.0f} | "
+            f"{0.95 - level[int(median) - 1]:.3f} | {(found >= horizon).mean():.1%} | {adwin:.0f} |"
+        )
+    yield f"\nPoints from where the decline begins, after 3,000 good ones; {streams} streams, {streams // 16} for ADWIN."
+
+
 def _delays(hit: Any, horizon: int) -> Any:
     """Points after the change, of the streams without an alarm before it; a miss is the horizon."""
     first = np.where(hit.any(axis=1), hit.argmax(axis=1), 2000 + horizon - 1)

@@ -14,7 +14,7 @@ from random import Random
 
 import numpy as np
 
-from benchmarks.detectors import delays, false_alarms, frozen, passes, rare_alarms, seasons
+from benchmarks.detectors import delays, false_alarms, frozen, passes, ramps, rare_alarms, seasons
 from benchmarks.tables import printed, replaced
 from collector.core.telemetry import Telemetry
 from drift.bank import MeanBank
@@ -159,6 +159,7 @@ def tables(quick: bool) -> tuple[Iterator[str], ...]:
         false_alarms(400 // share),
         rare_alarms(4000 // share),
         delays(800 // share),
+        ramps(320 // share),
         seasons(300 // share),
         frozen(200 // share),
         intervals(300 // share),

@@ -196,6 +196,18 @@ def test_a_small_drop_is_found_before_the_running_mean_absorbs_it(
     assert delays.mean() <= mean
 
 
+def test_a_slow_decline_is_found_before_it_has_gone_far() -> None:
+    """.95 to .80 evenly over 10,000 points, run length 1e5, 200 streams: the median's standard error is about 3%."""
+    rng = np.random.default_rng(SEED)
+    level = 0.95 - 0.15 * np.clip(np.arange(8000) - 2000, 0, None) / 10_000
+    evidence = mean_evidence((rng.random((200, 1000)) < 0.95) * 1.0, (rng.random((200, 8000)) < level) * 1.0)
+    hit = evidence >= 1e5
+    first = np.where(hit.any(axis=1), hit.argmax(axis=1), 8000)
+    delays = first[first >= 2000] - 1999
+    assert (delays < 6000).all()
+    assert np.median(delays) <= 2400  # has fallen by .036 then
+
+
 def test_hours_that_are_always_worse_are_no_evidence() -> None:
     """Three weeks of 60 points an hour at .9, .03 up and down with the hour; what is staked counts from day 8 on.
 
