@@ -178,7 +178,7 @@ def ramps(streams: int) -> Iterator[str]:
             f"| {after}, {over:,} | {median:.0f} / {np.quantile(found, 0.95):.0f} | "
             f"{0.95 - level[int(median) - 1]:.3f} | {(found >= horizon).mean():.1%} | {adwin:.0f} |"
         )
-    yield f"\nPoints from where the decline begins, after 3,000 good ones; {streams} streams, {streams // 16} for ADWIN."
+    yield f"\nPoints after the decline begins, 3,000 good ones before it; {streams} streams, {streams // 16} for ADWIN."
 
 
 def _delays(hit: Any, horizon: int) -> Any:
