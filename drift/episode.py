@@ -12,7 +12,7 @@ from drift.coincide import coincidences
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
 from drift.moved import what_moved
-from drift.onset import locate
+from drift.onset import locate, onset_times
 from drift.plan import Plan
 from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
 from drift.scale import Scale
@@ -103,8 +103,8 @@ class Episode:
             prior, candidates = recent.candidates()
             onset = locate(prior, candidates, self.change.direction, self.inflation)
             self.before, self.after = onset.before, onset.after
-            low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
-            self._set(onset_ns=best, onset_low_ns=min(low, best), onset_high_ns=max(high, best))
+            low, best, high = onset_times(onset, candidates)
+            self._set(onset_ns=best, onset_low_ns=low, onset_high_ns=high)
         before, after = (estimate(part, self.inflation) for part in (self.before, self.after))
         size = difference(before, after)
         if onset is not None:
@@ -206,8 +206,7 @@ def open_episode(
     earlier, later = records[: max(onset.low - recent.blocks, 0)], records[max(first, 0) :]
     mix, now = recent.mix.copy().add_all(earlier), Mix().add_all(later)
     found = carriers(mix, now, tuple(slices), scale.level)
-    low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
-    low, high = min(low, best), max(high, best)  # event times need not be in order
+    low, best, high = onset_times(onset, candidates)
     bad = worst(later, detection.direction, found)
     effective = onset.before_level.n, onset.after_level.n
     change = Change(
