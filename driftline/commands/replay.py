@@ -135,6 +135,7 @@ def replay(
         try:
             problems = feed(service, paths, quiet, traffic)
             changes = service.changes()
+            traffic_time = Period(service.view.earliest_ns() or 0, service.view.latest_ns() or 0)
             funnel = service.view.funnel()
             columns = ("scorer", "decision", "reason", "count")
             counts, runs = service.counts(), service.scorer_runs()
@@ -144,7 +145,7 @@ def replay(
                 [dict(zip(columns, row, strict=True)) for row in funnel],
                 changes,
                 problems,
-                backtest(changes, known.incidents, known.quiet, known.within_ns),
+                backtest(changes, known.incidents, known.quiet, known.within_ns, traffic_time),
                 runs,
                 cost_of(runs, counts["traces_scored"], known.prices, own),
                 service.scorer_seconds(),
@@ -169,10 +170,15 @@ def expand(files: Sequence[Path]) -> Iterator[Path]:
 
 
 def offline(config: Config, folder: Path) -> Config:
-    """`config` with its own store, no listeners, no Kafka, nobody to alert and nothing exported."""
+    """`config` with a store of its own that forgets nothing, and no listeners, Kafka, alerts or exports."""
     document = {
         "listen": {"otlp_http": None, "otlp_grpc": None, "web": None},
-        "store": {"path": folder / "replay.db", "max_backlog": "1000GiB", "max_size": "1000GiB"},
+        "store": {
+            "path": folder / "replay.db",
+            "retention": "100000d",
+            "max_backlog": "1000GiB",
+            "max_size": "1000GiB",
+        },
         "alerts": {"log": False},
         "export": {},
         "metrics": {},

@@ -56,7 +56,16 @@ class Replayed:
 def _change_words(change: Change) -> list[str]:
     """What an alert would tell of it, without what to do at once."""
     words = explain(change, Wording())
-    parts = (words.what, words.carried_by, words.moved, words.new_then, words.found_with, words.sure, words.look_at)
+    parts = (
+        words.what,
+        words.since,
+        words.carried_by,
+        words.moved,
+        words.new_then,
+        words.found_with,
+        words.sure,
+        words.look_at,
+    )
     return [
         f"{'page' if change.paged else 'note'}: {words.summary}",
         *(f"      {line}" for part in parts for line in part.splitlines()),
@@ -65,21 +74,25 @@ def _change_words(change: Change) -> list[str]:
 
 def _incident_words(one: Incident) -> str:
     if one.delay_seconds is None:
-        return f"incident {minute(one.at_ns)}: not paged"
+        return f"incident {minute(one.at_ns)}: {_later(one)}"
     held = "holds" if one.onset_held else "does not hold"
     return f"incident {minute(one.at_ns)}: paged {_later(one)}; its onset interval {held} it"
 
 
 def _later(one: Incident) -> str:
-    return "not paged" if one.delay_seconds is None else f"{duration_text(round(one.delay_seconds))} later"
+    if one.delay_seconds is None:
+        return "not paged" if one.covered else "no traffic then"
+    return f"{duration_text(round(one.delay_seconds))} later"
 
 
 def _quiet_words(one: Quiet) -> str:
-    return f"quiet {minute(one.from_ns)} to {minute(one.to_ns)}: {one.pages} false pages, {_rate(one)}"
+    return f"quiet {minute(one.from_ns)} to {minute(one.to_ns)}: {_false_pages(one)}"
 
 
-def _rate(one: Quiet) -> str:
-    return f"{one.per_week:.3g} a week (95% interval {one.lower:.2g} to {one.upper:.2g})"
+def _false_pages(one: Quiet) -> str:
+    if one.per_week is None:
+        return "no traffic then"
+    return f"{one.pages} false pages, {one.per_week:.3g} a week (95% interval {one.lower:.2g} to {one.upper:.2g})"
 
 
 def side_by_side(found: Mapping[str, Replayed]) -> list[str]:
@@ -95,7 +108,7 @@ def side_by_side(found: Mapping[str, Replayed]) -> list[str]:
             for of_each in zip(*(one.judged.incidents for one in every), strict=True)
         ),
         *(
-            [f"quiet from {minute(of_each[0].from_ns)}", *(f"{one.pages}, {_rate(one)}" for one in of_each)]
+            [f"quiet from {minute(of_each[0].from_ns)}", *map(_false_pages, of_each)]
             for of_each in zip(*(one.judged.quiet for one in every), strict=True)
         ),
         ["scorers took", *(f"{sum(one.seconds.values()):.3g} s" for one in every)],

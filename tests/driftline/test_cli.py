@@ -359,6 +359,25 @@ def test_a_replay_finds_the_regression_in_recorded_traffic_and_the_same_each_tim
         assert f"\n      {told}" in words, told
 
 
+def test_a_replay_of_old_traffic_keeps_what_it_found_however_long_it_takes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftline.flow._TIDY_SECONDS", 0)
+    traffic = Traffic(shipped_sample(), end_ns=END_NS - 3 * 365 * 86_400 * 10**9, traces=500, seed=2)
+    folder = tmp_path / "traffic"
+    folder.mkdir()
+    for number, request in enumerate(traffic.requests()):
+        (folder / f"{number:05}.pb.gz").write_bytes(gzip.compress(request.body, 1, mtime=0))
+    config = tmp_path / "driftline.yaml"
+    config.write_text(
+        "scorers: [groundedness]\nfalse_pages: 1 per hour\n"
+        "monitors: [{watch: groundedness, by: [service], warmup: 40}]\n"
+    )
+    assert [change["paged"] for change in run("replay", "--json", folder, "-c", config).json["changes"]] == [True]
+    versions = ("--a", traffic.truth.version_before, "--b", traffic.truth.version_after)
+    assert run("gate", *versions, "-c", config, folder).code == 1
+
+
 def test_a_replay_is_held_against_what_is_known_and_against_another_configuration(run: Run, tmp_path: Path) -> None:
     traffic = Traffic(shipped_sample(), end_ns=END_NS, traces=500, seed=2)
     folder = tmp_path / "traffic"
@@ -394,7 +413,12 @@ def test_a_replay_is_held_against_what_is_known_and_against_another_configuratio
     assert [row.split("  ")[0] for row in table[1:4]] == ["scores", "changes", "pages"]
     assert table[3].split() == ["pages", "1", "0"]
     assert re.fullmatch(r"incident .* UTC +\d.* later +not paged", table[4])
-    assert re.fullmatch(r"quiet from .* UTC +0, 0 a week \(.*\) +0, 0 a week \(.*\)", table[5])
+    assert re.fullmatch(r"quiet from .* UTC( +0 false pages, 0 a week \(95% interval .*\)){2}", table[5])
+    options = ("-c", strict, "--incident", "2020-01-01", "--quiet", "2020-01-01..2020-02-01")
+    words = run("replay", folder, *options).out
+    assert "\nincident 2020-01-01 00:00 UTC: no traffic then\n" in words
+    assert "\nquiet 2020-01-01 00:00 UTC to 2020-02-01 00:00 UTC: no traffic then\n" in words
+    assert re.search(r"\n      It began at about .* UTC.* and was found at .* UTC", words)
     assert re.search(r"quiet .*: 0 false pages, 0 a week \(95% interval 0 to ", words)
 
 
