@@ -240,6 +240,7 @@ class Watcher:
         self._revised.add_all({key[:1]: count for key, count in self._outcomes.items() if key[1] == "revised"})
         self._outcomes.clear()
         self._gauges.show(self._touched.values(), self._clock.now_ns)
+        self._gauges.hush(self._series(), self._clock.now_ns)
         self._gauges.spent(self._budget.spent)
         for monitor in self._monitors.values():
             self._gauges.count(monitor.plan.name, len(monitor.series))

@@ -445,6 +445,29 @@ def test_gauges_show_the_change_and_forget_it_when_it_is_over() -> None:
     assert gauges["driftline_change_onset_timestamp_seconds"].values() == {}  # type: ignore[attr-defined]
 
 
+def test_a_series_that_went_silent_shows_no_level() -> None:
+    telemetry = Telemetry()
+    watch = watcher({"watch": "grounded", "by": ("service",)}, telemetry=telemetry)
+    silent = list(traffic([(500, 0.95)], service="a"))
+    gauges = {item.name: item for item in telemetry.instruments()}
+
+    def shown() -> set[str]:
+        found = gauges["driftline_estimate_ratio"].values()  # type: ignore[attr-defined]
+        assert found.keys() == gauges["driftline_estimate_lower_ratio"].values().keys()  # type: ignore[attr-defined]
+        return {labels[-1] for labels in found}
+
+    feed(watch, silent)
+    for point in traffic([(800, 0.95)], seed=2, service="b"):
+        watch.update(replace(point, at_ns=point.at_ns + silent[-1].at_ns - START))
+        watch.take_state()
+        if point.at_ns - START < 3500 * SECOND:
+            assert "service=a" in shown()
+    assert shown() == {"service=b"}
+    watch.update(replace(silent[0], at_ns=silent[-1].at_ns + 8000 * SECOND))
+    watch.take_state()
+    assert shown() == {"service=a", "service=b"}
+
+
 def test_every_instrument_ends_with_its_unit() -> None:
     telemetry = Telemetry()
     watcher(telemetry=telemetry)
