@@ -33,6 +33,7 @@ import orjson
 from drift.base import Change, Point
 from drift.budget import Budget
 from drift.episode import Episode
+from drift.estimate import Sums
 from drift.heavy import HeavyHitters
 from drift.nested import compatible, falls_outside, inside, parted, stronger_than_rest
 from drift.plan import Plan
@@ -92,11 +93,14 @@ class Cell(Series):
         return super().update(record, now_ns, budget)
 
     def recall(self, records: Iterable[Record]) -> None:
-        """Learn from what another series remembers of these traces."""
+        """Learn from what another series remembers of these traces; with a frozen reference, an onset may lie in it."""
+        records = list(records)
+        if self.plan.reference is not None and records:
+            self._begin(self.plan.reference, records[0][0])
         for record in records:
             self.recent.append(record)
-        self.points = self.recent.count
-        if self.points >= self.plan.warmup:
+        self.points = len(records)
+        if self.detector is None and self.points >= self.plan.warmup:
             self._learn()
 
     def _scale_of(self, values: list[float]) -> Scale:
@@ -114,6 +118,7 @@ class CombinationMonitor(Monitor):
         self.stake = 1.0 / sum(comb(others, size) for size in range(2, plan.combinations + 1))
         self.heavy = HeavyHitters(max(_LEAST_PLACES, _PLACES * plan.max_combinations))
         self._cells: dict[Slices, list[SliceKey]] = {}
+        self._known: dict[str, Sums | None] = {}  # of series with a frozen reference
         self._watched = 0  # combinations among the series
 
     def make(self, slices: dict[str, str]) -> Cell:
@@ -157,14 +162,14 @@ class CombinationMonitor(Monitor):
 
     def explanation(self, cell: Cell, episode: Episode) -> Literal["told", "near"] | None:
         """Whether other slices explain this change of a series: one that is told already, or may be soon."""
-        change, own = episode.change, (episode.before, episode.after)
+        change, own = episode.change, (self._usual(cell) or episode.before, episode.after)
         same_way = [
             other
             for other in self._of_anchor(cell)
             if other.episode is not None and other.episode.change.direction == change.direction
         ]
         for parent in self._parents(_key(cell.slices.items())):
-            whole = parted(parent.recent, change.onset_ns)
+            whole = self._parted(parent, change.onset_ns, own)
             if not stronger_than_rest(own, whole, change.direction, episode.inflation):
                 return "told" if any(_holds(other, cell) for other in same_way) else "near"
         told = [other.pairs for other in same_way if compatible(other.slices, cell.slices) and not _holds(other, cell)]
@@ -176,14 +181,42 @@ class CombinationMonitor(Monitor):
     def _waits(self, cell: Cell, episode: Episode, since: list[Record]) -> bool:
         """Whether a slice within has evidence too, fell further than the rest, and nothing fell outside of it."""
         change, inflation = episode.change, episode.inflation
-        whole = parted(cell.recent, change.onset_ns)
-        return any(
-            other.rising >= _WORTH_WAITING
-            and stronger_than_rest(parted(other.recent, change.onset_ns), whole, change.direction, inflation)
-            and not falls_outside(episode.before, since, [other.pairs], change.direction, inflation)
-            for other in self._of_anchor(cell)
-            if other is not cell and _holds(cell, other)
-        )
+        for other in self._of_anchor(cell):
+            if other is cell or not _holds(cell, other) or other.rising < _WORTH_WAITING:
+                continue
+            own = self._parted(other, change.onset_ns)
+            if stronger_than_rest(
+                own, self._parted(cell, change.onset_ns, own), change.direction, inflation
+            ) and not falls_outside(episode.before, since, [other.pairs], change.direction, inflation):
+                return True
+        return False
+
+    def _parted(self, series: Series, onset_ns: int, own: tuple[Sums, Sums] | None = None) -> tuple[Sums, Sums]:
+        """All that is known of a series, before a time and since.
+
+        Before, that is the whole of its frozen reference, if it has one: of that, a series remembers only the newest.
+        Where a reference names no slices, a slice `own` of the series has the same one, and what is without it too.
+        """
+        before, since = parted(series.recent, onset_ns)
+        usual = self._usual(series)
+        if usual is not None:
+            before = usual.copy()
+            if own is not None and own[0] == usual:
+                before.include(usual)
+        return before, since
+
+    def _usual(self, series: Series) -> Sums | None:
+        """All of the frozen reference of a series; None if it learned from its stream."""
+        if self.plan.reference is None:
+            return None
+        if series.key not in self._known:
+            if len(self._known) >= _MOST_CELLS:
+                self._known.clear()
+            sums, records = Sums(), self.plan.reference.of(series.slices, series.last_ns)
+            for record in records if len(records) >= self.plan.warmup else ():
+                sums.add(record[1], record[2])
+            self._known[series.key] = sums if sums.n else None
+        return self._known[series.key]
 
     def review(self, now_ns: int) -> tuple[list[SliceKey], list[Series]]:
         """Give the places to the combinations with most traffic; one whose change lasts, or is near, keeps its own."""
@@ -238,15 +271,19 @@ class CombinationMonitor(Monitor):
             cell.spent = bool(spent)
 
     def _begin(self, key: SliceKey, now_ns: int) -> Cell | None:
-        """A new combination, None if it is not the time: what holds it is not watched, or has changed."""
+        """A new combination, None if it is not the time: what holds it is not watched, or has changed.
+
+        One of which a frozen reference has too little learns from what holds it, as without.
+        """
         parents = list(self._parents(key))
-        if len(parents) < len(key) // 2 - 1 or any(one.detector is None or one.episode is not None for one in parents):
-            return None
         cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
         cell.last_ns = now_ns
-        if self.plan.reference is not None:
-            return cell  # which knows its slice, or learns it from the stream
-        known = [[record for record in one.raw_records() if inside(cell.pairs, record)] for one in parents]
+        if len(parents) < len(key) // 2 - 1 or any(one.detector is None for one in parents):
+            return None
+        held = self._usual(cell) is not None  # so it knows what is usual, whatever lasts
+        if not held and any(one.episode is not None for one in parents):
+            return None
+        known = [[record for record in _came(one) if inside(cell.pairs, record)] for one in parents]
         longest = max(known, key=len)
         cell.recall(longest)
         return cell
@@ -292,6 +329,11 @@ class CombinationMonitor(Monitor):
 def _key(pairs: Iterable[tuple[str, str]]) -> SliceKey:
     """Names and values in turn."""
     return tuple(chain.from_iterable(pairs))
+
+
+def _came(series: Series) -> list[Record]:
+    """What is remembered of the points that came, without those of a frozen reference."""
+    return list(series.raw_records())[-series.points :]
 
 
 def _is_combination(key: SliceKey) -> bool:

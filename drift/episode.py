@@ -12,7 +12,7 @@ from drift.coincide import coincidences
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
 from drift.moved import what_moved
-from drift.onset import locate
+from drift.onset import locate, onset_times
 from drift.plan import Plan
 from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
 from drift.scale import Scale
@@ -45,35 +45,40 @@ class Episode:
         self.opened_ns = change.detected_ns  # by the event clock, which one wrong time does not lead astray
         self.since = 0  # points since the detection
         self.moved = False  # whether the level moved again, so that the onset is not to be sought anew
+        self.turning = False  # whether the way back showed when it was last told
         self.inflation = 1.0
         self.cap = inf  # the weight over which points are capped
         self.recovery = self._recovery()
 
-    def _recovery(self) -> MeanDetector:
+    def _recovery(self, since: Sequence[Record] = ()) -> MeanDetector:
         """Watches for the way back: the mirror of the change, held against the middle of the old and new level.
 
         A size is overestimated when it is first told, so the new level is taken at the end of its interval that is
-        nearer to the old one. Otherwise a series that stays bad would seem to recover.
+        nearer to the old one; otherwise a series that stays bad would seem to recover. And if among the points since
+        the onset (`since`) some show the way back already, the new level is that of the ones before these; otherwise
+        the middle would go along with what recovers, and never be passed.
         """
         down = self.change.direction == "down"
+        back: Shift = "up" if down else "down"
         level = estimate(self.after, self.inflation)
+        if since:
+            turn = locate(Sums(), [point_candidate(record) for record in since], back, self.inflation)
+            self.turning = turn.low > 0  # at 0 there may be no turn at all
+            level = turn.before_level if self.turning else level
         nearer = min(level.upper, self.before.mean) if down else max(level.lower, self.before.mean)
         watch = MeanDetector(
-            direction="up" if down else "down",
+            direction=back,
             arl=_RECOVERY_ARL_SMALL if abs(self.before.mean - nearer) < _SMALL else _RECOVERY_ARL,
             baseline=min(max((self.before.mean + nearer) / 2, 1e-3), 1 - 1e-3),
         )
         watch.warmup([x for x, _ in self.reference], [w for _, w in self.reference])
         return watch
 
-    def _adjust_recovery(self) -> None:
-        """Hold against the middle as it is known now, unless evidence is building up against a stricter one."""
-        watch = self._recovery()
-        assert watch.baseline is not None
-        assert self.recovery.baseline is not None
-        stricter = (watch.baseline > self.recovery.baseline) == (self.change.direction == "down")
-        if stricter or not self.recovering:
-            self.recovery = watch
+    def _adjust_recovery(self, since: list[Record]) -> None:
+        """Hold what came since the detection against the middle as it is known now."""
+        self.recovery = self._recovery(since)
+        for record in since[-self.since :]:
+            self.recovery.update(record[1], record[2])
 
     def follow(self, x: float, w: float) -> bool:
         """Count a point; whether the series has recovered."""
@@ -98,13 +103,13 @@ class Episode:
             prior, candidates = recent.candidates()
             onset = locate(prior, candidates, self.change.direction, self.inflation)
             self.before, self.after = onset.before, onset.after
-            low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
-            self._set(onset_ns=best, onset_low_ns=min(low, best), onset_high_ns=max(high, best))
+            low, best, high = onset_times(onset, candidates)
+            self._set(onset_ns=best, onset_low_ns=low, onset_high_ns=high)
         before, after = (estimate(part, self.inflation) for part in (self.before, self.after))
         size = difference(before, after)
         if onset is not None:
             before, after, size = onset.before_level, onset.after_level, onset.size
-        self._adjust_recovery()
+            self._adjust_recovery(list(recent.records())[-self.after.n :])
         return self._tell(before, after, size, recent, fixed)
 
     def move(self, recent: Recent, fixed: Sequence[str], direction: Shift) -> Change:
@@ -113,7 +118,7 @@ class Episode:
         older = max(0, self.after.n - len(records))
         prior = Sums() if not older else _minus(self.after, records)
         onset = locate(prior, [point_candidate(record) for record in records], direction, self.inflation)
-        self.after, self.moved = onset.after, True
+        self.after, self.moved, self.turning = onset.after, True, False
         before = estimate(self.before, self.inflation)
         told = self._tell(before, onset.after_level, difference(before, onset.after_level), recent, fixed)
         self.recovery = self._recovery()
@@ -201,8 +206,7 @@ def open_episode(
     earlier, later = records[: max(onset.low - recent.blocks, 0)], records[max(first, 0) :]
     mix, now = recent.mix.copy().add_all(earlier), Mix().add_all(later)
     found = carriers(mix, now, tuple(slices), scale.level)
-    low, best, high = (candidates[place].at_ns for place in (onset.low, onset.best, onset.high))
-    low, high = min(low, best), max(high, best)  # event times need not be in order
+    low, best, high = onset_times(onset, candidates)
     bad = worst(later, detection.direction, found)
     effective = onset.before_level.n, onset.after_level.n
     change = Change(

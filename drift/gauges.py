@@ -8,6 +8,8 @@ from drift.series import Series, slice_text
 
 _LABELS = ("monitor", "metric", "slice")
 _FOLD = ("slice",)
+_HOUR_NS = 3600 * 10**9
+_HUSH_NS = _HOUR_NS // 12  # between two looks for series that went silent
 
 
 class Gauges:
@@ -64,6 +66,7 @@ class Gauges:
 
         self._counted: dict[str, int] = {}
         self._spent = 0.0
+        self._hushed_ns = 0
 
     def show(self, series: Iterable[Series], now_ns: int) -> None:
         for one in series:
@@ -84,6 +87,16 @@ class Gauges:
             else:
                 self._onset.remove(*labels)
                 self._size.remove(*labels)
+
+    def hush(self, series: Iterable[Series], now_ns: int) -> None:
+        """Show no level of those that had no point in the last hour of event time; asked now and then."""
+        if now_ns - self._hushed_ns < _HUSH_NS and now_ns >= self._hushed_ns:
+            return
+        self._hushed_ns = now_ns
+        for one in series:
+            if now_ns - one.last_ns >= _HOUR_NS:
+                for gauge in self._levels(one.plan):
+                    gauge.remove(one.plan.name, one.plan.metric, slice_text(one.slices))
 
     def forget(self, series: Series) -> None:
         labels = (series.plan.name, series.plan.metric, slice_text(series.slices))

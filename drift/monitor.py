@@ -20,7 +20,7 @@ from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.kept import read_kept, take_kept
 from drift.kinds import monitor_of
-from drift.pages import page_of, told_with
+from drift.pages import page_of
 from drift.plan import MonitorConfig, plans
 from drift.provenance import Provenance
 from drift.recent import Record
@@ -158,7 +158,7 @@ class Watcher:
     def _update(self, series: Series, record: Record, changes: list[Change]) -> None:
         change = series.update(record, self._clock.now_ns, self._budget)
         if change is not None:
-            changes.append(self._decide(series, change))
+            changes.append(self._decide(series, change)[0])
         if series.budgeted:
             self._rounds.note(series)
 
@@ -170,34 +170,33 @@ class Watcher:
         changes: list[Change] = []
         for series, found in self._rounds.take(self._clock.now_ns):
             service = series.slices.get("service", "")
-            change = self._decide(series, found, self._rounds.pages.get(service, ""))
+            change, page = self._decide(series, found, self._rounds.pages.get(service, ""))
             if change.paged:
                 self._rounds.pages.setdefault(service, change.id)
             self._touched[series.key] = series
             changes.append(change)
-            page = page_of(change.related, self._series()) if change.related else None
             if page is not None and page.episode is not None:
                 changes.append(page.episode.accompany(change))
                 self._touched[page.key] = page
         return changes
 
-    def _decide(self, series: Series, change: Change, found_with: str = "") -> Change:
-        """Whether an active change is a page: large enough, and not part of one that was sent already.
+    def _decide(self, series: Series, change: Change, found_with: str = "") -> tuple[Change, Series | None]:
+        """Whether an active change is a page: large enough, and not part of one that was sent already and lasts.
 
-        A change that was paged stays so. One that was not may become a page as it grows, or when the change it was
-        part of has ended.
+        Returns it, and the series whose page it is part of. A change that was paged stays so. One that was not may
+        become a page as it grows, or when the change it was part of has ended, unless it seems to end too.
         """
-        episode, monitor = series.episode, self._monitors[series.plan.name]
+        episode, monitor, page = series.episode, self._monitors[series.plan.name], None
         if episode is not None:
             episode.change = change = monitor.dressed(series, change)
         if episode is not None and not (change.paged and change.sequence > 0):
-            related = told_with(change, monitor.relatives(series), monitor.plan.statistic == "share")
-            if not related and change.evidence < 1.0:
-                page = found_with or change.related
-                related = page if page_of(page, self._series()) else ""
-            change = episode.mark(episode.size >= monitor.plan.min_effect and not related, related)
+            either_way = monitor.plan.statistic == "share"
+            page = page_of(change, monitor.relatives(series), either_way, found_with, self._series())
+            large = episode.size >= monitor.plan.min_effect
+            related = "" if page is None or page.episode is None else page.episode.change.id
+            change = episode.mark(large and page is None and not episode.turning, related)
         self._gauges.show([series], self._clock.now_ns)
-        return change
+        return change, page
 
     def _sweep(self) -> list[Change]:
         """Forget series without points; their changes end, since nobody can say that they last."""
@@ -241,6 +240,7 @@ class Watcher:
         self._revised.add_all({key[:1]: count for key, count in self._outcomes.items() if key[1] == "revised"})
         self._outcomes.clear()
         self._gauges.show(self._touched.values(), self._clock.now_ns)
+        self._gauges.hush(self._series(), self._clock.now_ns)
         self._gauges.spent(self._budget.spent)
         for monitor in self._monitors.values():
             self._gauges.count(monitor.plan.name, len(monitor.series))

@@ -76,6 +76,15 @@ def locate(prior: Sums, candidates: Sequence[Candidate], direction: Shift, infla
     )
 
 
+def onset_times(onset: Onset, candidates: Sequence[Candidate]) -> tuple[int, int, int]:
+    """The ends of the interval that the change began in, with its best time between: low, best, high.
+
+    Whatever shows in a point first, happened after the point before it: the interval begins with that one.
+    """
+    low, best, high = (candidates[place].at_ns for place in (max(onset.low - 1, 0), onset.best, onset.high))
+    return min(low, best), best, max(high, best)  # event times need not be in order
+
+
 def _gains(prior: Sums, candidates: Sequence[Candidate], direction: Shift) -> list[float]:
     """The log likelihood ratio of a split before each candidate, 0 if the level moved to the other side."""
     n, s, squares = prior.w, prior.wx, prior.w2

@@ -176,7 +176,7 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
         raise UserError(f"{path}.min_effect: {config.min_effect:g}: must be at most 1, the whole range")
     if len(set(config.by)) != len(config.by):
         raise UserError(f"{path}.by: {list(config.by)} names a slice twice")
-    _check_combinations(config, path)
+    _check_combinations(config, metric, path)
     statistic: Statistic = "mean" if metric.bounded else "pass_rate"
     if config.statistic != "auto":
         statistic = config.statistic
@@ -224,8 +224,8 @@ def _plan(config: MonitorConfig, metric: Metric, path: str, base: Path) -> Plan:
     )
 
 
-def _check_combinations(config: MonitorConfig, path: str) -> None:
-    if config.combinations > 1 and config.statistic == "share":
+def _check_combinations(config: MonitorConfig, metric: Metric, path: str) -> None:
+    if config.combinations > 1 and (config.statistic == "share" or metric.embeds):
         raise UserError(f"{path}.combinations: {config.combinations}: not of shares; leave it out")
     if config.combinations > max(1, len(config.by) - 1):
         raise UserError(

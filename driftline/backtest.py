@@ -22,21 +22,24 @@ class Incident:
     delay_seconds: float | None
     onset_held: bool
     """Whether the page's onset interval holds the moment."""
+    covered: bool
+    """Whether there is traffic from before and after the moment: where not, that nothing was paged says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A time in which nothing was wrong: each page of it was false.
+    """A time in which nothing was wrong, as far as there is traffic of it: each page of it was false.
 
-    `lower` and `upper` are the exact 95% interval of the rate (Garwood 1936), in pages a week.
+    `lower` and `upper` are the exact 95% interval of the rate (Garwood 1936), in pages a week; all three are None where
+    there is no traffic.
     """
 
     from_ns: int
     to_ns: int
     pages: int
-    per_week: float
-    lower: float
-    upper: float
+    per_week: float | None
+    lower: float | None
+    upper: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,9 @@ class Backtest:
         return asdict(self)
 
 
-def backtest(changes: Sequence[Change], incidents: Sequence[int], quiet: Sequence[Period], within_ns: int) -> Backtest:
+def backtest(
+    changes: Sequence[Change], incidents: Sequence[int], quiet: Sequence[Period], within_ns: int, traffic: Period
+) -> Backtest:
     """Hold the pages among `changes` against what is known.
 
     Args:
@@ -57,28 +62,33 @@ def backtest(changes: Sequence[Change], incidents: Sequence[int], quiet: Sequenc
         incidents: when something began to be wrong.
         quiet: when nothing was.
         within_ns: how long after its beginning an incident has to be paged.
+        traffic: from the first trace to the last.
     """
     pages = sorted((change for change in changes if change.paged), key=lambda change: change.detected_ns)
     return Backtest(
         len(pages),
-        [_incident(pages, at_ns, within_ns) for at_ns in incidents],
-        [_quiet(pages, window) for window in quiet],
+        [_incident(pages, at_ns, within_ns, traffic) for at_ns in incidents],
+        [_quiet(pages, window, traffic) for window in quiet],
     )
 
 
-def _incident(pages: Sequence[Change], at_ns: int, within_ns: int) -> Incident:
+def _incident(pages: Sequence[Change], at_ns: int, within_ns: int, traffic: Period) -> Incident:
+    covered = traffic.from_ns < at_ns < traffic.to_ns
     found = next((page for page in pages if at_ns <= page.detected_ns <= at_ns + within_ns), None)
     if found is None:
-        return Incident(at_ns, None, None, False)
+        return Incident(at_ns, None, None, False, covered)
     held = found.onset_low_ns <= at_ns <= found.onset_high_ns
-    return Incident(at_ns, found.id, (found.detected_ns - at_ns) / 1e9, held)
+    return Incident(at_ns, found.id, (found.detected_ns - at_ns) / 1e9, held, covered)
 
 
-def _quiet(pages: Sequence[Change], window: Period) -> Quiet:
+def _quiet(pages: Sequence[Change], window: Period, traffic: Period) -> Quiet:
+    from_ns, to_ns = max(window.from_ns, traffic.from_ns), min(window.to_ns, traffic.to_ns)
+    if from_ns >= to_ns:
+        return Quiet(window.from_ns, window.to_ns, 0, None, None, None)
     count = sum(window.from_ns <= page.detected_ns < window.to_ns for page in pages)
-    weeks = (window.to_ns - window.from_ns) / WEEK_NS
+    weeks = (to_ns - from_ns) / WEEK_NS
     lower, upper = poisson_interval(count)
-    return Quiet(window.from_ns, window.to_ns, count, count / weeks, lower / weeks, upper / weeks)
+    return Quiet(from_ns, to_ns, count, count / weeks, lower / weeks, upper / weeks)
 
 
 def poisson_interval(count: int) -> tuple[float, float]:

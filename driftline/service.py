@@ -14,6 +14,8 @@ from driftline.stages.notify import NotifyStage
 from driftline.stages.watch import WatchStage
 from driftline.web.source import ScorerFacts
 
+_MOST_CHANGES = 1_000_000
+
 
 class Service:
     """Started from the sinks back to the sources, stopped the other way round; `stop` is safe twice."""
@@ -135,7 +137,7 @@ class Service:
 
     def changes(self) -> list[Change]:
         """All that are kept, newest first, each as it is known now."""
-        return [decode_change(encoded) for encoded in self.view.changes()]
+        return [decode_change(encoded) for encoded in self.view.changes(_MOST_CHANGES)]
 
     def deliveries(self, change_id: str) -> Sequence[Delivery]:
         """What this process did to tell of a change, oldest first."""

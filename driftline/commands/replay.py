@@ -1,10 +1,9 @@
 """`driftline replay`: recorded traffic through the same pipeline, offline, at full speed, on event time."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
@@ -12,24 +11,23 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 
-from alerts.explain import Wording, explain
-from alerts.plain import minute
 from collector.core.engine import SPANS, TICK_KIND, Record
 from collector.core.errors import DriftlineError, Rejected, UserError
 from collector.core.printable import entry
 from collector.core.settings import parse_duration
 from collector.redaction.keys import read_key
 from collector.wire.read import read_body
-from drift.base import Change
-from driftline.backtest import Backtest, Incident, Quiet, backtest
+from driftline.backtest import backtest
 from driftline.build import build
+from driftline.commands.replay_words import Replayed, side_by_side
 from driftline.config import Config, load_config
 from driftline.export.period import Period, parse_moment
+from driftline.flow import load_parts
 from driftline.kafka_range import KafkaTraffic, parse_range
 from driftline.logs import redact_logs
+from driftline.run_cost import cost_of, parse_prices
 from driftline.service import Service
 from driftline.stages.ticks import END_OF_INPUT
-from driftline.units import duration_text
 
 _BYTES_PER_APPEND = 4 * 2**20
 
@@ -45,6 +43,7 @@ _BYTES_PER_APPEND = 4 * 2**20
 )
 @click.option("--incident", "incidents", multiple=True, metavar="TIME", help="Something was wrong from then on (UTC).")
 @click.option("--quiet", "windows", multiple=True, metavar="FROM..TO", help="Nothing was wrong then: pages are false.")
+@click.option("--price", "priced", multiple=True, metavar="SCORER=AMOUNT", help="What a run of a scorer costs.")
 @click.option("--within", default="24h", show_default=True, help="How long after its beginning an incident must page.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: counts, decisions, changes.")
 def command(
@@ -54,6 +53,7 @@ def command(
     ranges: Sequence[str],
     incidents: Sequence[str],
     windows: Sequence[str],
+    priced: Sequence[str],
     within: str,
     as_json: bool,
 ) -> None:
@@ -65,7 +65,7 @@ def command(
     if not files and not ranges:
         raise UserError("FILES: none are given, and no --kafka; what is to be replayed?")
     paths = list(expand(files))
-    known = Known.of(incidents, windows, within)
+    known = Known.of(incidents, windows, within, parse_prices(priced))
     configs = {str(file or "defaults"): load_config(file) for file in ((path,) if against is None else (path, against))}
     if against is not None and len(configs) < 2:
         raise UserError(f"--against: {str(against)!r} is the configuration itself; two are compared")
@@ -82,6 +82,8 @@ def command(
         for name, one in found.items():
             for line in ([f"{name}:"] if others else []) + one.lines():
                 click.echo(entry(line))
+        for line in side_by_side(found) if others else ():
+            click.echo(entry(line))
     if first.problems:
         what = f"of {len(paths)} files" if traffic is None else "files and messages"
         raise DriftlineError(f"{len(first.problems)} {what} could not be read")
@@ -89,14 +91,15 @@ def command(
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the recorded time."""
+    """What is known of the recorded time, and of what a run of a scorer costs."""
 
     incidents: Sequence[int]
     quiet: Sequence[Period]
     within_ns: int
+    prices: Mapping[str, float]
 
     @classmethod
-    def of(cls, incidents: Sequence[str], windows: Sequence[str], within: str) -> "Known":
+    def of(cls, incidents: Sequence[str], windows: Sequence[str], within: str, prices: Mapping[str, float]) -> "Known":
         """From options.
 
         Raises:
@@ -115,92 +118,36 @@ class Known:
             within_ns = round(parse_duration(within) * 1e9)
         except ValueError as error:
             raise UserError(f"--within: {error}") from error
-        return cls([parse_moment("--incident", text, 0) for text in incidents], quiet, within_ns)
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """What one configuration made of the files."""
-
-    counts: dict[str, int]
-    decisions: list[dict[str, Any]]
-    changes: list[Change]
-    problems: list[str]
-    judged: Backtest
-    runs: dict[str, int]
-    """How often each scorer ran."""
-    seconds: dict[str, float]
-    """Processor time of each scorer, or how long its calls took where it waits for another."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "counts": self.counts,
-            "decisions": self.decisions,
-            "changes": self.changes,
-            "unreadable": self.problems,
-            "backtest": self.judged.to_json(),
-            "runs": self.runs,
-        }
-
-    def lines(self) -> list[str]:
-        ordered = sorted(self.changes, key=lambda change: change.detected_ns)
-        told = [
-            f"{self.counts['traces_scored']} traces, {self.counts['scores']} scores, {len(ordered)} changes",
-            *(line for one in ordered for line in _change_words(one)),
-            *(_incident_words(incident) for incident in self.judged.incidents),
-            *(_quiet_words(quiet) for quiet in self.judged.quiet),
-        ]
-        dearest = sorted(self.seconds.items(), key=lambda item: -item[1])[:3]
-        named = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in dearest)
-        runs = sum(self.runs.values())
-        told.append(f"scorers took {sum(self.seconds.values()):.3g} s in {runs} runs" + (f": {named}" if named else ""))
-        return told
-
-
-def _change_words(change: Change) -> list[str]:
-    """What an alert would tell of it, without what to do at once."""
-    words = explain(change, Wording())
-    parts = (words.what, words.carried_by, words.moved, words.new_then, words.found_with, words.sure, words.look_at)
-    return [
-        f"{'page' if change.paged else 'note'}: {words.summary}",
-        *(f"      {line}" for part in parts for line in part.splitlines()),
-    ]
-
-
-def _incident_words(one: Incident) -> str:
-    if one.delay_seconds is None:
-        return f"incident {minute(one.at_ns)}: not paged"
-    held = "holds" if one.onset_held else "does not hold"
-    later = duration_text(round(one.delay_seconds))
-    return f"incident {minute(one.at_ns)}: paged {later} later; its onset interval {held} it"
-
-
-def _quiet_words(one: Quiet) -> str:
-    return (
-        f"quiet {minute(one.from_ns)} to {minute(one.to_ns)}: {one.pages} false pages, {one.per_week:.3g} a week "
-        f"(95% interval {one.lower:.2g} to {one.upper:.2g})"
-    )
+        return cls([parse_moment("--incident", text, 0) for text in incidents], quiet, within_ns, prices)
 
 
 def replay(
     config: Config, paths: Sequence[Path], known: Known, quiet: bool, traffic: KafkaTraffic | None = None
 ) -> Replayed:
     """The files, and then what Kafka has, through the pipeline of one configuration."""
+    scorers = load_parts(config)[0]
+    if unknown := sorted(known.prices.keys() - {one.name for one in scorers}):
+        names = ", ".join(one.name for one in scorers)
+        raise UserError(f"--price: {unknown[0]!r} is not one of the scorers ({names})")
     with tempfile.TemporaryDirectory(prefix="driftline-replay-") as folder:
         service = build(offline(config, Path(folder)))
         redact_logs(service.redactor)
         try:
             problems = feed(service, paths, quiet, traffic)
             changes = service.changes()
+            traffic_time = Period(service.view.earliest_ns() or 0, service.view.latest_ns() or 0)
             funnel = service.view.funnel()
-            names = ("scorer", "decision", "reason", "count")
+            columns = ("scorer", "decision", "reason", "count")
+            counts, runs = service.counts(), service.scorer_runs()
+            own = [scorer.name for scorer in scorers if not scorer.function.__module__.startswith("scorers.")]
             return Replayed(
-                service.counts(),
-                [dict(zip(names, row, strict=True)) for row in funnel],
+                counts,
+                [dict(zip(columns, row, strict=True)) for row in funnel],
                 changes,
                 problems,
-                backtest(changes, known.incidents, known.quiet, known.within_ns),
-                service.scorer_runs(),
+                backtest(changes, known.incidents, known.quiet, known.within_ns, traffic_time),
+                runs,
+                cost_of(runs, counts["traces_scored"], known.prices, own),
                 service.scorer_seconds(),
             )
         finally:
@@ -223,10 +170,15 @@ def expand(files: Sequence[Path]) -> Iterator[Path]:
 
 
 def offline(config: Config, folder: Path) -> Config:
-    """`config` with its own store, no listeners, no Kafka, nobody to alert and nothing exported."""
+    """`config` with a store of its own that forgets nothing, and no listeners, Kafka, alerts or exports."""
     document = {
         "listen": {"otlp_http": None, "otlp_grpc": None, "web": None},
-        "store": {"path": folder / "replay.db", "max_backlog": "1000GiB", "max_size": "1000GiB"},
+        "store": {
+            "path": folder / "replay.db",
+            "retention": "100000d",
+            "max_backlog": "1000GiB",
+            "max_size": "1000GiB",
+        },
         "alerts": {"log": False},
         "export": {},
         "metrics": {},

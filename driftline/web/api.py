@@ -174,7 +174,7 @@ def _series(status: SeriesStatus, wording: Wording) -> dict[str, Any]:
         "slice": dict(status.slice),
         "status": status.status,
         "points": status.points,
-        "level": asdict(status.level),
+        "level": asdict(status.level) if status.level.n > 0 else None,  # no data is not a level
         "detector": status.detector,
         "evidence": status.evidence,
         "threshold": status.threshold,

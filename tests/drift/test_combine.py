@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -229,6 +230,50 @@ def test_a_metric_without_a_range_is_compared_on_one_scale() -> None:
     pair = next(change for change in opened(changes) if len(change.slice) == 3)
     assert (pair.slice, pair.related) == ({"service": "shop", **PAIR}, "" if pair is page else page.id)
     assert pair.before.value == pytest.approx(400, rel=0.25)
+
+
+def held(folder: Path, named: bool = True) -> Watcher:
+    """Against 20,000 good scores, that name their slices or not."""
+    rows = (
+        {
+            "scorer": "grounded",
+            "slices": point.slices if named else {},
+            "value": point.value,
+            "trace_id": point.trace_id,
+        }
+        for point in traffic(20_000, 90)
+    )
+    (folder / "good.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+    config = MonitorConfig.model_validate({**RULE, "baseline": {"file": "good.jsonl"}})
+    return Watcher([config], "1 per week", {"grounded": Metric("grounded", 0.0, 1.0, "higher")}, Telemetry(), folder)
+
+
+LARGE = {"model": "a", "language": "en"}  # 30% of the traffic: more of the reference than a series remembers
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("bad", "rate"), [(LARGE, 0.6), (PAIR, 0.5)])
+def test_with_a_reference_a_pair_that_is_bad_from_its_first_trace_is_told(
+    tmp_path: Path, bad: dict[str, str], rate: float, named: bool
+) -> None:
+    """Of a large one first an attribute: pairs begin when 1,024 scores have come."""
+    changes = opened(feed(held(tmp_path, named), traffic(6000, 91, bad, rate)))
+    (page,) = (change for change in changes if change.paged)
+    assert page.slice.items() <= {"service": "shop", **bad}.items()
+    assert len(page.slice) >= 2
+    (pair,) = (change for change in changes if len(change.slice) == 3)
+    assert (pair.slice, pair.related) == ({"service": "shop", **bad}, "" if pair is page else page.id)
+    assert pair.before.value == pytest.approx(0.95, abs=0.03)
+
+
+def test_with_a_reference_nothing_is_told_where_all_is_as_usual_and_a_restart_is_no_matter(tmp_path: Path) -> None:
+    first, second = held(tmp_path), held(tmp_path)
+    points = traffic(6000, 92) + traffic(4000, 93, LARGE, 0.8, begin=6000)
+    assert feed(first, points[:6000]) == []
+    second.restore(saved(first))
+    changes = feed(second, points[6000:])
+    assert changes == feed(first, points[6000:])
+    assert {"service": "shop", **LARGE} in [change.slice for change in opened(changes)]
 
 
 def test_points_without_attributes_or_with_strange_ones_do_no_harm() -> None:

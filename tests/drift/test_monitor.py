@@ -234,56 +234,11 @@ def test_shares_without_points_are_forgotten_whole() -> None:
     assert len(watch.status()) == 3
 
 
-def test_a_recovered_series_is_resolved_and_can_change_again() -> None:
-    changes = feed(watcher(), traffic([(2000, 0.95), (500, 0.75), (1500, 0.95), (500, 0.7)]))
-    resolved = [change for change in changes if change.status == "resolved"]
-    assert [change.reason for change in resolved] == ["recovered"]
-    first, second = opened(changes)
-    assert resolved[0].id == first.id != second.id
-    assert second.before.value == pytest.approx(0.95, abs=0.02)
-
-
-def test_a_change_that_lasts_becomes_the_new_normal() -> None:
-    watch = watcher({"watch": "grounded", "adopt_after": "2h"})
-    changes = feed(watch, traffic([(2000, 0.95), (4000, 0.75), (600, 0.5)]))
-    first, second = opened(changes)
-    ends = [change for change in changes if change.status == "resolved"]
-    assert (ends[0].id, ends[0].reason) == (first.id, "adopted")
-    assert second.before.value == pytest.approx(0.75, abs=0.03)
-
-
-def test_a_second_drop_is_told_while_the_first_lasts() -> None:
-    changes = feed(watcher(), traffic([(2000, 0.95), (1500, 0.8), (400, 0.4)]))
-    assert len(opened(changes)) == 1
-    assert changes[-1].after.value == pytest.approx(0.4, abs=0.12)
-    assert changes[-1].before.value == pytest.approx(0.95, abs=0.02)
-
-
 def test_a_small_change_is_recorded_but_not_paged_until_it_grows() -> None:
     rule = {"watch": "grounded", "min_effect": 0.4, "min_points": 40}
     changes = feed(watcher(rule), traffic([(2000, 0.95), (1500, 0.8), (600, 0.4)]))
     assert not opened(changes)[0].paged
     assert changes[-1].paged
-
-
-def test_a_slice_that_fails_with_its_service_is_one_page() -> None:
-    points = [
-        replace(point, slices={"service": "shop", "version": str(number % 2)})
-        for number, point in enumerate(traffic([(6000, 0.95), (800, 0.6)]))
-    ]
-    found = opened(feed(watcher(), points))
-    pages = [change for change in found if change.paged]
-    assert len(found) == 3
-    assert len(pages) == 1
-    assert {change.related for change in found if not change.paged} == {pages[0].id}
-
-
-def test_a_slice_that_fails_long_after_another_is_a_page_of_its_own() -> None:
-    first = list(traffic([(3000, 0.95), (4000, 0.5)], seed=1, version="1"))
-    second = list(traffic([(6000, 0.95), (1000, 0.3)], seed=2, version="2"))
-    points = sorted(first + second, key=lambda point: point.at_ns)
-    pages = [change.slice for change in opened(feed(watcher(), points)) if change.paged]
-    assert {"service": "shop", "version": "2"} in pages
 
 
 @pytest.mark.parametrize("detector", ["adwin", "page_hinkley"])
@@ -488,6 +443,29 @@ def test_gauges_show_the_change_and_forget_it_when_it_is_over() -> None:
     watch.take_state()
     assert gauges["driftline_change_active"].values()[labels] == 0.0  # type: ignore[attr-defined]
     assert gauges["driftline_change_onset_timestamp_seconds"].values() == {}  # type: ignore[attr-defined]
+
+
+def test_a_series_that_went_silent_shows_no_level() -> None:
+    telemetry = Telemetry()
+    watch = watcher({"watch": "grounded", "by": ("service",)}, telemetry=telemetry)
+    silent = list(traffic([(500, 0.95)], service="a"))
+    gauges = {item.name: item for item in telemetry.instruments()}
+
+    def shown() -> set[str]:
+        found = gauges["driftline_estimate_ratio"].values()  # type: ignore[attr-defined]
+        assert found.keys() == gauges["driftline_estimate_lower_ratio"].values().keys()  # type: ignore[attr-defined]
+        return {labels[-1] for labels in found}
+
+    feed(watch, silent)
+    for point in traffic([(800, 0.95)], seed=2, service="b"):
+        watch.update(replace(point, at_ns=point.at_ns + silent[-1].at_ns - START))
+        watch.take_state()
+        if point.at_ns - START < 3500 * SECOND:
+            assert "service=a" in shown()
+    assert shown() == {"service=b"}
+    watch.update(replace(silent[0], at_ns=silent[-1].at_ns + 8000 * SECOND))
+    watch.take_state()
+    assert shown() == {"service=a", "service=b"}
 
 
 def test_every_instrument_ends_with_its_unit() -> None:

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from drift.estimate import Sums
-from drift.onset import Candidate, locate
+from drift.onset import Candidate, locate, onset_times
 
 
 def candidates(values: list[float], weights: list[float] | None = None) -> list[Candidate]:
@@ -21,6 +21,17 @@ def test_a_clear_step_is_located_exactly() -> None:
     onset = locate(Sums(), candidates([1.0] * 300 + [0.0] * 50), "down")
     assert (onset.best, onset.low, onset.high) == (300, 300, 300)
     assert onset.size.value == -1.0
+
+
+def test_a_change_may_have_begun_as_soon_as_the_last_point_before_it_was_over() -> None:
+    """A release at 2,995 shows in the point of 3,000 first."""
+    found = candidates([1.0] * 300 + [0.0] * 50)
+    stamped = [Candidate(10 * one.at_ns, one.sums) for one in found]
+    assert onset_times(locate(Sums(), stamped, "down"), stamped) == (2990, 3000, 3000)
+    assert onset_times(locate(Sums(), stamped[299:], "down"), stamped[299:])[0] == 2990
+    back = [Candidate(5000 - 10 * one.at_ns, one.sums) for one in found]
+    low, best, high = onset_times(locate(Sums(), back, "down"), back)
+    assert low <= best == 2000 <= high, "event times need not be in order"
 
 
 def test_a_rise_is_not_taken_for_a_drop() -> None:

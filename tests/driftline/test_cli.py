@@ -359,6 +359,25 @@ def test_a_replay_finds_the_regression_in_recorded_traffic_and_the_same_each_tim
         assert f"\n      {told}" in words, told
 
 
+def test_a_replay_of_old_traffic_keeps_what_it_found_however_long_it_takes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftline.flow._TIDY_SECONDS", 0)
+    traffic = Traffic(shipped_sample(), end_ns=END_NS - 3 * 365 * 86_400 * 10**9, traces=500, seed=2)
+    folder = tmp_path / "traffic"
+    folder.mkdir()
+    for number, request in enumerate(traffic.requests()):
+        (folder / f"{number:05}.pb.gz").write_bytes(gzip.compress(request.body, 1, mtime=0))
+    config = tmp_path / "driftline.yaml"
+    config.write_text(
+        "scorers: [groundedness]\nfalse_pages: 1 per hour\n"
+        "monitors: [{watch: groundedness, by: [service], warmup: 40}]\n"
+    )
+    assert [change["paged"] for change in run("replay", "--json", folder, "-c", config).json["changes"]] == [True]
+    versions = ("--a", traffic.truth.version_before, "--b", traffic.truth.version_after)
+    assert run("gate", *versions, "-c", config, folder).code == 1
+
+
 def test_a_replay_is_held_against_what_is_known_and_against_another_configuration(run: Run, tmp_path: Path) -> None:
     traffic = Traffic(shipped_sample(), end_ns=END_NS, traces=500, seed=2)
     folder = tmp_path / "traffic"
@@ -389,6 +408,17 @@ def test_a_replay_is_held_against_what_is_known_and_against_another_configuratio
     assert f"{lax}:\n500 traces" in words
     assert re.search(r"incident .* UTC: paged .* later; its onset interval holds it", words)
     assert re.search(r"incident .* UTC: not paged", words)
+    table = words.splitlines()[-8:]
+    assert table[0].split() == [str(strict), str(lax)]
+    assert [row.split("  ")[0] for row in table[1:4]] == ["scores", "changes", "pages"]
+    assert table[3].split() == ["pages", "1", "0"]
+    assert re.fullmatch(r"incident .* UTC +\d.* later +not paged", table[4])
+    assert re.fullmatch(r"quiet from .* UTC( +0 false pages, 0 a week \(95% interval .*\)){2}", table[5])
+    options = ("-c", strict, "--incident", "2020-01-01", "--quiet", "2020-01-01..2020-02-01")
+    outside = run("replay", folder, *options).out
+    assert "\nincident 2020-01-01 00:00 UTC: no traffic then\n" in outside
+    assert "\nquiet 2020-01-01 00:00 UTC to 2020-02-01 00:00 UTC: no traffic then\n" in outside
+    assert re.search(r"\n      It began at about .* UTC.* and was found at .* UTC", outside)
     assert re.search(r"quiet .*: 0 false pages, 0 a week \(95% interval 0 to ", words)
 
 
@@ -399,12 +429,38 @@ def test_a_replay_is_held_against_what_is_known_and_against_another_configuratio
         (["--quiet", "2026-03-01"], "--quiet: '2026-03-01' is not FROM..TO, such as"),
         (["--quiet", "2026-03-02..2026-03-01"], "--quiet: '2026-03-02..2026-03-01' ends before it begins"),
         (["--within", "soon"], "--within: "),
+        (["--price", "refusal"], "--price: 'refusal' is not SCORER=AMOUNT, such as my_judge=0.002"),
+        (["--price", "refusal=-1"], "--price: 'refusal=-1' is not SCORER=AMOUNT"),
+        (["--price", "refusal=1", "--price", "refusal=2"], "--price: 'refusal' is given twice"),
+        (["--price", "judge=1"], "--price: 'judge' is not one of the scorers (groundedness, refusal, "),
     ],
 )
 def test_what_is_known_of_a_replay_is_checked(run: Run, options: list[str], complaint: str) -> None:
     ended = run("replay", OTLP[0], *options)
     assert ended.code == 2
     assert ended.err.startswith(f"driftline: {complaint}")
+
+
+def test_a_replay_says_what_scorers_would_cost(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from scorers.base import scorer\n\n\n@scorer(name='judge')\ndef judge(trace):\n    return 1.0\n"
+    )
+    config = tmp_path / "driftline.yaml"
+    config.write_text("scorers: [latency, ./mine.py:judge]\nmonitors: []\n")
+    asked = ("replay", *OTLP, "-c", config)
+    traces = run(*asked, "--json").json["counts"]["traces_scored"]
+    told = f"cost not known of judge ({traces} runs): if a run costs money, say --price judge=AMOUNT"
+    assert run(*asked).out.splitlines()[-1] == told
+    priced = run(*asked, "--price", "judge=0.25").out.splitlines()[-1]
+    assert priced == f"cost {0.25 * traces:g}, 250 for 1,000 traces: judge {0.25 * traces:g} in {traces} runs"
+    assert run(*asked, "--price", "judge=0.25", "--json").json["cost"] == {
+        "total": 0.25 * traces,
+        "per_1000_traces": 250.0,
+        "by_scorer": {"judge": 0.25 * traces},
+        "unpriced": [],
+    }
+    config.write_text("scorers: [latency]\nmonitors: []\n")
+    assert run(*asked).out.splitlines()[-1] == "cost nothing but processor time: no scorer that ran spends money"
 
 
 def test_a_replay_leaves_nothing_behind_and_touches_no_store(

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.clock import FakeClock
-from collector.core.engine import DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
+from collector.core.engine import CHANGES, DEAD_LETTERS, EVENTS_KIND, SPANS, TICK_KIND, TRACES_KIND, Record
 from collector.engines.sqlite_reader import read_log
 from driftline.build import build
 from driftline.commands.replay import offline
@@ -111,6 +111,16 @@ def test_a_page_tells_what_was_released_then_and_traces_of_it(undisturbed: Outco
             assert [sheets[trace]["slices"]["version"] for trace in change[name]] == [version] * len(change[name]), name
         assert change["typical_traces"]
         assert all(sheets[trace]["event_ns"] <= high for trace in change["contrast_traces"])
+
+
+def test_all_changes_are_told_however_many_they_are(tmp_path: Path, undisturbed: Outcome) -> None:
+    (change, *_) = undisturbed.changes
+    service = build(offline(configuration(tmp_path), tmp_path))
+    told = [orjson.dumps({**change, "id": f"{number:020x}"}) for number in range(1500)]
+    service.engine.append(CHANGES, [Record(one) for one in told]).result()
+    service.drain()
+    assert len(service.changes()) == 1500
+    service.stop()
 
 
 def test_a_limit_is_kept_in_each_hour(undisturbed: Outcome) -> None:

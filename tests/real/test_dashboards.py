@@ -1,7 +1,6 @@
 """Every query of every dashboard, asked of a real Prometheus that scrapes a real Driftline after real traffic."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -10,13 +9,10 @@ import pytest
 
 from alerts.dashboards.write import ANNOTATIONS, every
 from alerts.exposition import CLASSIC
-from tests.real.app import Settings, run_app
 from tests.real.parts.exposition import exposition
 from tests.real.parts.prometheus import Prometheus
-from tests.real.service import service
+from tests.real.regression import regressed
 
-TRACES = 180
-SPACING_NS = 6_000_000_000
 METRICS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 CONFIG = {
     "scorers": [
@@ -38,7 +34,6 @@ CONFIG = {
         {"watch": "latency", "statistic": "typical", "by": ["service"], "warmup": 20},
     ],
     "false_pages": "1 per hour",
-    "gate": {"metrics": ["groundedness", "refusal"], "by": "prompt", "every": "1s"},
 }
 
 QUIET = {
@@ -63,16 +58,9 @@ YESTERDAY = "offset 1d"
 def lived(
     tmp_path_factory: pytest.TempPathFactory, prometheus_factory: Callable[..., Prometheus]
 ) -> Iterator[Prometheus]:
-    """A prompt that came after 120 traces is worse: an open change, and a version that is compared."""
-    start_ns = time.time_ns() - TRACES * SPACING_NS
-    with service(tmp_path_factory.mktemp("lived"), CONFIG) as driftline:
-        prometheus = prometheus_factory([driftline.web])
-        prometheus.wait_for_scrape()
-        settings = Settings(spacing_ns=SPACING_NS, content="span", regress_after=120)
-        run = run_app(driftline.otlp_http, "http", TRACES, 51, start_ns, settings)
-        driftline.wait_for_traces([trace.trace_id for trace in run.traces])
+    """An open change, and a version that is compared."""
+    with regressed(tmp_path_factory.mktemp("lived"), prometheus_factory, CONFIG) as (_, prometheus):
         prometheus.wait_for("sum(driftline_change_active) >= 1")
-        prometheus.wait_for("sum(driftline_gate_pairs) > 40")
         yield prometheus
 
 

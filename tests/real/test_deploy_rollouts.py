@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,15 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.real.app import Settings, run_app
 from tests.real.parts.crds import schema
 from tests.real.parts.prometheus import Prometheus
-from tests.real.service import Service, service
+from tests.real.regression import regressed
+from tests.real.service import Service
 
 pytestmark = pytest.mark.long
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = ("argo/analysistemplate.yaml", "argo/rollout.yaml", "flagger/metrictemplate.yaml", "flagger/canary.yaml")
-SPACING_NS = 6_000_000_000
-TRACES = 180
-CONFIG = {
-    "scorers": ["groundedness", "refusal"],
-    "gate": {"metrics": ["groundedness", "refusal"], "by": "prompt", "every": "1s"},
-}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -71,16 +64,9 @@ def test_the_address_is_the_service_of_the_kubernetes_manifests() -> None:
 def rolled_out(
     tmp_path_factory: pytest.TempPathFactory, prometheus_factory: Callable[..., Prometheus]
 ) -> Iterator[tuple[Service, Prometheus]]:
-    """A prompt that came after 120 traces makes things up."""
-    start_ns = time.time_ns() - TRACES * SPACING_NS
-    with service(tmp_path_factory.mktemp("rolled_out"), CONFIG) as driftline:
-        prometheus = prometheus_factory([driftline.web])
-        prometheus.wait_for_scrape()
-        settings = Settings(spacing_ns=SPACING_NS, content="span", regress_after=120)
-        run = run_app(driftline.otlp_http, "http", TRACES, 51, start_ns, settings)
-        driftline.wait_for_traces([trace.trace_id for trace in run.traces])
-        prometheus.wait_for("sum(driftline_gate_pairs) > 40")
-        yield driftline, prometheus
+    folder, config = tmp_path_factory.mktemp("rolled_out"), {"scorers": ["groundedness", "refusal"]}
+    with regressed(folder, prometheus_factory, config) as parts:
+        yield parts
 
 
 def argo_asks(driftline: Service, **arguments: str) -> str:

@@ -1,10 +1,14 @@
 """A cluster that is reached over TLS, by those who know the password."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import yaml
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
 from tests.real.app import Settings
@@ -83,6 +87,42 @@ def test_workers_reach_a_cluster_over_tls_with_a_password_that_is_never_said(
         assert checked.returncode == 0, checked.stderr
         assert worker.stop() == 0
         assert PASSWORD not in worker.log + checked.stdout + checked.stderr + worker.config_path.read_text()
+
+
+def replayed(address: str, topic: str, path: Path, **wrong: Any) -> CompletedProcess[str]:
+    """`driftline replay --kafka` over TLS with a password, with some options wrong."""
+    options = section(address, "SCRAM-SHA-512", {"env": "TEST_KAFKA_PASSWORD"})["options"] | wrong
+    del options["session_timeout_ms"]  # of a group: a replay joins none
+    kafka = {"brokers": [address], "traces": topic, "logs": None, "options": options}
+    path.write_text(yaml.safe_dump({"scorers": ["groundedness", "refusal"], "kafka": kafka}))
+    return run_driftline("replay", "--json", "-c", path, "--kafka", f"{topic}@..")
+
+
+def test_a_replay_reads_a_topic_over_tls_with_a_password_that_is_never_said(
+    secured: tuple[KafkaBroker, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, address = secured
+    monkeypatch.setenv("TEST_KAFKA_PASSWORD", PASSWORD)
+    topic = broker.create_topic("replayed", partitions=2)
+    bodies = record_app(10, 48, START_NS, Settings(spacing_ns=20 * SECOND_NS, content="span"))
+    with broker.producer(acks="all") as producer:
+        for number, body in enumerate(bodies):
+            stamp = time.time_ns() // 10**6 + number
+            producer.send(topic, body.spans.SerializeToString(), partition=number % 2, timestamp_ms=stamp)
+        producer.flush()
+    path = tmp_path / "driftline.yaml"
+    done = replayed(address, topic, path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["counts"]["traces_scored"] == len(bodies)
+    monkeypatch.setenv("WRONG_KAFKA_PASSWORD", "wrong-horse")
+    for wrong in ({"sasl_plain_password": {"env": "WRONG_KAFKA_PASSWORD"}}, {"ssl_cafile": None}):
+        refused = replayed(address, topic, path, **wrong)
+        assert refused.returncode == 3, refused.stdout + refused.stderr
+        (line,) = refused.stderr.strip().splitlines()
+        assert line.startswith(f"driftline: --kafka: Kafka at {address}: ")
+        assert "certificate, password or mechanism in `options` does not fit" in line
+        assert PASSWORD not in done.stdout + done.stderr + line
+        assert "wrong-horse" not in line
 
 
 @pytest.mark.parametrize("wrong", [{"sasl_plain_password": {"env": "WRONG_KAFKA_PASSWORD"}}, {"ssl_cafile": None}])

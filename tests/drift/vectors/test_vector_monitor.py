@@ -163,6 +163,11 @@ def test_it_moves_to_another_watcher_whole() -> None:
         ({"statistic": "pass_rate"}, "monitors[0].statistic: 'pass_rate', but 'embedding' tells vectors"),
         ({"by": ["embedding"]}, "monitors[0].by: 'embedding' is what the shares are of"),
         ({"detector": "none"}, "monitors[0].detector: "),
+        (
+            {"baseline": {"file": "good.jsonl"}},
+            "monitors[0].baseline: 'embedding' tells vectors, which no file of scores has; leave it out",
+        ),
+        ({"by": ["service", "a", "b"], "combinations": 2}, "monitors[0].combinations: "),
     ],
 )
 def test_what_cannot_be_watched_of_vectors_is_told(config: dict[str, Any], problem: str) -> None:

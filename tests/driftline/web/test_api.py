@@ -8,6 +8,7 @@ import pytest
 
 from alerts.history import Delivery
 from collector.core.engine import Entry
+from drift.base import Estimate
 from tests.driftline.web.service import (
     NOW_NS,
     Service,
@@ -118,6 +119,12 @@ def test_evidence_that_is_no_number_becomes_null(incident: Service, ask: Ask) ->
     incident.watched[0].evidence = float("inf")
     first = ask(incident, "/api/series").json()["series"][0]
     assert (first["evidence"], first["evidence_ratio"]) == (None, 1.0)
+
+
+def test_a_series_without_points_in_the_last_hour_has_no_level(incident: Service, ask: Ask) -> None:
+    assert ask(incident, "/api/series").json()["series"][0]["level"]["n"] > 0
+    incident.watched[0].level = Estimate(0.5, 0.0, 1.0, 0.0)
+    assert ask(incident, "/api/series").json()["series"][0]["level"] is None
 
 
 def test_scores_are_chosen_by_scorer_time_and_number(incident: Service, ask: Ask) -> None:
