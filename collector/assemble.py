@@ -24,7 +24,7 @@ from collector.core.model import LogSlice, SpanSlice
 from collector.core.telemetry import Telemetry
 from collector.let_go import LetGo
 from collector.plausible import Plausible
-from collector.waiting import Held, Memory, Moved, Ready, says_more, unfinished
+from collector.waiting import NO_MOVES, Held, Memory, Moved, Moves, Ready, says_more, unfinished
 from collector.waits import Waits
 
 _SLICE_OVERHEAD_BYTES = 350  # measured: a SpanSlice with its ids and its place in the dictionaries
@@ -85,8 +85,8 @@ class Assembler:
         """The record at `offset` comes next; everything before it was read, or need not be."""
         self._next_offset = offset
 
-    def add_spans(self, offset: int, slices: Iterable[SpanSlice], moved: bool = False) -> None:
-        """Add the spans of a record; `moved` if another partition held them, and may have had them evaluated."""
+    def add_spans(self, offset: int, slices: Iterable[SpanSlice], moved: Moves = NO_MOVES) -> None:
+        """Add the spans of a record; `moved` if another partition held them."""
         self._next_offset = offset + 1
         for item in slices:
             arrived_ns = self.clock.now_ns
@@ -95,6 +95,8 @@ class Assembler:
             held = self._hold(item.trace_id, offset, start_ns, arrived_ns)
             if held is None:
                 continue
+            if told := item.span_id not in moved.get(item.trace_id, (item.span_id,)):
+                held.late.discard(item.span_id)
             known = held.spans.get(item.span_id)
             if known is not None and not self._replaces(item, known):
                 continue
@@ -107,7 +109,7 @@ class Assembler:
             held.event_ns = max(held.event_ns, self._plausible.told(item.end_ns))
             held.has_root = held.has_root or (not item.parent_id and not unfinished(item))
             self._grown(held, offset, len(item.raw) - (-_SLICE_OVERHEAD_BYTES if known is None else len(known.raw)))
-            if known is None and held.fresh and held.revision >= 0 and not moved:
+            if known is None and held.fresh and held.revision >= 0 and not told:
                 held.late.add(item.span_id)
 
     def add_events(self, offset: int, slices: Iterable[LogSlice]) -> None:
@@ -181,8 +183,7 @@ class Assembler:
 
     def low_watermark(self) -> int:
         """The offset to read from after a restart: of the oldest record that anything held still needs."""
-        first = next(iter(self._held.values()), None)
-        return self._next_offset if first is None else first.first_offset
+        return next((held.first_offset for held in self._held.values()), self._next_offset)
 
     def take_memories(self) -> dict[bytes, Memory | None]:
         """What changed since the last call; None: to be deleted."""
@@ -193,8 +194,7 @@ class Assembler:
     @property
     def recall_clock_ns(self) -> int:
         """Event time before the record at `low_watermark`: reading on from there, all is believed as it was."""
-        first = next(iter(self._held.values()), None)
-        return self.clock.now_ns if first is None else first.arrived_ns
+        return next((held.arrived_ns for held in self._held.values()), self.clock.now_ns)
 
     def restore(self, memories: dict[bytes, Memory], clock: object, recall_clock_ns: int | None = None) -> None:
         """Begin again, with what `take_memories`, `clock.to_json` and `recall_clock_ns` gave.
@@ -240,8 +240,8 @@ class Assembler:
             self._closed.pop(trace_id, None)
             if self._memories.pop(trace_id, None) is not None:
                 self._changed.add(trace_id)
-            spans, events = list(held.spans.values()), list(held.events.values())
-            moved.append(Moved(trace_id, held.revision, held.closed_at_ns, held.scored, held.fresh, spans, events))
+            known = held.revision, held.closed_at_ns, held.scored, held.fresh, frozenset(held.late)
+            moved.append(Moved(trace_id, *known, list(held.spans.values()), list(held.events.values())))
         return moved
 
     def adopt(self, offset: int, moved: Moved, scored: int) -> None:
@@ -266,6 +266,8 @@ class Assembler:
         if memory is not None and (memory.forgotten or memory.last_offset >= offset):
             return  # it can no longer be revised, or this is read again after a restart
         if held is not None:
+            if held.revision < 0:  # what came here first was evaluated nowhere, unless the record holds it too
+                held.late.update(held.spans)
             held.revision, held.scored = max(held.revision, moved.revision), held.scored | scored
         late = held is not None and held.fresh  # a span of it was here first
         fresh = moved.fresh or late

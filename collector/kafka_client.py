@@ -16,6 +16,29 @@ _SECRETS = ("sasl_plain_password", "ssl_password")
 _SECRET: TypeAdapter[SecretStr] = TypeAdapter(Secret)
 
 
+JOIN_SECONDS = 1.0
+"""How long a poll should at least wait while `go_on_joining` says so.
+
+kafka-python forgets the outcome of a rebalance that ends between two polls and joins again, which makes everybody else
+do so too. With short polls that need never end.
+"""
+
+
+def go_on_joining(consumer: Any) -> bool:
+    """Have the next poll of a group's consumer go on with a rebalance that is under way; whether there is one.
+
+    kafka-python would not always: where it joins again because it has learned of partitions (others were added, or it
+    had joined before it knew any), and a poll ends meanwhile, it has forgotten by the next that it joins. It would go
+    on without heartbeats and without what the others agreed on, for ever.
+    """
+    from kafka.structs import MemberState
+
+    if consumer.group_metadata().state != MemberState.REBALANCING:
+        return False
+    consumer._coordinator.request_rejoin()
+    return True
+
+
 class KafkaClientConfig(Settings):
     """Base of the sections that name a cluster."""
 

@@ -1,6 +1,8 @@
 """Traces that wait for their end, or for what may still come: as they are held, and as they leave."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
 
@@ -8,6 +10,10 @@ from collector.core.model import LogSlice, SpanSlice
 from collector.wire.schema import SpanHead
 
 _TRACE_OVERHEAD_BYTES = 900
+Moves = Mapping[bytes, Set[bytes]]
+"""Of traces that moved and were evaluated before, `Moved.late`."""
+
+NO_MOVES: Moves = MappingProxyType({})
 
 
 def says_more(one: SpanSlice, other: SpanSlice) -> bool:
@@ -83,5 +89,6 @@ class Moved:
     closed_at_ns: int
     scored: int
     fresh: bool  # holds something that was not evaluated yet
+    late: frozenset[bytes]  # of one that was evaluated before, the spans that were not
     spans: list[SpanSlice]
     events: list[LogSlice]

@@ -1,8 +1,7 @@
 """What a revision adds to a trace: operations that no earlier evaluation can have told to anybody.
 
 Who was told of an operation is not told of it again: the trace is understood once more without the spans that came
-since, and what is there then was told. A trace that moved to another partition while a revision of it waited adds
-nothing: which of its spans are new is not known there.
+since, and what is there then was told.
 """
 
 from collections.abc import Mapping, Sequence

@@ -232,12 +232,18 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
 
 
 def store_path(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the store is, as far as that can be told although something else in the file may be wrong.
+    """Where the store is, as far as that can be told although the rest of the file may be wrong, or no YAML at all.
 
     Raises:
         UserError: it cannot: the file cannot be read, or it is `store` that is wrong.
     """
-    document = _read(path) if path is not None else {}
+    document: dict[str, Any] = {}
+    try:
+        document = _read(path) if path is not None else {}
+    except UserError:
+        if path is None or (section := _section(path, "store")) is None:
+            raise
+        document["store"] = section
     _overlay(document, environ)
     try:
         return StoreConfig.model_validate(document.get("store") or {}).path
@@ -279,11 +285,31 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is not UTF-8 text") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: {_yaml_problem(error)}") from None
+    except ValueError as error:  # such as 2026-13-01, which looks like a date
+        raise UserError(f"{path}: has a value that is not what it looks like: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deeply") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: must be a mapping of sections such as `listen:` and `scorers:`")
     return loaded
+
+
+def _section(path: Path, name: str) -> object:
+    """A section of a file that is not YAML as a whole; None if it is not there, or is not YAML either."""
+    found: list[str] = []
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}:"):
+                found = [line]
+            elif found and line[:1] not in ("", " ", "#"):
+                break
+            elif found:
+                found.append(line)
+        return (yaml.load("\n".join(found), _Loader) or {}).get(name)  # noqa: S506  a SafeLoader
+    except (OSError, ValueError, RecursionError, UserError, yaml.YAMLError):
+        return None
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

@@ -15,9 +15,10 @@ from kafka.structs import MemberState
 
 from collector.core.errors import StoreError
 from collector.engines.kafka_clients import ANSWER_SECONDS, Clients
+from collector.kafka_client import JOIN_SECONDS, go_on_joining
 
 _ANSWER_MS = round(ANSWER_SECONDS * 1000)
-_JOIN_MS = 1000  # see `poll`
+_JOIN_MS = round(JOIN_SECONDS * 1000)
 
 
 class GroupMember:
@@ -39,8 +40,7 @@ class GroupMember:
     def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         """Read, join if need be, and complete rebalances; then look at `moves`.
 
-        It may take a second longer while a rebalance is under way: kafka-python forgets the outcome of one that ends
-        between two polls and joins again, which makes everybody else do so too. With short polls that need never end.
+        It may take `JOIN_SECONDS` longer while a rebalance is under way.
         """
         with _Translated(self._clients):
             if self._consumer is None:
@@ -48,10 +48,10 @@ class GroupMember:
                 self._consumer.subscribe([self._topic], listener=_Notes(self._notes))
                 # Else a leader that does not know the partitions yet gives them to nobody, and all rejoin at once.
                 self._consumer.partitions_for_topic(self._topic)
-            self._take_up_rebalance()
+            go_on_joining(self._consumer)
             self._free_slot()
             polled = self._read(timeout_ms, max_records)
-            if not polled and self._take_up_rebalance():
+            if not polled and go_on_joining(self._consumer):
                 polled = self._read(_JOIN_MS, max_records)
             return polled
 
@@ -59,7 +59,7 @@ class GroupMember:
         """Let a rebalance go on without reading anything from partitions that are ours already."""
         with _Translated(self._clients):
             self._consumer.pause(*self._consumer.assignment())
-            self._take_up_rebalance()
+            go_on_joining(self._consumer)
             self._consumer.poll(timeout_ms=_JOIN_MS, max_records=1)
 
     def moves(self) -> Iterator[tuple[bool, list[int]]]:
@@ -153,17 +153,6 @@ class GroupMember:
         fetcher = self._consumer._fetcher
         if not fetcher._next_partition_records:
             fetcher._next_partition_records = None
-
-    def _take_up_rebalance(self) -> bool:
-        """Have the next poll go on with a rebalance that is under way; whether there is one.
-
-        kafka-python would not always: where it joins again because partitions were added, it has forgotten so by then,
-        and would go on reading without heartbeats and without what the others agreed on, for ever.
-        """
-        if self._consumer.group_metadata().state != MemberState.REBALANCING:
-            return False
-        self._consumer._coordinator.request_rejoin()
-        return True
 
     def _place(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from collector.core.engine import TRACES_KIND
 from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
+from collector.receivers.room import Room
 from collector.receivers.senders import TenantNames
 from collector.receivers.tenant_counters import TenantCounters
 from collector.wire.compress import decompress
@@ -59,6 +60,7 @@ class Acceptor:
     Args:
         tenants: to count by tenant as well.
         any_form: whether a body may be of any of the forms in `collector.wire.forms`.
+        max_unpacked_bytes: what `accept` may hold of bodies that came compressed; others wait for it as they came.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Acceptor:
         max_body_bytes: int,
         tenants: TenantNames | None = None,
         any_form: bool = False,
+        max_unpacked_bytes: int = 256 * 2**20,
     ) -> None:
         self._receiver = receiver
         self._any_form = any_form
         self._of_tenants = TenantCounters(telemetry, tenants or TenantNames())
         self._max_body_bytes = max_body_bytes
+        self._room = Room(max_unpacked_bytes)
         self._spans = telemetry.counter(
             "driftline_received_spans", "Spans accepted, and safe in the inbox.", ["receiver", "encoding"]
         )
@@ -157,11 +161,15 @@ class Acceptor:
             Rejected: it can never be accepted.
             Overloaded, StoreError: not now; also for what else an inbox may raise, so that the sender tries again.
         """
+        is_packed = content_encoding not in ("", "identity")  # a few bytes may become `max_body_bytes`
+        held = await self._room.take(self._max_body_bytes) if is_packed else 0
         try:
             if len(body) > _INLINE_BYTES:
                 prepared = await asyncio.to_thread(self.prepare, kind, body, encoding, content_encoding)
             else:
                 prepared = self.prepare(kind, body, encoding, content_encoding)
+            self._room.give(unused := held - min(held, prepared.size_bytes))
+            held -= unused
             if not prepared.is_empty:
                 await self._store(inbox, prepared, tenant)
         except (Rejected, Overloaded) as error:
@@ -170,6 +178,8 @@ class Acceptor:
         except (StoreError, MemoryError) as error:
             self.refused("store" if isinstance(error, StoreError) else "memory", tenant)
             raise StoreError(str(error) or "out of memory") from error
+        finally:
+            self._room.give(held)
         self.stored(prepared, tenant)
         return prepared
 

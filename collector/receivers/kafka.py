@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from collector.core.errors import Overloaded, Rejected, StoreError
 from collector.core.telemetry import Telemetry
+from collector.kafka_client import JOIN_SECONDS, go_on_joining
 from collector.receivers.accept import Acceptor, Encoding, Prepared
 from collector.receivers.kafka_config import KafkaConfig
 from collector.receivers.senders import Senders
@@ -132,7 +133,7 @@ class KafkaReceiver:
         try:
             self._check_at = 0.0
             while not self._stopping.is_set():
-                polled = consumer.poll(timeout_ms=round(_POLL_SECONDS * 1000))
+                polled = _poll(consumer, _POLL_SECONDS)
                 if polled:
                     self._connected()
                     self._deliver(consumer, _Batch(self, polled))
@@ -171,7 +172,7 @@ class KafkaReceiver:
         while (left := until - time.monotonic()) > 0:
             consumer.pause(*consumer.assignment())
             # Only a partition that is newly ours can bring anything.
-            batch.add(consumer.poll(timeout_ms=0))
+            batch.add(_poll(consumer, 0))
             self._check_at_times(consumer)  # how far behind one is, one wants to know just now
             if self._stopping.wait(min(left, _POLL_SECONDS)):
                 return False
@@ -312,6 +313,13 @@ def _header(record: Any, name: bytes) -> bytes:
     """A header of a message; the last if it is there more than once, as in Kafka's own clients."""
     values = [value for key, value in record.headers or () if key.lower().encode("utf-8", "replace") == name]
     return values[-1] or b"" if values else b""
+
+
+def _poll(consumer: Any, seconds: float) -> Any:
+    """What came, within these seconds, or some more while partitions are shared out anew."""
+    if go_on_joining(consumer):
+        seconds = max(seconds, JOIN_SECONDS)
+    return consumer.poll(timeout_ms=round(seconds * 1000))
 
 
 def connect_consumer(config: KafkaConfig) -> Any:

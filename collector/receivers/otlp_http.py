@@ -144,7 +144,9 @@ class _Otlp:
     ) -> None:
         self._inbox, self._hosts = inbox, hosts
         self._config = config
-        self._acceptor = Acceptor(RECEIVER, telemetry, config.max_body, config.counted_tenants)
+        self._acceptor = Acceptor(
+            RECEIVER, telemetry, config.max_body, config.counted_tenants, max_unpacked_bytes=config.max_in_flight
+        )
         self._senders = Senders(RECEIVER, access, config.tenants)
         self.kept_headers = KEPT_HEADERS | {self._senders.header}
 

@@ -1,7 +1,8 @@
 """Traces on their way from one partition of the inbox to another, as records of the inbox.
 
 A record is a head (JSON: what is known of the traces that were evaluated before) and two OTLP requests, of spans and of
-log records, each preceded by its length.
+log records, each preceded by its length. What was not evaluated yet of a trace is `false`, nothing, `true`, something,
+or the list of its late spans, which older releases take for `true`.
 """
 
 import struct
@@ -35,7 +36,8 @@ def pack(moved: Iterable[Moved], names: Callable[[int], Sequence[str]]) -> Itera
     head: list[list[object]] = []
     builders = RequestBuilder(), RequestBuilder()
     for trace in moved:
-        known = [trace.trace_id.hex(), trace.revision, trace.closed_at_ns, trace.fresh, list(names(trace.scored))]
+        fresh = [one.hex() for one in sorted(trace.late)] or trace.fresh
+        known = [trace.trace_id.hex(), trace.revision, trace.closed_at_ns, fresh, list(names(trace.scored))]
         told = trace.revision < 0
         for items, which in ((trace.spans, 0), (trace.events, 1)):
             for item in items:
@@ -58,12 +60,19 @@ def unpack(value: bytes) -> Arrived:
             raise ValueError("its lengths do not add up")
         first, second = _LENGTHS.size + sizes[0], _LENGTHS.size + sizes[0] + sizes[1]
         known = [
-            (Moved(bytes.fromhex(trace_id), int(revision), int(closed_at_ns), 0, bool(fresh), [], []), list(names))
+            (
+                Moved(bytes.fromhex(trace_id), int(revision), int(closed_at_ns), 0, bool(fresh), _late(fresh), [], []),
+                list(names),
+            )
             for trace_id, revision, closed_at_ns, fresh, names in orjson.loads(value[_LENGTHS.size : first])
         ]
     except (struct.error, ValueError, TypeError) as error:
         raise Rejected("malformed", f"a record of moved traces cannot be read: {error}") from None
     return Arrived(known, value[first:second], value[second:])
+
+
+def _late(fresh: object) -> frozenset[bytes]:
+    return frozenset(map(bytes.fromhex, fresh)) if isinstance(fresh, list) else frozenset()
 
 
 def _record(head: list[list[object]], spans: RequestBuilder, events: RequestBuilder) -> bytes:

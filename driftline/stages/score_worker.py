@@ -30,7 +30,7 @@ from collector.core.errors import Rejected
 from collector.core.model import LogSlice, SpanSlice
 from collector.sample import Sampler
 from collector.tenancy import claim, tenant_of, tenant_of_record, trace_id_of
-from collector.waiting import Memory, Moved, Ready
+from collector.waiting import NO_MOVES, Memory, Moved, Moves, Ready
 from collector.wire.moved import pack, unpack
 from collector.wire.route import partition_of, route
 from collector.wire.split import split_logs, split_traces
@@ -209,7 +209,7 @@ class Worker:
         elif (at_ns := tick_ns(entry)) is not None:
             self.assembler.add_tick(entry.offset, at_ns)
 
-    def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes, moved: bool = False) -> None:
+    def _add_spans(self, offset: int, slices: Sequence[SpanSlice], tenant: bytes, moved: Moves = NO_MOVES) -> None:
         kept = [item for item in slices if not self._sampler.never(item.trace_id)]
         self.sampled_out += 0 if self._recalling else len(slices) - len(kept)
         every = slices if self._evaluator.gathers_sessions else kept
@@ -229,8 +229,8 @@ class Worker:
         for moved, names in arrived.known:
             if not self._never(trace_id_of(moved.trace_id)):
                 self.assembler.adopt(entry.offset, moved, self._bits_of(names))
-        most = self.assembler.max_span_bytes
-        self._add_spans(entry.offset, split_traces(arrived.traces, most).slices, entry.key, moved=True)
+        most, late = self.assembler.max_span_bytes, {moved.trace_id: moved.late for moved, _ in arrived.known}
+        self._add_spans(entry.offset, split_traces(arrived.traces, most).slices, entry.key, late)
         self._add_events(entry.offset, split_logs(arrived.logs, most).slices, entry.key)
         self._guests = True
 

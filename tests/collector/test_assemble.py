@@ -88,17 +88,45 @@ def test_a_late_span_makes_the_next_revision_with_everything_in_it() -> None:
     assert revised.late == {revised.spans[1].span_id}, "what no earlier evaluation can have told"
 
 
-def test_of_spans_that_another_partition_held_none_is_taken_for_new() -> None:
+def adopted(under: Assembler, offset: int, late: set[int]) -> None:
+    """Spans 1 and 2 of trace 1 come from another partition, where it was evaluated before these late ones came."""
+    spans = [span(1, 1, 0, 1, root=True), span(1, 2, 0, 0.5)]
+    new = frozenset(one.span_id for at, one in enumerate(spans, 1) if at in late)
+    moved = Moved(spans[0].trace_id, 0, T0, 0, True, new, spans, [])
+    under.adopt(offset, moved, 0)
+    under.add_spans(offset, spans, {moved.trace_id: new})
+
+
+@pytest.mark.parametrize("late", [set(), {2}])
+def test_of_spans_that_another_partition_held_those_are_new_that_were_not_evaluated_there(late: set[int]) -> None:
     under = assembler()
-    held = span(1, 1, 0, 1, root=True)
-    under.adopt(0, Moved(held.trace_id, 0, T0, 0, True, [held], []), 0)
-    under.add_spans(0, [held], moved=True)
+    adopted(under, 0, late)
     under.add_tick(1, T0 + 10 * SECOND)
     (revised,) = under.ready()
-    assert (revised.revision, revised.late) == (1, frozenset())
-    under.add_spans(2, [span(1, 2, 0, 0.5)])
+    assert (revised.revision, revised.late) == (1, {span(1, number, 0, 1).span_id for number in late})
+    under.add_spans(2, [span(1, 3, 0, 0.5)])
     (again,) = under.ready()
-    assert (again.revision, len(again.late)) == (2, 1)
+    assert (again.revision, again.late) == (2, {span(1, 3, 0, 1).span_id})
+
+
+@pytest.mark.parametrize("first", [2, 3])
+def test_a_span_that_came_before_the_rest_of_its_trace_moved_is_new_unless_it_was_evaluated_there(first: int) -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, first, 0, 0.5)])
+    adopted(under, 1, set())
+    under.add_tick(2, T0 + 10 * SECOND)
+    (revised,) = under.ready()
+    assert (revised.revision, revised.late) == (1, {span(1, 3, 0, 1).span_id} if first == 3 else set())
+
+
+def test_an_open_trace_that_moves_to_where_a_part_of_it_was_evaluated_is_new() -> None:
+    under = assembler()
+    under.add_spans(0, [span(1, 1, 0, 1, root=True)])
+    under.add_tick(1, T0 + 10 * SECOND)
+    list(under.ready())
+    under.add_spans(2, [span(1, 2, 0, 0.5)], {})
+    (revised,) = under.ready()
+    assert revised.late == {span(1, 2, 0, 1).span_id}
 
 
 def test_what_was_told_of_the_scores_comes_back_with_the_next_revision_also_after_a_restart() -> None:

@@ -13,7 +13,7 @@ import yaml
 from alerts.http import reveal
 from collector.core.errors import UserError
 from driftline.commands.check import load_all
-from driftline.config import DEFAULT_SCORERS, DEFAULT_WATCHED, Config, load_config, split_address
+from driftline.config import DEFAULT_SCORERS, DEFAULT_WATCHED, Config, load_config, split_address, store_path
 from driftline.reference import all_keys
 
 ROOT = Path(__file__).parents[2]
@@ -101,10 +101,12 @@ def test_every_listener_that_is_open_to_others_is_told(tmp_path: Path) -> None:
         (None, "cannot be read: No such file or directory"),
         (b"store: {path: \xff\xfe.db}", "is not UTF-8 text"),
         (b"store: &a [*a]", "store: a list: must be a mapping of keys to values, such as {key: value}"),
+        (b"store: 2026-13-01", "has a value that is not what it looks like: month must be in 1..12"),
+        (b"[" * 5000, "is nested too deeply"),
         (b"? [a, b]\n: c", "is not YAML, line 1, column 3: found unhashable key"),
         (b"!!python/object/apply:os.getcwd []", "could not determine a constructor"),
     ],
-    ids=["missing", "not_utf_8", "holds_itself", "odd_key", "runs_code"],
+    ids=["missing", "not_utf_8", "holds_itself", "no_date", "deep", "odd_key", "runs_code"],
 )
 def test_a_file_that_is_no_configuration_is_refused_in_one_line(
     tmp_path: Path, content: bytes | None, told: str
@@ -343,3 +345,23 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_addresses_of_ip_version_6_have_brackets() -> None:
     assert split_address("[::1]:65535") == ("::1", 65535)
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ("store:\n  path: a.db  # here\n\n  retention: 1d\nscorers: [refusal\n", "a.db"),
+        ("scorers: [refusal\nstore: {path: a.db}\n", "a.db"),
+        ("store: {path: a.db}\nscorers: []\nscorers: []\n", "a.db"),
+        ("store: {path: a.db}\nscorers: 7\n", "a.db"),
+        ("scorers: []\n", "driftline.db"),
+    ],
+)
+def test_where_the_store_is_can_be_told_although_the_rest_is_wrong(tmp_path: Path, content: str, path: str) -> None:
+    assert store_path(written(tmp_path, content), {}) == Path(path)
+
+
+@pytest.mark.parametrize("content", ["scorers: [refusal\n", "store: [\nscorers: []\n", "store: {path: 7\n}}\n"])
+def test_where_the_store_is_cannot_be_told_and_what_is_wrong_is(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UserError, match="is not YAML, line"):
+        store_path(written(tmp_path, content), {})

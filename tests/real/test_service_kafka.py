@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from kafka.admin import NewPartitions
 
+from collector.core.telemetry import Telemetry
+from collector.receivers import kafka as kafka_receiver
+from collector.receivers.kafka import KafkaConfig, KafkaReceiver
 from tests.real.app import Settings
 from tests.real.bodies import TraceBodies, as_json, record_app
 from tests.real.parts.kafka import KafkaBroker
+from tests.real.parts.process import wait_until
 from tests.real.service import Service, overloaded, service, values
 
 pytestmark = pytest.mark.long
@@ -137,3 +142,30 @@ def test_poison_goes_to_a_topic_where_one_is_named(
         assert headers["driftline.reason"] == b"malformed"
         assert headers["driftline.topic"] == str(settings["traces"]).encode()
         assert driftline.stored("SELECT count(*) FROM log_dead_letters") == [(0,)]
+
+
+def test_partitions_that_are_added_to_a_topic_are_read_however_short_the_polls_are(
+    kafka: KafkaBroker, unique_name: Unique, bodies: list[TraceBodies], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_receiver, "_POLL_SECONDS", 0.001)
+    settings = topics(kafka, unique_name, "otlp_proto") | {"options": {"metadata_max_age_ms": 100}}
+    got: list[bytes] = []
+    messages = [one.spans.SerializeToString() for one in bodies]
+    receiver = KafkaReceiver(
+        KafkaConfig.model_validate(settings),
+        lambda batch: got.extend(body for _, body, _ in batch),
+        Telemetry(),
+        lambda *message: None,
+    )
+    receiver.start()
+    try:
+        produce(kafka, settings["traces"], messages[:2], PARTITIONS)
+        wait_until(lambda: len(got) == 2, "what is there", 60)
+        for partitions in range(PARTITIONS + 1, PARTITIONS + 5):
+            with kafka.admin() as admin:
+                admin.create_partitions({settings["traces"]: NewPartitions(partitions)})
+            got.clear()
+            produce(kafka, settings["traces"], messages[:partitions], partitions)
+            wait_until(lambda count=partitions: len(got) >= count, f"what is in {partitions} partitions", 20)
+    finally:
+        receiver.stop()

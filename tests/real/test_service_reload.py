@@ -183,8 +183,12 @@ def test_the_command_says_what_changed_or_what_is_wrong(tmp_path: Path) -> None:
         assert as_json.returncode == 2
         assert json.loads(as_json.stdout)["problems"] == [line.removeprefix("driftline: ") for line in problems]
 
-        (tmp_path / "driftline.yaml").write_text("scorers: [refusal\n")
-        assert run_driftline("reload", "-c", config).returncode == 2, "no YAML at all"
+        config.write_text(f"{config.read_text()}\nscorers: [refusal\n")
+        no_yaml = run_driftline("reload", "-c", config)
+        assert (no_yaml.returncode, no_yaml.stdout) == (2, "")
+        assert f"{config}: is not YAML, line " in no_yaml.stderr
+        config.write_text("scorers: [refusal\n")
+        assert run_driftline("reload", "-c", config).returncode == 2, "not even where the service is"
         assert driftline.stop() == 0
         assert not (tmp_path / "driftline.db.control").exists()
 
@@ -194,7 +198,7 @@ def test_the_command_says_what_changed_or_what_is_wrong(tmp_path: Path) -> None:
         assert "no service answers at" in gone.stderr
 
     lines = audited(tmp_path)
-    assert [line["action"] for line in lines] == ["config.reloaded"] * 2 + ["config.refused"] * 2
+    assert [line["action"] for line in lines] == ["config.reloaded"] * 2 + ["config.refused"] * 3
     assert {(line["by"], line["user"]) for line in lines} == {("command", user())}
     assert lines[1]["changed"] == ["sample.rate", "scorers"]
 

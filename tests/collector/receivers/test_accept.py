@@ -129,6 +129,34 @@ def test_a_fault_of_ours_refuses_the_request_and_says_so(
     assert count("driftline_rejected_requests", "test", "internal") == 1
 
 
+def test_what_comes_compressed_is_unpacked_only_while_there_is_room_for_it(
+    telemetry: Telemetry, traces_body: Build
+) -> None:
+    body = traces_body(1, text="x" * 600_000)
+    packed, unpacked, most, done = gzip.compress(body), 0, 0, asyncio.Event()
+
+    async def slow(kind: str, body: bytes, tenant: str) -> None:
+        nonlocal unpacked, most
+        unpacked += len(body)
+        most = max(most, unpacked)
+        await done.wait()
+        unpacked -= len(body)
+
+    async def run() -> None:
+        acceptor = Acceptor("test", telemetry, 1_000_000, max_unpacked_bytes=2_000_000)
+        calls = [asyncio.create_task(acceptor.accept(slow, TRACES_KIND, packed, "protobuf", "gzip")) for _ in range(9)]
+        calls.append(asyncio.create_task(acceptor.accept(slow, TRACES_KIND, b"no gzip", "protobuf", "gzip")))
+        while unpacked < 2 * len(body):
+            await asyncio.sleep(0)
+        calls[-2].cancel()
+        done.set()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one).__name__ for one in found] == ["Prepared"] * 8 + ["CancelledError", "Rejected"]
+
+    asyncio.run(run())
+    assert 2 * len(body) <= most <= 2_000_000
+
+
 @pytest.mark.parametrize(("length", "is_elsewhere"), [(10, False), (1 << 20, True)])
 def test_a_long_body_is_read_on_another_thread_so_that_the_others_go_on(
     acceptor: Acceptor,

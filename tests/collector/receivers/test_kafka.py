@@ -12,6 +12,7 @@ import orjson
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaConnectionError, KafkaTimeoutError
+from kafka.structs import ConsumerGroupMetadata, MemberState
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.core.engine import EVENTS_KIND, TRACES_KIND
@@ -40,6 +41,15 @@ class FakeConsumer:
         self.was_paused: set[TopicPartition] = set()
         self.now_paused: set[TopicPartition] = set()
         self.closed: dict[str, Any] | None = None
+        self.state = MemberState.STABLE
+        self.asked_to_rejoin = False
+        self._coordinator = self
+
+    def group_metadata(self) -> ConsumerGroupMetadata:
+        return ConsumerGroupMetadata("group", state=self.state)
+
+    def request_rejoin(self) -> None:
+        self.asked_to_rejoin = True
 
     def put(
         self, partition: TopicPartition, offset: int, *values: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
@@ -49,6 +59,8 @@ class FakeConsumer:
         self.polls.put({partition: records})
 
     def poll(self, timeout_ms: int) -> Any:
+        if self.state == MemberState.REBALANCING and (not self.asked_to_rejoin or timeout_ms < 1000):
+            return {}  # kafka-python has forgotten that it joins, or forgets the outcome
         try:
             found = (
                 self.polls.get(timeout=min(timeout_ms, 10) / 1000 or None) if timeout_ms else self.polls.get_nowait()
@@ -346,6 +358,22 @@ def test_a_header_of_the_message_names_its_tenant_and_who_names_none_is_set_asid
     assert sink.tenants == ["acme"]
     assert [(offset, reason) for _, _, offset, reason, _ in sink.dead] == [(6, "no_tenant"), (7, "forbidden_tenant")]
     assert count("driftline_tenant_received_items", "acme") == 1
+
+
+@pytest.mark.parametrize("refusing", [False, True])
+def test_a_rebalance_that_did_not_end_within_a_poll_is_gone_on_with(
+    reading: Any, consumer: FakeConsumer, sink: Sink, traces_body: Build, refusing: bool
+) -> None:
+    if refusing:
+        sink.inbox_errors = [StoreError("disk full")] * 3
+        consumer.put(SPANS, 4, traces_body(1))
+        reading()
+        _eventually(lambda: bool(consumer.was_paused))
+    consumer.state = MemberState.REBALANCING
+    consumer.put(SPANS, 5, traces_body(2))
+    if not refusing:
+        reading()
+    _eventually(lambda: (TRACES_KIND, traces_body(2)) in [one for batch in sink.batches for one in batch])
 
 
 def test_only_partitions_that_are_still_ours_are_committed(

@@ -17,7 +17,7 @@ from collector.core.engine import EVENTS_KIND, TRACES_KIND
 from collector.core.errors import Overloaded, StoreError, UserError
 from collector.core.telemetry import Telemetry
 from collector.receivers.listen import ReceiveConfig
-from collector.receivers.otlp_grpc import GrpcReceiver
+from collector.receivers.otlp_grpc import GrpcReceiver, _abort
 
 Build = Callable[..., bytes]
 Call = Callable[..., Awaitable[bytes]]
@@ -193,3 +193,12 @@ def test_an_address_that_is_taken_is_an_error_for_people(inbox: Any, telemetry: 
                 await GrpcReceiver("127.0.0.1", port, inbox, telemetry).start()
 
     asyncio.run(work())
+
+
+def test_a_call_that_grpc_has_ended_itself_is_let_go_of_without_a_word() -> None:
+    class Ended:
+        async def abort(self, *_: object, **__: object) -> None:
+            raise RuntimeError('Failed "execute_batch"')
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_abort(Ended(), 8, "too long", None))

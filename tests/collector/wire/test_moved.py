@@ -47,7 +47,8 @@ def move(source: Assembler, target: Assembler, offset: int) -> int:
         arrived = unpack(record)
         for moved, names in arrived.known:
             target.adopt(offset, moved, sum(1 << NAMES.index(name) for name in names))
-        target.add_spans(offset, split_traces(arrived.traces).slices)
+        late = {moved.trace_id: moved.late for moved, _ in arrived.known}
+        target.add_spans(offset, split_traces(arrived.traces).slices, late)
         target.add_events(offset, split_logs(arrived.logs).slices)
         offset += 1
     return offset
@@ -88,7 +89,50 @@ def test_a_late_span_that_was_not_evaluated_before_the_move_is_after_it() -> Non
     assert len(closed(source, 20)) == 1
     source.add_spans(1, [span(1, 2, 1, 1.5)])
     move(source, target, 5)
-    assert [one.revision for one in closed(target, 60)] == [1]
+    (revised,) = closed(target, 60)
+    assert (revised.revision, revised.late) == (1, {span(1, 2, 1, 1.5).span_id}), "what nobody was told of"
+
+
+def test_a_late_log_record_that_was_not_evaluated_before_the_move_is_after_it_and_no_span_is_new() -> None:
+    source, target = assembler(), assembler()
+    source.add_spans(0, [span(1, 1, 0, 2, root=True)])
+    assert len(closed(source, 20)) == 1
+    source.add_events(1, [logged(1, 1)])
+    move(source, target, 5)
+    (revised,) = closed(target, 60)
+    assert (revised.revision, revised.late) == (1, frozenset())
+
+
+def test_late_spans_are_new_once_wherever_the_trace_moves_and_whoever_restarts() -> None:
+    source, target, restarted = assembler(), assembler(), assembler()
+    source.add_spans(0, [span(1, number, 0, 2, number == 1, MAX_PART_BYTES) for number in (1, 2)])
+    assert len(closed(source, 20)) == 1
+    late = [span(1, number, 1, 1.5, False, MAX_PART_BYTES) for number in (3, 4)]
+    source.add_spans(1, late)
+    assert move(source, target, 5) == 9, "they take several records"
+    target.add_spans(9, late)  # they were sent twice
+    move(target, restarted, 20)
+    records = list(pack(restarted.move_out(lambda trace: True), names_of))
+
+    def read(under: Assembler) -> None:
+        for offset, record in enumerate(records, 30):
+            arrived = unpack(record)
+            for moved, _ in arrived.known:
+                under.adopt(offset, moved, 0)
+            new = {moved.trace_id: moved.late for moved, _ in arrived.known}
+            under.add_spans(offset, split_traces(arrived.traces).slices, new)
+
+    read(restarted)
+    memories = {key: one for key, one in restarted.take_memories().items() if one is not None}
+    again = assembler()
+    again.restore(memories, restarted.clock.to_json())
+    read(again)
+    again.recalled()
+    for under in (restarted, again):
+        (revised,) = closed(under, 60)
+        assert revised.late == {one.span_id for one in late}
+        under.add_spans(40, [span(1, 5, 1, 1.5)])
+        assert [one.late for one in closed(under, 200)] == [{span(1, 5, 1, 1.5).span_id}]
 
 
 def test_after_a_restart_the_record_is_read_again_and_changes_nothing() -> None:
