@@ -65,6 +65,9 @@ def command(
     labels, and --calibrate turns scores into probabilities, for `calibration:` in the configuration.
     """
     scorer = _load(name, passing, options)
+    for flag, path in (("--out", target), ("--calibrate", calibration)):
+        if path is not None and path.exists() and path.samefile(source):
+            raise click.UsageError(f"{flag}: {path} is the file of --in, which is kept")
     summary = Summary(scorer)
     try:
         with _writing(target) as out, reading(source) as rows:
@@ -72,7 +75,8 @@ def command(
                 out.write(orjson.dumps(result, default=str) + b"\n")
                 summary.add(row, result)
     except (OSError, EOFError) as error:
-        raise Failed(f"{source}: {error}") from None
+        # A file that cannot be opened is named by the error itself: it may be the one that is written.
+        raise Failed(str(error) if isinstance(error, OSError) and error.filename else f"{source}: {error}") from None
     # With results on standard output, the summary must not mix with them.
     to_stderr = str(target) == "-"
     tell(summary, as_json, to_stderr)
@@ -149,6 +153,8 @@ def _writing(target: Path) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     part = target.with_name(target.name + ".part")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--out: there is no folder {target.parent}")
     try:
         with gzip.open(part, "wb") if target.suffix == ".gz" else part.open("wb") as out:
             yield out  # type: ignore[misc]
