@@ -120,12 +120,17 @@ class Sampler:
         """The place of a trace in [0, 1), uniform."""
         return hashed_unit(trace_id, self._salt) if self._by_hash else random_unit(trace_id, trace_state)
 
+    @property
+    def most_by_id(self) -> float:
+        """The share of traces that their id alone does not leave out."""
+        return self._most if self._by_hash else 1.0
+
     def never(self, trace_id: bytes) -> bool:
         """True if the id alone decides that no rule can keep this trace.
 
         Where OpenTelemetry's randomness decides it never does: a tracestate that only some spans have may say `rv`.
         """
-        return self._most < 1 and self._by_hash and self.unit(trace_id) >= self._most
+        return self.most_by_id < 1 and self.unit(trace_id) >= self.most_by_id
 
     def admit(
         self,

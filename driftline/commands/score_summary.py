@@ -111,7 +111,9 @@ def tell(summary: Summary, as_json: bool, to_stderr: bool) -> None:
         click.echo(orjson.dumps(found).decode(), err=to_stderr)
         return
     mean = "" if found["mean"] is None else f", mean {found['mean']:.4g}"
-    judged = f", {found['passed']} passed, {found['not_passed']} did not" if found["passed"] or found["not_passed"] else ""
+    judged = (
+        f", {found['passed']} passed, {found['not_passed']} did not" if found["passed"] or found["not_passed"] else ""
+    )
     click.echo(f"{found['scorer']}: {found['rows']} rows, {found['scored']} scored{mean}{judged}", err=to_stderr)
     for error, count in found.get("most_common_errors", {}).items():
         click.echo(f"  {count} without a score: {error}", err=to_stderr)

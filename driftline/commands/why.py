@@ -127,7 +127,7 @@ def story(sheet: Sheet) -> list[str]:
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
     if (others := sheet.get("not_of_this_scorer")) is not None:
-        lines.append(f"  nothing was decided on this scorer, as it was not configured then; on {', '.join(others) or 'none'}")
+        lines.append(f"  nothing was decided on this scorer; what was decided on: {', '.join(others) or 'none'}")
     lines += [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
     return lines + ([f"{'':23}evaluator {sheet['evaluator_id']}"] if "evaluator_id" in sheet else [])
 
@@ -258,3 +258,8 @@ def print_funnel(view: View, config: Config, as_json: bool) -> None:
         click.echo(f"{scorer}: {total} candidates")
         for _, decision, reason, count in mine:
             click.echo(f"  {count:>9} {100 * count / total:5.1f}%  {decision.replace('_', ' ')}: {reason}")
+    if (most := Sampler(config.sample).most_by_id) < 1:
+        click.echo(
+            f"not counted here: traces that their id alone leaves out, by sample; {most:.9g} of all are looked at "
+            "(driftline_sampled_out_spans_total counts the spans of the others)"
+        )
