@@ -95,11 +95,14 @@ def _load(name: str, passing: str | None, options: tuple[str, ...]) -> Scorer:
         except yaml.YAMLError:
             raise click.UsageError(f"--option {key}: {value!r} is not a value") from None
     try:
-        return load_scorer(ScorerConfig(use=name, passing=passing, options=given))
+        loaded = load_scorer(ScorerConfig(use=name, passing=passing, options=given))
     except UserError as error:
         raise click.UsageError(str(error)) from None
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["msg"])) from None
+    if missing := [option for option in loaded.required if not loaded.options.get(option)]:
+        raise click.UsageError(f"--option {missing[0]}=VALUE: {name!r} needs it; docs/scorers.md says what for")
+    return loaded
 
 
 def paired(scorer: Scorer, rows: Iterator[object]) -> Iterator[tuple[object, dict[str, Any]]]:

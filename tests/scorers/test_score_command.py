@@ -78,6 +78,7 @@ def test_an_empty_file_has_no_results(tmp_path: Path) -> None:
         (("--passing", "good"), "does not say what passes"),
         (("--option", "x"), "is not NAME=VALUE"),
         (("--option", "x=1"), "options.x: not an option"),
+        (("--scorer", "groundedness_nli"), "--option model=VALUE: 'groundedness_nli' needs it"),
         (("--in", "missing.jsonl"), "does not exist"),
     ],
 )
