@@ -12,8 +12,8 @@ The sampled flag of W3C Trace Context is not looked at: what was exported is the
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -78,6 +78,14 @@ class Admission:
     upstream: float  # probability that the sampler of the application kept it
     rule: str  # the configuration line that decided
     nested: bool = False  # whether that sampler decided by the same `unit`
+    apart: Mapping[str, float] | None = None  # by span id, where that sampler kept spans with another probability
+
+    def told_by(self, span_ids: Iterable[str | None]) -> "Admission":
+        """That of what these spans tell together: they are all there as often as the rarest of them."""
+        if self.apart is None:
+            return self
+        chances = [self.apart.get(one or "", self.upstream) for one in span_ids]
+        return replace(self, upstream=min(chances)) if chances else self
 
     def includes(self, scorer_rate: float = 1.0, own_unit: float | None = None) -> bool:
         """Whether a scorer sees the trace.
@@ -112,14 +120,26 @@ class Sampler:
         """The place of a trace in [0, 1), uniform."""
         return hashed_unit(trace_id, self._salt) if self._by_hash else random_unit(trace_id, trace_state)
 
+    @property
+    def most_by_id(self) -> float:
+        """The share of traces that their id alone does not leave out."""
+        return self._most if self._by_hash else 1.0
+
     def never(self, trace_id: bytes) -> bool:
         """True if the id alone decides that no rule can keep this trace.
 
         Where OpenTelemetry's randomness decides it never does: a tracestate that only some spans have may say `rv`.
         """
-        return self._most < 1 and self._by_hash and self.unit(trace_id) >= self._most
+        return self.most_by_id < 1 and self.unit(trace_id) >= self.most_by_id
 
-    def admit(self, trace_id: bytes, failed: bool, slices: Slices, trace_state: str) -> Admission:
+    def admit(
+        self,
+        trace_id: bytes,
+        failed: bool,
+        slices: Slices,
+        trace_state: str,
+        apart: Mapping[str, float] | None = None,
+    ) -> Admission:
         """The admission of a complete trace.
 
         Args:
@@ -127,10 +147,11 @@ class Sampler:
             failed: whether any span of it has status ERROR.
             slices: its slice attributes, for keep rules that name one.
             trace_state: the W3C tracestate of its root, where OpenTelemetry's samplers leave their threshold.
+            apart: the probabilities of spans that say another than the root (`collector.upstream`).
         """
         rate, rule = self._rate(failed, slices)
         upstream = upstream_probability(trace_state)
-        return Admission(self.unit(trace_id, trace_state), rate, upstream, rule, not self._by_hash)
+        return Admission(self.unit(trace_id, trace_state), rate, upstream, rule, not self._by_hash, apart)
 
     def never_session(self, key: bytes) -> bool:
         """True if its key alone decides that no rule can keep this session."""
@@ -189,6 +210,11 @@ def upstream_probability(trace_state: str) -> float:
     """
     digits = _ot_value(trace_state, "th")
     return 1.0 if digits is None else (_MOST - int(digits.ljust(_RANDOM_DIGITS, "0"), 16)) / _MOST
+
+
+def has_word(trace_state: str, *of: str) -> bool:
+    """Whether OpenTelemetry's samplers left a word in it: any of these sub-keys of `ot`, or `th` or `rv`."""
+    return any(_ot_value(trace_state, one) is not None for one in of or ("th", "rv"))
 
 
 def _ot_value(trace_state: str, wanted: str) -> str | None:

@@ -21,6 +21,7 @@ from collector.slices import SliceReader
 from collector.tenancy import tenant_of, trace_id_of
 from collector.turns import encode_turn, told_by
 from collector.unmapped_counter import UnmappedCounter
+from collector.upstream import chances_of, trace_state_of
 from collector.usage import UsageMetrics, UsageTally
 from collector.waiting import Ready
 from collector.wire.decode import DEFAULT, Budget, DecodeLimits, decode_log, decode_span
@@ -31,7 +32,7 @@ from driftline.records import sheet
 from driftline.score_route import ScoreRoute
 from scorers.ledger import Decision, marks_of
 from scorers.results import Tally
-from scorers.runner import Runner
+from scorers.runner import Runner, of_content
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +188,9 @@ class Evaluator:
         return trace, slices, admission, [], made_by, new
 
     def _admission(self, ready: Ready, slices: Slices) -> Admission:
-        return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, _trace_state(ready))
+        state = trace_state_of(ready.spans)
+        apart = chances_of(ready.spans, state)
+        return self._sampler.admit(trace_id_of(ready.trace_id), _failed(ready), slices, state, apart)
 
     def record(self, batch: Batch) -> None:
         """Tell metrics and events of evaluations that were committed."""
@@ -213,7 +216,7 @@ class Evaluator:
     ) -> None:
         slices, made_by = clean
         if self.gathers_sessions:
-            told = told_by(trace, ready.revision, admission.upstream, slices)
+            told = told_by(trace, ready.revision, of_content(admission, trace).upstream, slices)
             if told is not None and not self._sampler.never_session(told.key):
                 self._outputs.clean_turn(told.turn)
                 batch.turns.append((told.key, encode_turn(told)))
@@ -286,14 +289,6 @@ _Decoded: TypeAlias = tuple[list[Span], list[LogEvent]]
 
 def _failed(ready: Ready) -> bool:
     return STATUS_ERROR in [item.status_code for item in ready.spans]
-
-
-def _trace_state(ready: Ready) -> str:
-    """The tracestate of the root, else of any span that has one: all spans of a trace share the sampler's word."""
-    root = next((item for item in ready.spans if not item.parent_id), None)
-    if root is not None and root.trace_state:
-        return root.trace_state
-    return next((item.trace_state for item in ready.spans if item.trace_state), "")
 
 
 def _outcome(ready: Ready, trace: Trace, slices: Slices) -> str:

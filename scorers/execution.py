@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from collector.core.clock import Clock
 from collector.core.model import Session, Trace
+from collector.patterns import storable
 from scorers.base import Filtered, Score, Scorer
 from scorers.isolation import Isolated, Raised, Suspended, TimedOut
 from scorers.ledger import NOTHING_TO_SCORE, DecisionKind
@@ -157,4 +158,9 @@ def _where(error: BaseException) -> str:
     """An exception's type and place. Its message may hold what the trace holds, so it is left out."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"[:200]
+    return storable(f"{_name_of(type(error))}{place}"[:200])  # a file's name may be of bytes that are no UTF-8
+
+
+def _name_of(kind: type) -> str:
+    """The name of a class, whatever its own metaclass says of it."""
+    return str(type.__dict__["__name__"].__get__(kind))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from types import NoneType
 
 from collector.patterns import storable
@@ -14,6 +13,7 @@ _MOST_EVIDENCE = 50  # spans kept with a score
 _LONGEST_LABEL = 100
 _MOST_TERMS = 12  # of one score
 _LONGEST_TEXT = 2_000
+_LAST_PLACE = 2**53  # of evidence: the largest whole number that every reader of JSON has
 
 
 class BadOutcome(Exception):
@@ -131,17 +131,21 @@ def _number(scorer: Scorer, value: object) -> float | None:
 def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
     if not isinstance(given, Sequence) or not all(isinstance(item, Evidence) for item in given):
         raise BadOutcome("wrong_type", "evidence is not a list of Evidence")
-    kept = given[:_MOST_EVIDENCE]
-    if not all(
-        isinstance(item.start, int) and isinstance(item.end, int) and isinstance(item.type, str) for item in kept
-    ):
+    return tuple(_believed(item) for item in given[:_MOST_EVIDENCE])
+
+
+def _believed(item: Evidence) -> Evidence:
+    """As it can be stored: a place within some text, and bounded texts."""
+    start, end, kind, text = item.start, item.end, item.type, item.text
+    if not isinstance(start, int) or not isinstance(end, int):
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
-    if not any(item.text for item in kept):
-        return tuple(kept)
-    return tuple(
-        replace(item, text="" if item.text is None else _plain(item.text, "evidence.text", _LONGEST_TEXT))
-        for item in kept
-    )
+    if not 0 <= start <= end <= _LAST_PLACE:
+        raise BadOutcome("wrong_type", "evidence needs 0 <= start <= end")
+    found, quoted = _plain(kind, "evidence.type", _LONGEST_LABEL), text
+    if text is None or text != "":
+        quoted = "" if text is None else _plain(text, "evidence.text", _LONGEST_TEXT)
+    exact = type(item) is Evidence and type(start) is int and type(end) is int
+    return item if exact and found is kind and quoted is text else Evidence(int(start), int(end), found, quoted)
 
 
 def _plain(text: object, name: str, longest: int) -> str:
@@ -150,5 +154,5 @@ def _plain(text: object, name: str, longest: int) -> str:
         return text  # nearly always
     if not isinstance(text, str):
         raise BadOutcome("wrong_type", f"{name} is {type(text).__name__}; a text is needed")
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return storable(cut)
+    exact = str.__str__(text)  # of a subclass as well: what is stored later must run nobody's code
+    return storable(exact if len(text) <= longest else exact[: longest - 1] + "…")

@@ -22,7 +22,7 @@ from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKi
 from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.results import Results, Tally
 from scorers.shedding import ShedConfig, sheds
-from scorers.targets import OPERATIONS, Target, left_out, parts_of
+from scorers.targets import OPERATIONS, Target, left_out, parts_of, span_of
 
 Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
 """A trace or session to evaluate, its sampling, and what `marks_of` gave for its earlier revisions."""
@@ -137,10 +137,14 @@ class Runner:
     ) -> None:
         """Add to `wanted` what is to be run for an item, and to `decisions` why the rest of it is not."""
         subject, admission, marks = item
+        if admission.apart is not None and one.needs and one.target == "trace" and isinstance(subject, Trace):
+            admission = of_content(admission, subject)
         unit = None if one.salt is None else hashed_unit(_identity(subject), one.salt.encode())
         probability = admission.probability(one.rate, unit)
         if not admission.includes(one.rate, unit):
-            decisions.append(_unscored(one, _NOT_SAMPLED, probability, rule))
+            admitted = admission.includes()
+            verdict = _NOT_OF_ITS_SHARE if admitted and unit is not None else _NOT_SAMPLED
+            decisions.append(_unscored(one, verdict, probability, rule if admitted else admission.rule))
             return
         operations = None if one.target == "trace" else OPERATIONS.get(one.target)
         missing = _missing(one.needs if operations is None else (operations,), subject)
@@ -153,6 +157,8 @@ class Runner:
             runs = [_Wanted(decisions, (subject,), probability, rule)]
         else:
             runs = _operations(one, subject, probability, rule, decisions)
+            if admission.apart is not None:
+                runs = [run._replace(probability=run.of(admission).probability(one.rate, unit)) for run in runs]
         if limit is not None and runs:  # it counts for those alone that would be run without it
             runs = limit.let_through(one, admission, unit, marks, runs)
         wanted += runs
@@ -181,6 +187,10 @@ class _Wanted(NamedTuple):
     span_id: str | None = None
     step: int | None = None
 
+    def of(self, admission: Admission) -> Admission:
+        """That of the span which it is about."""
+        return admission if self.span_id is None else admission.told_by([span_of(self.span_id)])
+
 
 class _Limit(NamedTuple):
     """A scorer's limit while a batch is evaluated."""
@@ -200,22 +210,25 @@ class _Limit(NamedTuple):
         if step is None:
             step = self.allowance.step(self.now_ns, len(runs))
         rate = one.rate * rate_of_step(step)
-        probability, throttled = admission.probability(rate, unit), not admission.includes(rate, unit)
+        throttled = not admission.includes(rate, unit)
         through = []
         for run in runs:
             refused: DecisionKind | None = "throttled" if throttled else None
             if refused is None and not self.allowance.spend(self.now_ns):
                 refused = "over_budget"
             rule = self.rule if step or refused else run.rule
+            probability = run.of(admission).probability(rate, unit)
             if refused is None:
                 through.append(run._replace(probability=probability, rule=rule, step=step))
             else:
-                refusal = _unscored(one, (refused, "limit", ""), probability, rule, run.span_id, step)
+                share = f"{admission.rate * rate:.9g}" if throttled else ""
+                refusal = _unscored(one, (refused, "limit", share), probability, rule, run.span_id, step)
                 run.decisions.append(refusal)
         return through
 
 
 _NOT_SAMPLED: Verdict = ("not_sampled", "rate", "")
+_NOT_OF_ITS_SHARE: Verdict = ("not_sampled", "rate", "by its own salt")
 
 
 def _unscored(
@@ -276,6 +289,14 @@ def _operations(
         verdict: Verdict = ("filtered", MORE_OPERATIONS, f"{more} more than the first")
         decisions.append(_unscored(one, verdict, probability, rule))
     return runs
+
+
+def of_content(admission: Admission, trace: Trace) -> Admission:
+    """The admission of what the trace says: of its model calls, tool runs and retrievals together."""
+    if admission.apart is None:
+        return admission
+    told = (*trace.llm_calls, *trace.tool_executions, *trace.retrievals)
+    return admission.told_by([one.span_id for one in told])
 
 
 def _identity(subject: Trace | Session) -> bytes:

@@ -4,11 +4,10 @@ from scorers.testing import check_scorer
 def test_politeness(): check_scorer(politeness)
 """
 
-import asyncio
 import copy
-import inspect
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -26,6 +25,7 @@ from collector.core.model import (
     Turn,
 )
 from scorers.base import Evidence, Score, Scorer
+from scorers.isolation import Isolated, Raised, TimedOut
 from scorers.ledger import Decision, decision_from_json, decision_to_json
 from scorers.needs import missing_need, missing_operation_need, missing_session_need
 from scorers.outcome import BadOutcome, scores_of
@@ -126,11 +126,11 @@ def problems_of(scorer: Scorer) -> Iterator[str]:
     if scorer.evaluator_id != scorer.configured().evaluator_id:
         yield "its evaluator id is not stable"
     for name, subject in _subjects(scorer):
-        for check in _CHECKS:
-            problem = _problem(check, scorer, subject)
-            if problem:
-                yield f"on the {name}: {problem}"
-                break
+        problem = next((found for check in _CHECKS if (found := _problem(check, scorer, subject))), None)
+        if problem:
+            yield f"on the {name}: {problem}"
+            if problem.startswith(_TIMEOUT):
+                return  # each of the others would take as long
 
 
 Subject: TypeAlias = tuple[Trace] | tuple[Session] | tuple[Operation, Trace]
@@ -152,6 +152,10 @@ def _subjects(scorer: Scorer) -> Iterator[tuple[str, Subject]]:
         elif missing_need(scorer.needs, trace) is None:
             yield f"{name} trace", (trace,)
 
+
+_TIMEOUT = "timeout"
+BUILT_IN_SECONDS = 60.0
+"""For built-ins, which have no timeout of their own; never met but by one that hangs."""
 
 Check = Callable[[Scorer, Subject], str | None]
 
@@ -208,8 +212,19 @@ _CHECKS: tuple[Check, ...] = (
 def _problem(check: Check, scorer: Scorer, subject: Subject) -> str | None:
     try:
         return check(scorer, copy.deepcopy(subject))
-    except Exception as error:
-        return f"raises {type(error).__name__}: {error}"[:300]
+    except TimedOut:
+        return f"{_TIMEOUT}: no result within {scorer.timeout_seconds:g} s"
+    except Raised as error:
+        return f"raises {_in_words(error.__cause__ or error)}"[:300]
+    except Exception as error:  # such as no score, of a scorer that gave one a moment before
+        return f"raises {_in_words(error)}"[:300]
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:
+        return "an exception that cannot be printed"
 
 
 def _texts(subject: Subject) -> list[str | None]:
@@ -226,12 +241,40 @@ def _inside(item: Evidence, longest: int) -> bool:
 
 
 def _scores(scorer: Scorer, subject: Subject) -> list[Score]:
-    returned: object = scorer([subject[0]])[0] if scorer.batch else scorer(*subject)  # type: ignore
-    if inspect.isawaitable(returned):
-        returned = asyncio.run(_wait(returned))
-    return scores_of(scorer, returned)
+    """As the runner calls it: on a thread of its own, with its timeout.
+
+    Raises:
+        BadOutcome: no scores came of it.
+        TimedOut: nothing did, in time.
+        Raised: by what it raised.
+    """
+    isolated = Isolated(scorer.name, BUILT_IN_SECONDS if scorer.built_in else scorer.timeout_seconds)
+    try:
+        returned = isolated.call(partial(scorer, *_arguments(scorer, subject)))
+        if scorer.batch:
+            returned = isolated.call(partial(_first_of_batch, returned))
+        found: list[Score] = isolated.call(partial(scores_of, scorer, returned))  # type: ignore[assignment]
+        return found
+    except Raised as error:
+        if isinstance(error.__cause__, BadOutcome):
+            raise error.__cause__ from None
+        raise
+    finally:
+        isolated.close()
 
 
-async def _wait(returned: object) -> object:
-    assert inspect.isawaitable(returned)
-    return await returned
+_BATCH = 2
+
+
+def _arguments(scorer: Scorer, subject: Subject) -> tuple[Any, ...]:
+    if scorer.batch:
+        return ([subject[0], *(copy.deepcopy(subject[0]) for _ in range(_BATCH - 1))],)
+    return (*subject, {}) if scorer.after else subject
+
+
+def _first_of_batch(found: object) -> object:
+    if not isinstance(found, list | tuple) or len(found) != _BATCH:
+        raise BadOutcome(
+            "wrong_type", f"a scorer of batches gives a list with an outcome for each of its {_BATCH} traces"
+        )
+    return found[0]

@@ -36,6 +36,16 @@ def _keeping_up(facts: Facts) -> list[Alert]:
             ("instance",),
         ),
         Alert(
+            "DriftlineSessionsBehind",
+            f"driftline_session_behind_seconds > {facts.behind_seconds:g}",
+            "ticket",
+            "{{ $labels.instance }} works on turns of sessions that have waited for {{ $value | humanizeDuration }}.",
+            f"For a quarter of an hour it has been more than {duration(facts.behind_seconds)} behind with sessions. "
+            "They are scored that much later than they should; nothing is lost yet.",
+            "15m",
+            ("instance",),
+        ),
+        Alert(
             "DriftlineBacklogFull",
             f"driftline_backlog_bytes > {_NEAR * facts.max_backlog_bytes:.0f}",
             "page",

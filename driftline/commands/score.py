@@ -65,6 +65,9 @@ def command(
     labels, and --calibrate turns scores into probabilities, for `calibration:` in the configuration.
     """
     scorer = _load(name, passing, options)
+    for flag, path in (("--out", target), ("--calibrate", calibration)):
+        if path is not None and path.exists() and path.samefile(source):
+            raise click.UsageError(f"{flag}: {path} is the file of --in, which is kept")
     summary = Summary(scorer)
     try:
         with _writing(target) as out, reading(source) as rows:
@@ -72,7 +75,8 @@ def command(
                 out.write(orjson.dumps(result, default=str) + b"\n")
                 summary.add(row, result)
     except (OSError, EOFError) as error:
-        raise Failed(f"{source}: {error}") from None
+        # A file that cannot be opened is named by the error itself: it may be the one that is written.
+        raise Failed(str(error) if isinstance(error, OSError) and error.filename else f"{source}: {error}") from None
     # With results on standard output, the summary must not mix with them.
     to_stderr = str(target) == "-"
     tell(summary, as_json, to_stderr)
@@ -91,11 +95,14 @@ def _load(name: str, passing: str | None, options: tuple[str, ...]) -> Scorer:
         except yaml.YAMLError:
             raise click.UsageError(f"--option {key}: {value!r} is not a value") from None
     try:
-        return load_scorer(ScorerConfig(use=name, passing=passing, options=given))
+        loaded = load_scorer(ScorerConfig(use=name, passing=passing, options=given))
     except UserError as error:
         raise click.UsageError(str(error)) from None
     except ValidationError as error:
         raise click.UsageError(str(error.errors()[0]["msg"])) from None
+    if missing := [option for option in loaded.required if not loaded.options.get(option)]:
+        raise click.UsageError(f"--option {missing[0]}=VALUE: {name!r} needs it; docs/scorers.md says what for")
+    return loaded
 
 
 def paired(scorer: Scorer, rows: Iterator[object]) -> Iterator[tuple[object, dict[str, Any]]]:
@@ -149,6 +156,8 @@ def _writing(target: Path) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     part = target.with_name(target.name + ".part")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--out: there is no folder {target.parent}")
     try:
         with gzip.open(part, "wb") if target.suffix == ".gz" else part.open("wb") as out:
             yield out  # type: ignore[misc]

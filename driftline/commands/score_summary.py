@@ -24,6 +24,8 @@ class Summary:
     passed: Counter[bool | None] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     labelled: list[tuple[float, bool | None, int]] = field(default_factory=list)  # value, passed, label
+    judged: list[tuple[bool, int]] = field(default_factory=list)  # passed, label; also of scores without a value
+    other_labels: int = 0  # rows whose label is neither 0 nor 1
 
     def add(self, row: object, result: dict[str, Any]) -> None:
         self.rows += 1
@@ -31,12 +33,16 @@ class Summary:
             self.errors[result["error"]] += 1
             return
         self.passed[result["passed"]] += 1
-        if result["score"] is None:
-            return
-        self.values.append(result["score"])
+        if result["score"] is not None:
+            self.values.append(result["score"])
         label = row.get("label") if isinstance(row, dict) else None
-        if isinstance(label, int) and label in (0, 1):
+        if not isinstance(label, int | float) or label not in (0, 1):
+            self.other_labels += label is not None
+            return
+        if result["score"] is not None:
             self.labelled.append((result["score"], result["passed"], int(label)))
+        if result["passed"] is not None:
+            self.judged.append((result["passed"], int(label)))
 
     def to_json(self) -> dict[str, Any]:
         count = len(self.values)
@@ -52,28 +58,35 @@ class Summary:
         }
         if self.errors:
             summary["most_common_errors"] = dict(self.errors.most_common(3))
-        if len({label for _, _, label in self.labelled}) == 2:
-            summary["quality"] = self._quality()
+        if self.other_labels:
+            summary["labels_left_out"] = self.other_labels
+        quality = self._of_values() | self._of_verdicts()
+        if quality:
+            summary["quality"] = {"labelled": max(len(self.labelled), len(self.judged)), **quality}
         return summary
 
-    def _quality(self) -> dict[str, Any]:
+    def _of_verdicts(self) -> dict[str, Any]:
+        labels = [label for _, label in self.judged]
+        return _verdicts(verdicts([not passed for passed, _ in self.judged], labels)) if _both(labels) else {}
+
+    def _of_values(self) -> dict[str, Any]:
         labels = [label for _, _, label in self.labelled]
+        if not _both(labels):
+            return {}
         higher = self.scorer.better == "higher"
         risks = [-value if higher else value for value, _, _ in self.labelled]
-        quality: dict[str, Any] = {
-            "labelled": len(labels),
-            "auroc": auroc(risks, labels),
-            "ap": average_precision(risks, labels),
-        }
-        judged = [(passed, label) for _, passed, label in self.labelled if passed is not None]
-        if judged:
-            quality |= _verdicts(verdicts([not passed for passed, _ in judged], [label for _, label in judged]))
+        quality: dict[str, Any] = {"auroc": auroc(risks, labels), "ap": average_precision(risks, labels)}
         if self.scorer.score_unit == "ratio" and self.scorer.score_range == (0.0, 1.0):
             chances = [1 - value if higher else value for value, _, _ in self.labelled]
             quality["brier"] = brier(chances, labels)
             quality["calibration_error"] = calibration_error(chances, labels)
             quality["reliability"] = [one._asdict() for one in reliability(chances, labels)]
         return quality
+
+
+def _both(labels: list[int]) -> bool:
+    """Whether there is something to tell apart."""
+    return len(set(labels)) == 2
 
 
 def _verdicts(found: Verdicts) -> dict[str, Any]:
@@ -98,10 +111,14 @@ def tell(summary: Summary, as_json: bool, to_stderr: bool) -> None:
         click.echo(orjson.dumps(found).decode(), err=to_stderr)
         return
     mean = "" if found["mean"] is None else f", mean {found['mean']:.4g}"
-    judged = f", {found['passed']} passed, {found['not_passed']} did not" if summary.scorer.passing else ""
+    judged = (
+        f", {found['passed']} passed, {found['not_passed']} did not" if found["passed"] or found["not_passed"] else ""
+    )
     click.echo(f"{found['scorer']}: {found['rows']} rows, {found['scored']} scored{mean}{judged}", err=to_stderr)
     for error, count in found.get("most_common_errors", {}).items():
         click.echo(f"  {count} without a score: {error}", err=to_stderr)
+    if summary.other_labels:
+        click.echo(f"  {summary.other_labels} labels are neither 0 nor 1: left out", err=to_stderr)
     for line in _quality_in_words(found.get("quality", {})):
         click.echo(f"  {line}", err=to_stderr)
 

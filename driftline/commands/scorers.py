@@ -6,8 +6,6 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from collector.core import component
 from collector.core.errors import UserError
@@ -105,7 +103,7 @@ def show(references: tuple[str, ...], as_json: bool) -> None:
         for one in found:
             click.echo(orjson.dumps(description(one), default=str).decode())
     else:
-        Console().print(_table(found))
+        click.echo("\n".join(line for one in found for line in in_words(one)))
 
 
 def description(one: Scorer) -> dict[str, Any]:
@@ -129,14 +127,17 @@ def description(one: Scorer) -> dict[str, Any]:
 _TAKES = {0: "microseconds", 1: "a small model", 2: "a judge"}
 
 
-def _table(found: list[Scorer]) -> Table:
-    columns = ("name", "of each", "needs", "range", "better", "passing", "takes", "what it says")
-    table = Table(*columns, show_lines=False, box=None)
-    for one in found:
-        low, high = one.range
-        passing = one.passing.text if one.passing else "-"
-        needs = ", ".join(one.needs) or "-"
-        of_each = one.target.replace("_", " ")
-        bounds = f"{low:g} to {high:g} {one.unit}"
-        table.add_row(one.name, of_each, needs, bounds, one.better, passing, _TAKES[one.tier], one.doc)
-    return table
+def in_words(one: Scorer) -> list[str]:
+    """A scorer in a few lines, each fit for a terminal of any width: a table of as much would need a very wide one."""
+    low, high = one.range
+    passing = f", passes at {one.passing.text}" if one.passing else ", gives no verdict"
+    needs = ", ".join(need.replace("_", " ") for need in one.needs) or "nothing"
+    facts = [
+        f"of each {one.target.replace('_', ' ')}",
+        f"needs {needs}",
+        f"{low:g} to {high:g} {one.unit}, {one.better} is better{passing}",
+        f"takes {_TAKES[one.tier]}",
+    ]
+    if options := option_defaults(one.function):
+        facts.append("options " + ", ".join(options))
+    return [one.name, *(f"  {text}" for text in (one.doc, "; ".join(facts)) if text)]

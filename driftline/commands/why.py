@@ -66,7 +66,12 @@ def command(
 
 def print_sheet(found: Sheet, scorer: str | None, as_json: bool) -> None:
     if scorer is not None:
+        others = sorted({decision["scorer"] for decision in found["decisions"]} - {scorer})
         found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
+        if not found["decisions"]:
+            found["not_of_this_scorer"] = others
+        elif not as_json:
+            found["evaluator_id"] = found["decisions"][0]["evaluator_id"]
     click.echo(orjson.dumps(found) if as_json else "\n".join(map(entry, story(found))))
 
 
@@ -118,10 +123,18 @@ def story(sheet: Sheet) -> list[str]:
         lines.append(
             f"  the model call of span {span_id} is left out: trace {other} tells it (same answer id and time)"
         )
-    chance = sheet["rate"] * sheet["upstream"]
+    chance = _usual_chance(sheet)
     upstream = f", after the application's sampler kept {sheet['upstream']:.9g}" if sheet["upstream"] < 1 else ""
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
-    return lines + [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
+    if (others := sheet.get("not_of_this_scorer")) is not None:
+        lines.append(f"  nothing was decided on this scorer; what was decided on: {', '.join(others) or 'none'}")
+    lines += [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
+    return lines + ([f"{'':23}evaluator {sheet['evaluator_id']}"] if "evaluator_id" in sheet else [])
+
+
+def _usual_chance(sheet: Sheet) -> float:
+    """The probability of what was scored without a line of its own; of older sheets, as samplers apart make it."""
+    return float(sheet.get("probability", sheet["rate"] * sheet["upstream"]))
 
 
 def _decision(decision: Sheet, sheet: Sheet) -> list[str]:
@@ -133,10 +146,18 @@ def _decision(decision: Sheet, sheet: Sheet) -> list[str]:
         return [f"{head}: {_reason(decision, sheet)}"]
     verdict = {True: "passed", False: "did not pass", None: "no verdict"}[score["passed"]]
     value = "" if score["value"] is None else f" {score['value']:.4g}"
-    lines = [f"{head}{value}, {verdict}"]
+    lines = [f"{head}{value}, {verdict}{_own_chance(decision, sheet)}"]
     if score.get("explanation"):
         lines.append(f"{'':23}{score['explanation']}")
     return lines
+
+
+def _own_chance(decision: Sheet, sheet: Sheet) -> str:
+    """How rare such a score is, and by which line, where that is not what holds for the whole trace."""
+    probability, rule = decision["probability"], decision["rule"]
+    if probability == _usual_chance(sheet) and rule == sheet["rate_rule"]:
+        return ""
+    return f"; with probability {probability:.9g} ({rule})"
 
 
 def _reason(decision: Sheet, sheet: Sheet) -> str:
@@ -144,7 +165,7 @@ def _reason(decision: Sheet, sheet: Sheet) -> str:
     if decision["decision"] == "not_sampled":
         return _not_sampled(decision, sheet)
     if decision["decision"] == "throttled":
-        rate = decision["probability"] / sheet["upstream"]
+        rate = float(decision.get("detail") or decision["probability"] / sheet["upstream"])
         return f"its id's place {sheet['unit']:.9f} is not below {rate:.3g}, as much as {decision['rule']} could bear"
     if decision["decision"] == "over_budget":
         return f"what {decision['rule']} gives for the period was used up"
@@ -163,8 +184,8 @@ def _not_sampled(decision: Sheet, sheet: Sheet) -> str:
     rule = decision["rule"]
     if rule == "sample.quota" and not sheet["rate"]:
         return f"what {rule} gives to its class for the period was used up"
-    if sheet["unit"] < decision["probability"] / sheet["upstream"]:  # by a salt of the scorer's own
-        return f"it is not in the share of traces that {rule} chooses"
+    if decision.get("detail"):  # by a salt of the scorer's own
+        return f"it is not in the share that {rule} chooses by its own salt"
     return f"its id's place {sheet['unit']:.9f} is not below the rate of {rule}"
 
 
@@ -237,3 +258,8 @@ def print_funnel(view: View, config: Config, as_json: bool) -> None:
         click.echo(f"{scorer}: {total} candidates")
         for _, decision, reason, count in mine:
             click.echo(f"  {count:>9} {100 * count / total:5.1f}%  {decision.replace('_', ' ')}: {reason}")
+    if (most := Sampler(config.sample).most_by_id) < 1:
+        click.echo(
+            f"not counted here: traces that their id alone leaves out, by sample; {most:.9g} of all are looked at "
+            "(driftline_sampled_out_spans_total counts the spans of the others)"
+        )

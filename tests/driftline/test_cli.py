@@ -307,6 +307,13 @@ def test_why_explains_a_trace_whose_id_alone_leaves_it_out(
     assert f"is not sampled, whatever it holds: its id's place {unit:.9f} is not below sample.rate (1e-09)" in shown.out
     found = run("why", trace_id, "--json", "-c", store.config).json
     assert found == {"trace_id": trace_id, "unit": unit, "not_sampled": True, "rule": "sample.rate"}
+    summary = run("why", "--summary", "-c", store.config).out.splitlines()[-1]
+    assert summary.startswith("not counted here: traces that their id alone leaves out, by sample; 1e-09 of all")
+
+
+def test_why_of_a_scorer_that_was_not_configured_says_so(run: Run, store: Store) -> None:
+    shown = run("why", store.trace_ids[0], "--scorer", "nonsense", "-c", store.config)
+    assert "nothing was decided on this scorer; what was decided on: " in shown.out
 
 
 @pytest.mark.parametrize("trace_id", ["x", "ab" * 15, "ab" * 17, "zz" * 16, "٠" * 32])

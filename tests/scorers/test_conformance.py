@@ -4,14 +4,16 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 import scorers.builtin
 from collector.core.component import load
 from collector.core.model import Trace
-from scorers.base import Scorer, scorer
+from scorers.base import Evidence, Score, Scorer, scorer
 from scorers.testing import check_scorer, problems_of
 
 
@@ -64,6 +66,8 @@ calls: list[int] = []
         (lambda trace: calls.append(1) or len(calls) / 1e6, "differ"),
         (lambda trace: setattr(trace, "answer", "x") or 1.0, "changes the trace"),
         (lambda trace: 1 / 0, "ZeroDivisionError"),
+        (lambda trace: sys.exit(1), "raises SystemExit"),
+        (lambda trace: Score(1.0, evidence=[Evidence(2, 1, "x")]), "evidence needs 0 <= start <= end"),
     ],
 )
 def test_the_kit_finds(function: object, problem: str) -> None:
@@ -71,3 +75,37 @@ def test_the_kit_finds(function: object, problem: str) -> None:
     assert any(problem in line for line in problems_of(bad))
     with pytest.raises(AssertionError, match=problem):
         check_scorer(bad)
+
+
+def test_the_kit_outlives_a_scorer_that_hangs_and_looks_no_further() -> None:
+    begun: list[str] = []
+
+    @scorer(name="hangs", needs=("answer",))
+    def hangs(trace: Trace) -> float:
+        """Waits for what never comes."""
+        begun.append(trace.answer or "")
+        Event().wait(5)
+        return 1.0
+
+    assert list(problems_of(hangs.configured(timeout_seconds=0.1))) == [
+        "on the ordinary trace: timeout: no result within 0.1 s"
+    ]
+    assert len(begun) == 1
+
+
+def test_the_kit_calls_scorers_of_batches_with_several_traces() -> None:
+    @scorer(name="one_too_few", batch=8)
+    def one_too_few(traces: list[Trace]) -> list[float]:
+        """Forgets all but the first."""
+        return [1.0]
+
+    assert any("an outcome for each of its 2 traces" in problem for problem in problems_of(one_too_few))
+
+
+def test_the_kit_gives_scorers_that_come_after_others_what_these_told() -> None:
+    @scorer(name="later", after=("refusal",))
+    def later(trace: Trace, scores: dict[str, Score]) -> float:
+        """Whether it was refused."""
+        return float("refusal" in scores)
+
+    check_scorer(later)

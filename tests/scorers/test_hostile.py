@@ -11,6 +11,7 @@ from contextlib import suppress
 from threading import Event
 from typing import Any, NoReturn
 
+import orjson
 import pytest
 
 from collector.core.model import Trace
@@ -18,7 +19,7 @@ from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Evidence, Score, scorer
 from scorers.builtin.refusal import refusal
-from scorers.ledger import Decision
+from scorers.ledger import Decision, decision_to_json
 from scorers.runner import Runner
 
 EVERYTHING = Admission(unit=0.5, rate=1.0, upstream=1.0, rule="sample.rate")
@@ -55,6 +56,16 @@ class _Unprintable(Exception):
         raise SystemExit
 
     __repr__ = __str__
+
+
+class _Nameless(type):
+    @property
+    def __name__(cls) -> NoReturn:  # type: ignore[override]
+        raise SystemExit
+
+
+class _OfNoName(Exception, metaclass=_Nameless):
+    pass
 
 
 def raising(error: BaseException) -> Callable[[Trace], object]:
@@ -101,6 +112,11 @@ BAD: dict[str, tuple[Callable[[Trace], object], str]] = {
     "ends a generator": (raising(GeneratorExit()), "exception"),
     "raises a group": (raising(BaseExceptionGroup("both", [SystemExit(1), KeyboardInterrupt()])), "exception"),
     "raises what cannot be printed": (raising(_Unprintable()), "exception"),
+    "raises what cannot be named": (raising(_OfNoName()), "exception"),
+    "raises where no file can be named": (
+        eval(compile("lambda trace: 1 / 0", "bad\udcff.py", "eval")),  # a file whose name is no UTF-8
+        "exception",
+    ),
     "raises a long chain": (long_chain, "exception"),
     "recurses": (recurse, "exception"),
     "wants all memory": (lambda trace: bytearray(2**60), "exception"),
@@ -143,6 +159,7 @@ def test_the_worst_is_a_failure_by_its_kind_and_harms_nobody(name: str) -> None:
     bad, others = decide(function, 0.3 if reason == "timeout" else 10)
     assert [(one.decision, one.reason, one.score) for one in bad] == [("failed", reason, None)] * 2
     assert [one.decision for one in others] == ["scored", "scored"]
+    orjson.dumps([decision_to_json(one) for one in bad])
 
 
 @pytest.mark.parametrize("name", ["exits", "gives a list that interrupts", "gives what has no class"])

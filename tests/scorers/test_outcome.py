@@ -60,6 +60,10 @@ def test_scores_of_several_operations_are_kept_apart() -> None:
         (Score(0.5, label=3), "wrong_type"),  # type: ignore[arg-type]
         (Score(0.5, evidence=["x"]), "wrong_type"),  # type: ignore[list-item]
         (Score(0.5, evidence=[Evidence(0.5, 1, "x")]), "wrong_type"),  # type: ignore[arg-type]
+        (Score(0.5, evidence=[Evidence(-1, 1, "x")]), "wrong_type"),
+        (Score(0.5, evidence=[Evidence(2, 1, "x")]), "wrong_type"),
+        (Score(0.5, evidence=[Evidence(0, 2**70, "x")]), "wrong_type"),
+        (Score(0.5, evidence=[Evidence(0, 1, None)]), "wrong_type"),  # type: ignore[arg-type]
         ([0.5, 0.6], "wrong_type"),
         ([Score(0.5)] * 1001, "wrong_type"),
     ],
@@ -77,6 +81,16 @@ def test_texts_are_cut_and_can_be_stored() -> None:
     assert score.label.startswith("?x")
     assert score.explanation is not None
     assert len(score.explanation) == 2_000
+
+
+def test_evidence_is_cut_and_can_be_stored() -> None:
+    class Text(str):
+        pass
+
+    (score,) = of(Score(0.5, evidence=[Evidence(False, True, "\ud800" + "x" * 500, Text("y" * 9_000))]))
+    (found,) = score.evidence
+    assert (found.start, found.end, len(found.type), found.type[:2], len(found.text)) == (0, 1, 100, "?x", 2_000)
+    assert {type(part) for part in (found.start, found.end, found.type, found.text)} == {int, str}
 
 
 def test_a_message_of_a_refusal_holds_no_content() -> None:

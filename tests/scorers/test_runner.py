@@ -104,6 +104,7 @@ def test_one_failing_scorer_does_not_stop_the_others() -> None:
         (0.24, 0.5, "scored", "scorers[0].rate"),
         (0.25, 0.5, "not_sampled", "scorers[0].rate"),
         (0.49, 1.0, "scored", "sample.keep[0]"),
+        (0.5, 0.5, "not_sampled", "sample.keep[0]"),  # not admitted at all: the scorer's own rate has no part in it
         (0.0, 0.0, "not_sampled", "scorers[0].rate"),
     ],
 )

@@ -78,6 +78,7 @@ def test_an_empty_file_has_no_results(tmp_path: Path) -> None:
         (("--passing", "good"), "does not say what passes"),
         (("--option", "x"), "is not NAME=VALUE"),
         (("--option", "x=1"), "options.x: not an option"),
+        (("--scorer", "groundedness_nli"), "--option model=VALUE: 'groundedness_nli' needs it"),
         (("--in", "missing.jsonl"), "does not exist"),
     ],
 )
@@ -106,14 +107,55 @@ def test_scorers_are_listed_with_what_they_need() -> None:
     assert second["range"] == [0.0, None]
 
 
-def test_a_table_of_scorers_is_for_people() -> None:
-    outcome = CliRunner().invoke(scorers, [REFUSAL])
+def test_the_list_of_scorers_is_for_people_with_nothing_cut() -> None:
+    outcome = CliRunner().invoke(scorers, [REFUSAL, "scorers.builtin.operations:tokens"])
     assert outcome.exit_code == 0
-    assert "refusal" in outcome.output
+    lines = outcome.output.splitlines()
+    assert lines[0] == "refusal"
+    assert lines[2] == (
+        "  of each trace; needs response; 0 to 1 ratio, lower is better, passes at < 0.5; takes microseconds"
+    )
+    assert "0 to inf tokens, lower is better, gives no verdict" in outcome.output
+    assert "…" not in outcome.output
 
 
 def test_an_unknown_scorer_is_a_usage_error() -> None:
     assert CliRunner().invoke(scorers, ["nonsense"]).exit_code == 2
+
+
+@pytest.mark.parametrize("flag", ["--out", "--calibrate"])
+def test_what_is_read_is_never_written_over(tmp_path: Path, flag: str) -> None:
+    outcome = run(tmp_path, flag, str(tmp_path / "in.jsonl"))
+    assert (outcome.exit_code, f"{flag}: " in outcome.output) == (2, True), outcome.output
+    assert (tmp_path / "in.jsonl").read_bytes() == b"\n".join(map(orjson.dumps, ROWS))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "--out", str(tmp_path / "nowhere" / "out.jsonl"))
+    assert (outcome.exit_code, f"--out: there is no folder {tmp_path / 'nowhere'}" in outcome.output) == (2, True)
+
+
+def test_labels_that_are_neither_0_nor_1_are_told_and_left_out(tmp_path: Path) -> None:
+    labels = [1, 0, 1.0, False, 2, "1", None]
+    rows = b"\n".join(orjson.dumps({"answer": "Paris.", "label": label}) for label in labels)
+    outcome = run(tmp_path, rows=rows)
+    assert "2 labels are neither 0 nor 1: left out" in outcome.output
+    found = orjson.loads(run(tmp_path, "--json", rows=rows).output)
+    assert (found["labels_left_out"], found["quality"]["labelled"]) == (2, 4)
+
+
+def test_verdicts_on_scores_without_a_value_are_held_against_labels_too(tmp_path: Path) -> None:
+    (tmp_path / "mood.py").write_text(
+        "from scorers.base import scorer\n"
+        "@scorer(name='mood', needs=('answer',), passing='in calm')\n"
+        "def mood(trace):\n"
+        "    return 'angry' if '!' in trace.answer else 'calm'\n"
+    )
+    rows = b"\n".join(orjson.dumps({"answer": answer, "label": n}) for answer, n in [("A!", 1), ("b", 0), ("c", 1)])
+    use = ("--scorer", f"{tmp_path / 'mood.py'}:mood")
+    outcome = run(tmp_path, *use, rows=rows)
+    assert re.search(r"flagged +1 +0\n +passed +1 +1\n", outcome.output), outcome.output
+    assert orjson.loads(run(tmp_path, *use, "--json", rows=rows).output)["quality"]["recall"] == 0.5
 
 
 def labelled(rows: int) -> bytes:

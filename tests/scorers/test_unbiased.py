@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from collector.allowance import parse_limit
-from collector.core.model import Trace
+from collector.core.model import LLMCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.quota import Allowances, within_quota
 from collector.sample import SampleConfig, Sampler
@@ -98,3 +98,48 @@ def test_the_weighed_mean_and_count_are_unbiased(policy: str) -> None:
     spread = math.sqrt(mean([(count - mean(counts)) ** 2 for count in counts]) / RUNS)
     # What a hard limit refused is missing from the count, and is counted as `over_budget`: some per cent at most.
     assert abs(mean(counts) - 1) < 3 * spread + (0.05 if policy in ("limit", "quota", "all") else 0), (counts, spread)
+
+
+@pytest.mark.parametrize("chance_by", ["hash", "otel"])
+def test_where_spans_were_sampled_apart_from_their_trace_each_is_weighed_by_its_own(chance_by: str) -> None:
+    """A gateway keeps half; behind it one service keeps a tenth of its model calls, another all that the gateway does.
+
+    The first answers badly. Weighed by the root's word alone, its calls would count a fifth of what they should.
+    """
+
+    @scorer(name="of_trace", needs=("answer",))
+    def of_trace(trace: Trace) -> float:
+        return float(trace.answer or 0)
+
+    @scorer(name="of_call", target="llm_call", needs=("answer",))
+    def of_call(call: LLMCall, trace: Trace) -> float:
+        return float(call.output_text or 0)
+
+    @scorer(name="of_root")
+    def of_root(trace: Trace) -> float:
+        return 1.0
+
+    chance, sampler = random.Random(11), Sampler(SampleConfig(rate=0.6, chance=chance_by))  # type: ignore[arg-type]
+    runner = Runner([of_trace, of_call.configured(limit=parse_limit("1000 per hour")), of_root], Telemetry())
+    allowances = Allowances(runner.limits())
+    weights: dict[str, dict[float, float]] = {name: {0.2: 0.0, 1.0: 0.0} for name in ("of_trace", "of_call", "of_root")}
+    count = 30_000
+    for number in range(count):
+        trace_id, allowances.now_ns = chance.randbytes(16), START + number * SECOND // 10
+        place = 1 - int.from_bytes(trace_id[9:], "big") / 2**56  # a sampler of probability p keeps what is below p
+        value, kept = (0.2, 0.1) if number % 2 else (1.0, 0.5)
+        if place > 0.5:
+            continue
+        calls = [LLMCall("b" * 16, output_text=str(value))] if place <= kept else []
+        trace = Trace(trace_id.hex(), answer=str(value) if calls else None, llm_calls=calls, root_span_id="a" * 16)
+        apart = {"b" * 16: 0.1} if calls and kept == 0.1 else None
+        admission = sampler.admit(trace_id, False, {}, "ot=th:8", apart)
+        for decision in runner.evaluate_all([(trace, admission, ())], allowances)[0]:
+            if decision.score is not None:
+                weights[decision.scorer][value] += 1 / decision.probability
+    for name in ("of_trace", "of_call"):
+        for value, least in ((0.2, 0.03), (1.0, 0.1)):  # the least probabilities, with the limit
+            deviation = math.sqrt(count / 2 * (1 / least - 1))  # of a count by Horvitz and Thompson
+            assert abs(weights[name][value] - count / 2) < 4 * deviation, (name, value, weights)
+    least = 0.5 if chance_by == "otel" else 0.3
+    assert abs(weights["of_root"][1.0] + weights["of_root"][0.2] - count) < 4 * math.sqrt(count * (1 / least - 1))

@@ -68,6 +68,7 @@ def test_thresholds_come_from_the_configuration() -> None:
     assert found["DriftlineStoreFull"] == "driftline_store_bytes / 1000 >= 0.95"
     assert found["DriftlineBacklogFull"] == "driftline_backlog_bytes > 400"
     assert found["DriftlineBehind"] == "driftline_behind_seconds > 77"
+    assert found["DriftlineSessionsBehind"] == "driftline_session_behind_seconds > 77"
     assert found["DriftlineDown"] == 'up{job="mine"} == 0'
 
 

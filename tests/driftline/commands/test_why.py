@@ -1,16 +1,24 @@
-"""`why` on a terminal: what a trace says of itself steers nothing and forges no line."""
+"""`why` on a terminal: the story is that of the decision, and what a trace says of itself forges no line."""
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from collector.core.engine import SPANS, TICK_KIND, Record
+from collector.core.model import LLMCall, Trace
+from collector.core.telemetry import Telemetry
+from collector.sample import Admission
 from collector.wire.read import read_bodies
 from driftline.build import build
 from driftline.commands import why
 from driftline.config import load_config
+from driftline.records import read_sheet, sheet
 from driftline.stages.score_worker import END_OF_INPUT
+from scorers.base import Scorer, scorer
+from scorers.runner import Runner
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 HOSTILE = "shop\x1b[2J\x1b]0;owned\x07\u202e\r\n  groundedness         scored 1, passed"
@@ -56,3 +64,47 @@ def test_hostile_names_are_spelled_out(tmp_path: Path) -> None:
     lines = CliRunner().invoke(why.command, [TRACE_ID, "-c", str(path)]).output.splitlines()
     assert any("shop\\x1b[2J" in line for line in lines)
     assert not [line for line in lines if line.startswith("  groundedness")]
+
+
+def told_of(admission: Admission, *scorers: Scorer, trace: Trace | None = None) -> list[str]:
+    """The lines on the decisions of these scorers on a trace, as they were recorded."""
+    runner, subject = Runner(scorers, Telemetry()), trace or Trace(TRACE_ID, answer="yes")
+    decisions = runner.evaluate(subject, admission)
+    runner.close()
+    return why.story(read_sheet(sheet(subject, 0, 1, {}, admission, decisions)))[2:]
+
+
+def one(**configured: Any) -> Scorer:
+    return scorer(name="one")(lambda trace: 1.0).configured(**configured)
+
+
+def test_a_probability_is_told_as_it_was_applied_where_samplers_share_their_randomness() -> None:
+    admission = Admission(0.05, 0.1, 0.1, "sample.rate", nested=True)
+    first, *_ = told_of(admission, one())
+    assert first == "  sampled with probability 0.1 (sample.rate, after the application's sampler kept 0.1)"
+
+
+def test_the_line_that_decided_is_named_with_what_it_makes_of_the_probability() -> None:
+    inside = Admission(0.1, 0.5, 0.5, "sample.rate")
+    assert told_of(inside, one())[1:] == ["  one                  scored 1, no verdict"]
+    (halved,) = told_of(inside, one(rate=0.5))[1:]
+    assert halved.endswith("scored 1, no verdict; with probability 0.125 (scorers[0].rate)")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_left_a_trace_out_is_told_apart(nested: bool) -> None:
+    admitted = Admission(0.4, 0.5, 0.1, "sample.rate", nested)
+    assert told_of(admitted, one(rate=0.5))[1].endswith("0.400000000 is not below the rate of scorers[0].rate")
+    assert told_of(admitted, one(rate=1e-9, salt="s"))[1].endswith(
+        "it is not in the share that scorers[0].rate chooses by its own salt"
+    )
+    left_out = Admission(0.6, 0.5, 0.1, "sample.rate", nested)
+    assert told_of(left_out, one(rate=0.5, salt="s"))[1].endswith("is not below the rate of sample.rate")
+
+
+def test_a_span_that_was_sampled_apart_has_its_own_probability() -> None:
+    of_call = scorer(name="of_call", target="llm_call")(lambda call, trace: 1.0)
+    trace = Trace(TRACE_ID, llm_calls=[LLMCall("b" * 16, output_text="x")])
+    lines = told_of(Admission(0.0, 1.0, 0.5, "sample.rate", apart={"b" * 16: 0.1}), of_call, trace=trace)
+    assert lines[0].startswith("  sampled with probability 0.5 (sample.rate")
+    assert lines[1].endswith("(span bbbbbbbbbbbbbbbb) 1, no verdict; with probability 0.1 (sample.rate)")
