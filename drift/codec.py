@@ -31,6 +31,9 @@ _LATER: dict[str, object] = {  # fields that older releases lack
     "coincidences": [],
     "typical_traces": [],
     "companions": [],
+    "evaluators_before": [],
+    "evaluators_after": [],
+    "staked": 0.0,
 }
 _STATISTICS = ("mean", "pass_rate", "typical", "share")
 
@@ -143,7 +146,7 @@ def decode_change(data: bytes) -> Change:
         _text(raw, name)
     for name in ("detected_ns", "onset_ns", "onset_low_ns", "onset_high_ns", "sequence"):
         _integer(raw, name)
-    for name in ("evidence", "threshold", "clipped"):
+    for name in ("evidence", "threshold", "clipped", "staked"):
         _number(raw, name)
     _one_of(raw, "status", ("active", "resolved"))
     _one_of(raw, "statistic", _STATISTICS)
@@ -154,9 +157,9 @@ def decode_change(data: bytes) -> Change:
     _texts(raw, "slice")
     for name in ("before", "after", "size"):
         raw[name] = decode_estimate(raw[name], name)
-    for name in ("traces", "contrast_traces", "typical_traces"):
+    for name in ("traces", "contrast_traces", "typical_traces", "evaluators_before", "evaluators_after"):
         if type(raw[name]) is not list or any(type(item) is not str for item in raw[name]):
-            raise ValueError(f"{name} must be a list of trace ids")
+            raise ValueError(f"{name} must be a list of ids")
     for name, decode in (("carriers", _carrier), ("coincidences", _coincidence), ("companions", _companion)):
         if type(raw[name]) is not list:
             raise ValueError(f"{name} must be a list")

@@ -11,7 +11,7 @@ from drift.base import Change, Companion, Detection, Detector, Estimate, Shift, 
 from drift.coincide import coincidences
 from drift.detectors.mean import MeanDetector
 from drift.estimate import Sums, difference, estimate, sums_from_json
-from drift.moved import what_moved
+from drift.moved import evaluators, what_moved
 from drift.onset import locate, onset_times
 from drift.plan import Plan
 from drift.recent import CHUNK, CHUNKS, Mix, Recent, Record, point_candidate
@@ -180,6 +180,7 @@ class Episode:
             typical_traces=typical(records, after.value, found) or self.change.typical_traces,
             coincidences=coincidences(self.mix, now, (before.n, after.n), every, onset, self.change.coincidences),
             moved=what_moved(self.mix, now, len(records), self.cap, fixed),
+            evaluators_after=evaluators(now),
             sequence=self.change.sequence + 1,
         )
         return self.change
@@ -195,6 +196,7 @@ def open_episode(
     inflation: float,
     cap: float,
     clipped: float,
+    staked: float,
 ) -> Episode | None:
     """The change that a detector found, or None while there are too few points since its onset to tell of it."""
     prior, candidates = recent.candidates()
@@ -234,6 +236,9 @@ def open_episode(
         coincidences=coincidences(mix, now, effective, records, (low, high)),
         clipped=clipped,
         moved=what_moved(mix, now, len(later), cap, tuple(slices)),
+        evaluators_before=evaluators(mix),
+        evaluators_after=evaluators(now),
+        staked=staked,
     )
     reference = [[record[1], record[2]] for record in earlier[-plan.warmup :]]
     episode = Episode(plan, scale, change, onset.before, onset.after, mix, reference)

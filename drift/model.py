@@ -165,3 +165,10 @@ class Change:
     """Trace ids from since the onset that are nearest to the level after, those of the first carrier first."""
     companions: list[Companion] = field(default_factory=list)
     """Of a page, the changes that were found with it (`drift.rounds`) and are part of it."""
+    evaluators_before: list[str] = field(default_factory=list)
+    """Ids of the evaluators that gave the scores before the onset, those of most scores first; empty if not known."""
+    evaluators_after: list[str] = field(default_factory=list)
+    """The same since the onset."""
+    staked: float = 0.0
+    """What part of the budget its series was given since its last change, in pages: so many false changes of it were to
+    be expected by now, at most. 0 for a detector that is not budgeted."""

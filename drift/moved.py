@@ -29,6 +29,7 @@ _LEAST_NEW = 0.5
 _LEAST_MIX = 0.6
 _NEW_TRAFFIC = 0.1
 _LEAST_KNOWN = 0.02
+_MOST_EVALUATORS = 8
 
 
 def what_moved(before: Mix, after: Mix, points: int, cap: float, fixed: Collection[str]) -> Moved:
@@ -70,6 +71,12 @@ def mix_part(before: Mix, after: Mix, attribute: str) -> float:
         if weight > 0
     )
     return by_mix / (level_now - level_was)
+
+
+def evaluators(mix: Mix) -> list[str]:
+    """Of traffic, those of most of it first; those of a few points may be of the other side of an onset."""
+    known, parts = _known(mix, EVALUATOR), mix.values.get(EVALUATOR, {})
+    return sorted(known, key=lambda evaluator: (-parts[evaluator][0], evaluator))[:_MOST_EVALUATORS]
 
 
 def _new_part(before: Mix, after: Mix, attribute: str) -> float:

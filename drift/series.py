@@ -81,6 +81,7 @@ class Series:
         self.inflation = 1.0
         self.last_ns = 0
         self.stake = 1.0  # what part of an equal share of the budget its points get
+        self.staked = 0.0  # of the budget, since a change ended or it began to watch
 
     def update(self, record: Record, now_ns: int, budget: Budget) -> Change | None:
         """Take the next point; returns a change that opened, moved, is better known, or ended."""
@@ -102,7 +103,9 @@ class Series:
         detector = self.detector
         if detector is not None:
             self.seen += 1
-            detector.update(x, w, record[0], budget.share(self.stake) if self.budgeted else 0.0)
+            mass = budget.share(self.stake) if self.budgeted else 0.0
+            self.staked += mass
+            detector.update(x, w, record[0], mass)
         if self.episode is not None:
             return self._follow(self.episode, x, w, record[0], now_ns)
         if detector is None:
@@ -224,6 +227,7 @@ class Series:
             setattr(self, name, head[name])
         self.cap = float("inf") if head["cap"] is None else float(head["cap"])
         self.inflation = float(head["inflation"])
+        self.staked = max(0.0, float(head.get("staked", 0.0)))  # states of earlier releases have none
         self.recurring = b64decode(head["recurring"], validate=True)
         if head["detector"] is not None:
             self._watch(self.plan.make())
@@ -249,6 +253,7 @@ class Series:
             "last_ns": self.last_ns,
             "cap": None if self.cap == float("inf") else self.cap,
             "inflation": self.inflation,
+            "staked": self.staked,
             "window": self.window.to_json(),
             "detector": None if self.detector is None else pack(self.detector),
             "recurring": b64encode(self.recurring).decode(),
@@ -316,6 +321,7 @@ class Series:
             self.inflation,
             self.cap,
             self.clipped,
+            self.staked,
         )
 
     def _follow(self, episode: Episode, x: float, w: float, at_ns: int, now_ns: int) -> Change | None:
@@ -344,6 +350,7 @@ class Series:
         """End the change and go back to watching: the old level, or the new one if that was adopted."""
         told = episode.end(at_ns, reason)
         self.episode = None
+        self.staked = 0.0
         if reason == "adopted":
             records = list(self.recent.records())[-min(episode.after.n, self.plan.warmup) :]
             reference = [[record[1], record[2]] for record in records]

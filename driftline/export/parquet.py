@@ -99,7 +99,8 @@ def arrow_schema(form: str) -> Any:
             *(("carriers", pa.list_(carrier)), ("traces", pa.list_(text)), ("contrast_traces", pa.list_(text))),
             *(("paged", truth), ("reason", text), ("related", text), ("clipped", number), ("moved", text)),
             *(("coincidences", pa.list_(coincidence)), ("typical_traces", pa.list_(text))),
-            ("companions", pa.list_(companion)),
+            *(("companions", pa.list_(companion)), ("evaluators_before", pa.list_(text))),
+            *(("evaluators_after", pa.list_(text)), ("staked", number)),
         ],
     }
     metadata = {"driftline.form": form, "driftline.version": version("driftline")}

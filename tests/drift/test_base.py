@@ -139,6 +139,23 @@ def test_a_change_that_was_written_before_it_said_what_moved_is_read() -> None:
         decode_change(orjson.dumps({**raw, "moved": 1}))
 
 
+def test_a_change_that_was_written_before_it_told_evaluators_and_budget_is_read() -> None:
+    told = Change(
+        *("i", "active", "m", "m", "mean", {}, "down", "mean", 2.0, 1.0, 9, 5, 4, 6),
+        *(Estimate(0.5, 0.4, 0.6, 9.0) for _ in range(3)),
+        evaluators_before=["e1"],
+        evaluators_after=["e1", "e2"],
+        staked=0.25,
+    )
+    raw = orjson.loads(encode_change(told))
+    older = {key: value for key, value in raw.items() if key not in ("evaluators_before", "evaluators_after", "staked")}
+    read = decode_change(orjson.dumps(older))
+    assert (read.evaluators_before, read.evaluators_after, read.staked) == ([], [], 0.0)
+    for wrong in ({"evaluators_after": [1]}, {"evaluators_before": "e"}, {"staked": "much"}):
+        with pytest.raises(ValueError, match=r"evaluators|staked"):
+            decode_change(orjson.dumps({**raw, **wrong}))
+
+
 def test_whole_numbers_are_numbers() -> None:
     (point,) = decode_points(orjson.dumps({**HEAD, "points": [["m", "", 1, True, 1, "e", False]]}))
     assert (type(point.value), point.value, type(point.probability)) == (float, 1.0, float)

@@ -158,6 +158,7 @@ def test_an_evaluator_that_changed_then_is_told() -> None:
     ]
     told = run(points)
     assert {(one.kind, one.value) for one in told[-1].coincidences} == {("evaluator", "e1"), ("evaluator", "e2")}
+    assert (told[-1].evaluators_before, told[-1].evaluators_after) == (["e1"], ["e2"])
     assert decode_change(encode_change(told[-1])) == told[-1]
 
 

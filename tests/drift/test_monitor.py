@@ -76,6 +76,17 @@ def test_a_drop_is_found_with_onset_size_carrier_and_traces() -> None:
     assert all(decode_change(encode_change(change)) == change for change in changes)
 
 
+def test_a_change_tells_what_its_series_had_of_the_budget_since_the_last() -> None:
+    """Of 1 a day, all that event time earned went to this one series, but for what is still to be handed out."""
+    watch, points = watcher({"watch": "grounded"}, false_pages="1 per day"), list(traffic([(2000, 0.95), (100, 0.5)]))
+    warm = points[300].at_ns
+    restored = watcher({"watch": "grounded"}, false_pages="1 per day")
+    feed(watch, points[:1000])
+    restored.restore({key: value for key, value in watch.take_state().items() if value is not None})
+    (first,) = opened(feed(restored, points[1000:]))
+    assert first.staked == pytest.approx((first.detected_ns - warm) / (86_400 * SECOND), rel=0.25)
+
+
 def test_an_improvement_is_no_change() -> None:
     assert feed(watcher(), traffic([(2000, 0.7), (2000, 0.95)])) == []
 

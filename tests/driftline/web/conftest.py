@@ -54,7 +54,7 @@ def serve() -> Iterator[Callable[[Service], str]]:
 
     def start(of: Service) -> str:
         taken = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(of, FakeClock(NOW_NS)), log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_app(of, FakeClock(NOW_NS)), log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
         running.append((server, thread))
