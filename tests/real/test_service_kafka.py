@@ -1,6 +1,7 @@
 """OTLP requests in the topics of a real broker, read by `driftline serve`."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,10 @@ def test_partitions_that_are_added_to_a_topic_are_read_however_short_the_polls_a
                 admin.create_partitions({settings["traces"]: NewPartitions(partitions)})
             got.clear()
             produce(kafka, settings["traces"], messages[:partitions], partitions)
-            wait_until(lambda count=partitions: len(got) >= count, f"what is in {partitions} partitions", 20)
+            wait_until(partial(_holds, got, partitions), f"what is in {partitions} partitions", 20)
     finally:
         receiver.stop()
+
+
+def _holds(got: list[bytes], count: int) -> bool:
+    return len(got) >= count
