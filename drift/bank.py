@@ -11,6 +11,7 @@ import numpy as np
 from drift.base import Direction
 from drift.baseline import (
     BLOCKS,
+    CONSTANT,
     EDGE,
     FIRST_BLOCK,
     MOST_DEPENDENCE,
@@ -18,6 +19,7 @@ from drift.baseline import (
     MOST_NEWEST,
     NEWEST_SHARE,
     RELATE_EVERY,
+    SOME,
 )
 from drift.detectors.betting import MOST_EVIDENCE
 from drift.detectors.mean import NEAR_HALF, MeanDetector
@@ -27,7 +29,7 @@ Floats = Any
 
 _STATS = (
     *("n", "total", "points", "power", "a", "b", "g0", "g1", "g2", "last", "before", "r0", "r1", "residual"),
-    *("from_last", "old_n", "old_sum", "block", "block_sum", "filled", "size", "blocks"),
+    *("from_last", "old_n", "old_sum", "block", "block_sum", "filled", "size", "blocks", "varied"),
 )
 _COLUMN = {name: column for column, name in enumerate(_STATS)}
 
@@ -98,7 +100,8 @@ class MeanBank:
             self._add(ids, values[:, t], weights[:, t])
         stats = self._stats
         if self.dependent:
-            off = values - (self._get("total", ids) / self._get("n", ids))[:, None]
+            off = values - self._centre(ids)[:, None]
+            self._set("varied", ids, (off * off > CONSTANT).sum(axis=1))
             for lag in range(3):
                 self._set(f"g{lag}", ids, (off[:, lag:] * off[:, : off.shape[1] - lag]).sum(axis=1))
             self._depend(ids)
@@ -136,7 +139,7 @@ class MeanBank:
         mass = np.minimum((self._mass[ids] + start[:, None]) * bet, MOST_EVIDENCE)
         self._mass[ids] = mass
         self.evidence[ids] = mass @ self._shares
-        self._learn(ids, x, weight, m, level)
+        self._learn(ids, x, weight)
 
     def _stakes(self, ids: Any, m: Floats, level: Floats) -> Floats:
         """Per bet, what it stakes on a point's distance from its expectation."""
@@ -154,10 +157,17 @@ class MeanBank:
         self._mass[ids] = 0.0
         self.evidence[ids] = 0.0
 
-    def _learn(self, ids: Any, x: Floats, weight: Floats, expected: Floats, level: Floats) -> None:
+    def _centre(self, ids: Any) -> Floats:
+        """As `Baseline` has it."""
+        n = self._get("n", ids) - 1.0
+        return np.where(n > 0, (self._get("total", ids) - 0.5) / np.where(n > 0, n, 1.0), 0.5)
+
+    def _learn(self, ids: Any, x: Floats, weight: Floats) -> None:
         if self.dependent:
-            off, surprise = x - level, x - expected
+            off = x - self._centre(ids)
+            surprise = off - self._get("from_last", ids)
             last, before = self._get("last", ids), self._get("before", ids)
+            self._set("varied", ids, self._get("varied", ids) + (off * off > CONSTANT))
             for name, product in (("g0", off * off), ("g1", off * last), ("g2", off * before)):
                 self._set(name, ids, self._get(name, ids) + product)
             self._set("r0", ids, self._get("r0", ids) + surprise * surprise)
@@ -214,7 +224,7 @@ class MeanBank:
         g0, g1, g2 = (self._get(name, ids) for name in ("g0", "g1", "g2"))
         safe = np.where(g0 > 0, g0, 1.0)
         one, two = g1 / safe, np.minimum(g2 / safe, MOST_DEPENDENCE)
-        none = (g0 <= 0) | (one < 2.0 / np.sqrt(self._get("points", ids) + 1.0))
+        none = (g0 <= 0) | self._constant(ids) | (one < 2.0 / np.sqrt(self._get("points", ids) + 1.0))
         one = np.minimum(one, MOST_DEPENDENCE)
         b = np.maximum((two - one * one) / (1.0 - one * one), 0.0)
         a = one * (1.0 - b)
@@ -225,8 +235,12 @@ class MeanBank:
     def _soften(self, ids: Any) -> None:
         squares = self._get("r0", ids)
         rho = self._get("r1", ids) / np.where(squares > 0, squares, 1.0)
+        rho[self._constant(ids)] = 0.0
         soft = np.maximum((1.0 - rho) / (1.0 + np.maximum(rho, 0.0)), 1.0 / MOST_INFLATION)
         self._set("power", ids, np.where(rho < 2.0 / np.sqrt(self._get("points", ids) + 1.0), 1.0, soft))
+
+    def _constant(self, ids: Any) -> Any:
+        return SOME * self._get("varied", ids) < self._get("points", ids)
 
     def _foretell(self, ids: Any) -> None:
         told = self._get("a", ids) * self._get("last", ids) + self._get("b", ids) * self._get("before", ids)

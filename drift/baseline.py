@@ -24,10 +24,12 @@ FIRST_BLOCK = 8  # points; doubles as the stream grows
 NEWEST_SHARE = 1 / 2
 MOST_NEWEST = 4096
 EDGE = 1e-9  # keeps expectations off 0 and 1, where a bet would divide by zero
+CONSTANT = 1e-12  # the square of a distance that is rounding
+SOME = 10  # a point in so many must vary: a stream that was constant and moved once is not dependent
 MOST_DEPENDENCE = 0.95
 MOST_INFLATION = 50.0
 INDEPENDENT = (0.0, 0.0)
-_NUMBERS = Struct("<q19d")
+_NUMBERS = Struct("<qq19d")
 
 
 class Baseline:
@@ -52,6 +54,7 @@ class Baseline:
         "_residual",
         "_residuals",
         "_size",
+        "_varied",
         "dependence",
         "dependent",
         "fixed",
@@ -70,6 +73,7 @@ class Baseline:
         self.power = 1.0
         self.dependence = INDEPENDENT
         self._gamma = [0.0, 0.0, 0.0]  # sums of squares, and of products with the point one and two before
+        self._varied = 0  # points that were off the mean
         self._last = (0.0, 0.0)
         self._residuals = [0.0, 0.0]
         self._residual = 0.0
@@ -86,6 +90,11 @@ class Baseline:
         if self.fixed is not None:
             return self.fixed
         return self.total / self.n
+
+    @property
+    def _centre(self) -> float:
+        """The mean without the point of no opinion: of a constant stream it is that constant, and nothing is left."""
+        return (self.total - 0.5) / (self.n - 1.0) if self.n > 1.0 else 0.5
 
     @property
     def older(self) -> float:
@@ -110,7 +119,7 @@ class Baseline:
         for x, weight in zip(values, weights, strict=True):
             self._add(x, weight)
         if self.dependent:
-            mean = self.total / self.n
+            mean = self._centre
             for x in values:
                 self._relate(x - mean)
             self._depend()
@@ -142,17 +151,17 @@ class Baseline:
         m = m if EDGE < m < 1.0 - EDGE else min(max(m, EDGE), 1.0 - EDGE)
         return m / (1.0 - m)
 
-    def learn(self, x: float, weight: float, at: int | None, expected: float) -> None:
-        """Take a point of a weight in (0, 1], of which `expected` was expected."""
+    def learn(self, x: float, weight: float, at: int | None) -> None:
+        """Take a point of a weight in (0, 1]."""
         if self.dependent or self.season is not None:
-            mean = self.total / self.n
+            mean = self._centre
             off = x - mean
             if self.season is not None and at is not None:
                 off -= self.season.offset(at)
                 self.season.learn(at, x, weight, mean)
             if self.dependent:
                 self._relate(off)
-                self._surprise(x - expected)
+                self._surprise(off - self._from_last)
                 if not self.points % RELATE_EVERY:
                     self._depend()
                     self._soften()
@@ -188,7 +197,10 @@ class Baseline:
 
     def _relate(self, off: float) -> None:
         last, before = self._last
-        self._gamma[0] += off * off
+        square = off * off
+        if square > CONSTANT:
+            self._varied += 1
+        self._gamma[0] += square
         self._gamma[1] += off * last
         self._gamma[2] += off * before
         self._last = (off, last)
@@ -205,7 +217,7 @@ class Baseline:
         """The autoregressive coefficients; none where the correlation of neighbours is within two standard errors."""
         g0, g1, g2 = self._gamma
         one = g1 / g0 if g0 > 0 else 0.0
-        if one < 2.0 / sqrt(self.points + 1.0):
+        if one < 2.0 / sqrt(self.points + 1.0) or SOME * self._varied < self.points:
             self.dependence = INDEPENDENT
             return
         one = min(one, MOST_DEPENDENCE)
@@ -220,7 +232,7 @@ class Baseline:
         """The power of the bets, by the correlation that is left between neighbouring surprises."""
         squares, products = self._residuals
         rho = products / squares if squares > 0 else 0.0
-        if rho < 2.0 / sqrt(self.points + 1.0):
+        if rho < 2.0 / sqrt(self.points + 1.0) or SOME * self._varied < self.points:
             self.power = 1.0
         else:
             self.power = max((1.0 - rho) / (1.0 + rho), 1.0 / MOST_INFLATION)
@@ -230,6 +242,7 @@ class Baseline:
     def state(self) -> bytes:
         numbers = _NUMBERS.pack(
             self.points,
+            self._varied,
             self.n,
             self.total,
             self.power,
@@ -254,20 +267,21 @@ class Baseline:
         """Take over what `state` of one with equal options gave; ValueError, and no change, if it cannot be."""
         if len(state) < _NUMBERS.size + 4:
             raise ValueError("state too short for a baseline")
-        points, *numbers = _NUMBERS.unpack_from(state)
+        points, varied, *numbers = _NUMBERS.unpack_from(state)
         count, size = Struct("<HH").unpack_from(state, _NUMBERS.size)
         at = _NUMBERS.size + 4
         if count > BLOCKS or len(state) < at + 16 * count:
             raise ValueError(f"state of {count} blocks does not fit")
         blocks = Struct(f"<{2 * count}d").unpack_from(state, at)
         rest = state[at + 16 * count :]
-        _check(points, size, numbers, blocks)
+        _check(points, varied, size, numbers, blocks)
         if self.season is not None:
             self.season.restore(rest)
         elif rest:
             raise ValueError("state with a season that is not watched")
         n, total, power, a, b, g0, g1, g2, last, before, r0, r1, residual, from_last, *tail = numbers
         self.points, self.n, self.total, self.power, self.dependence = points, n, total, power, (a, b)
+        self._varied = varied
         self._gamma, self._last, self._residuals, self._residual = [g0, g1, g2], (last, before), [r0, r1], residual
         self._from_last = from_last
         self._old_n, self._old_sum, self._block, self._block_sum, filled = tail
@@ -275,7 +289,7 @@ class Baseline:
         self._blocks = deque(zip(blocks[::2], blocks[1::2], strict=True))
 
 
-def _check(points: int, size: int, numbers: Sequence[float], blocks: Sequence[float]) -> None:
+def _check(points: int, varied: int, size: int, numbers: Sequence[float], blocks: Sequence[float]) -> None:
     """ValueError for numbers that no stream could have led to."""
     n, total, power, a, b, g0, _, _, last, before, r0, _, residual, from_last, old_n, old_sum, block, part, filled = (
         *numbers,
@@ -283,7 +297,7 @@ def _check(points: int, size: int, numbers: Sequence[float], blocks: Sequence[fl
     sums = [(n, total), (old_n, old_sum), (block, part), *zip(blocks[::2], blocks[1::2], strict=True)]
     sane = (
         all(map(isfinite, (*numbers, *blocks)))
-        and points >= 0
+        and 0 <= varied <= points
         and FIRST_BLOCK <= size <= MOST_NEWEST
         and 0 <= filled <= size
         and all(0 <= s <= w * (1 + 1e-9) for w, s in sums)

@@ -167,7 +167,7 @@ class MeanDetector(Betting):
             evidence = MOST_EVIDENCE
         self._mass = mass
         self._evidence = evidence
-        past.learn(x, weight, at, m)
+        past.learn(x, weight, at)
 
     @property
     def level(self) -> float:

@@ -14,7 +14,7 @@ def test_the_older_part_is_all_but_the_newest_half(values: list[float], warmup: 
     past = Baseline(None, dependent=False, season="none")
     past.warmup(values[:warmup], [1.0] * len(values[:warmup]))
     for x in values[warmup:]:
-        past.learn(x, 1.0, None, past.expected(None))
+        past.learn(x, 1.0, None)
     assert past.level == pytest.approx((0.5 + sum(values)) / (1 + len(values)))
     older = round(past.older_weight - 1)
     assert 0 <= older <= len(values)
@@ -48,7 +48,7 @@ def test_points_that_alternate_are_taken_as_independent() -> None:
 def test_a_fixed_level_stays_what_it_is() -> None:
     past = Baseline(0.9, dependent=False, season="auto")
     for _ in range(1000):
-        past.learn(0.0, 1.0, None, past.expected(None))
+        past.learn(0.0, 1.0, None)
     assert past.level == past.expected(None) == 0.9
 
 
@@ -64,7 +64,7 @@ def test_any_state_is_read_sanely_or_refused(values: list[float], noise: bytes, 
         except ValueError:
             continue
         assert 0.0 < other.expected(None) < 1.0
-        other.learn(0.5, 1.0, None, other.expected(None))
+        other.learn(0.5, 1.0, None)
     other = Baseline(None, dependent=True, season="none")
     other.restore(good)
     assert other.state() == good

@@ -41,7 +41,7 @@ def reference_evidence(warmup: list[float], values: list[float], level: float | 
                 held[part, r] = (held[part, r] + 1) * (x * q / p + (1 - x) * (1 - q) / (1 - p))
         found.append(sum((mean, older)[part][r] * staked for (part, r), staked in held.items()))
         n, s = n + 1, s + x
-        past.learn(x, 1.0, None, past.expected(None))
+        past.learn(x, 1.0, None)
     return found
 
 
@@ -176,6 +176,29 @@ def test_dependence_is_told_whether_it_shows_in_the_warm_up_or_later() -> None:
     for watch in (early, late):
         assert 2.0 < watch.inflation < 4.5  # 3 for a repeat half of the time
     assert blind.inflation == 1.0
+
+
+@pytest.mark.parametrize(("before", "after", "most"), [(1.0, 0.0, 5), (0.999, 0.0, 6), (1.0, 0.5, 20), (0.0, 1.0, 5)])
+def test_what_was_perfect_is_found_at_once_when_it_fails(before: float, after: float, most: int) -> None:
+    """That every point is like the last is no dependence where points hardly ever vary."""
+    for seed in range(10):
+        watch = MeanDetector("down" if after < before else "up", arl=1e5)
+        watch.warmup(stream(seed, before, before, 0, 300))
+        values = stream(100 + seed, before, after, 1000, 1000 + most)
+        found = next((at for at, x in enumerate(values) if watch.update(x) or watch.change), None)
+        assert found is not None
+        assert found >= 1000
+
+
+def test_a_score_that_never_varies_is_found_when_it_moves() -> None:
+    watch = MeanDetector(arl=1e8)
+    watch.warmup([0.73] * 300)
+    for _ in range(5000):
+        watch.update(0.73)
+    assert watch.inflation == 1.0
+    for _ in range(60):
+        watch.update(0.6)
+    assert watch.change is not None
 
 
 @pytest.mark.parametrize(("before", "after", "mean", "missed"), [(0.8, 0.75, 1500, 0.02), (0.5, 0.45, 2400, 0.05)])
