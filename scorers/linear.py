@@ -78,7 +78,7 @@ class LinearModel:
         Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
         """
         begun = (_BEGIN, *words)
-        known = self._known.intersection(chain(begun, pairwise(begun), more))
+        known = self._known.intersection(chain(begun, zip(begun, words), more))  # noqa: B905 - the last has no next
         if not known:
             return self.intercept
         return self.intercept + math.fsum(map(self._weight_of, known)) / math.sqrt(len(known))
