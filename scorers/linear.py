@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from sys import intern
 from typing import TypeAlias
 
 import orjson
+
+from scorers.text import spelled
 
 _BEGIN = "^"
 _Feature: TypeAlias = str | tuple[str, str]
@@ -85,8 +86,8 @@ class LinearModel:
 
 
 def _parted(name: str) -> _Feature:
-    first, _, second = name.partition(" ")
-    return (intern(first), intern(second)) if second else intern(name)  # a word is part of many pairs
+    words = spelled(name.split(" ", 1))
+    return (words[0], words[1]) if len(words) > 1 else words[0]
 
 
 def _opening_words(opening: str) -> list[str]:

@@ -27,6 +27,7 @@ _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")  # the same of a text in ASCII and lower case, in less time
 _BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be tried at every character
 _ASCII_NUMBER = re.compile(r"[0-9][0-9]*(?:[.,][0-9]+)*")  # the same of a text in ASCII, in less time
@@ -196,6 +197,11 @@ def read_passage(text: str) -> Text:
     return _read_passage(text) if len(text) <= _PASSAGE_CHARACTERS else read(text)
 
 
+def spelled(words: Iterable[str]) -> tuple[str, ...]:
+    """The same words, each the object that stands for it in all texts: equal ones are compared in no time."""
+    return tuple(map(_SPELLINGS.__getitem__, words))
+
+
 def beginnings_of(words: Iterable[str]) -> frozenset[str]:
     """The first `BEGINNING` letters of each."""
     return frozenset(map(_BEGINNINGS.__getitem__, words))
@@ -269,9 +275,9 @@ def _ascii_sentences(text: str, lower: str) -> tuple[Sentence, ...]:
         while told < count and numbers[told].start() < end:
             told += 1
         if quotes and lower.find("'", start, end) >= 0:
-            words = _spelled(_WORD.findall(lower, start, end))
+            words = spelled(_ASCII_WORD.findall(lower, start, end))
         else:
-            words = _spelled(parted[start:end].split())
+            words = spelled(parted[start:end].split())
         terms, own = _terms(words), _NO_NUMBERS
         if first < told:
             own = frozenset([_plain_number(number.group()) for number in numbers[first:told]])
@@ -289,12 +295,8 @@ def _sentence(text: str, start: int, end: int) -> Sentence:
 
 def _words(lower: str) -> tuple[str, ...]:
     if lower.isascii():  # mostly without an apostrophe, and then a fifth of the time is enough
-        return _spelled(_WORD.findall(lower) if "'" in lower else lower.translate(_BETWEEN_WORDS).split())
-    return _spelled(_WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'"))))
-
-
-def _spelled(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(_SPELLINGS.__getitem__, words))
+        return spelled(_ASCII_WORD.findall(lower) if "'" in lower else lower.translate(_BETWEEN_WORDS).split())
+    return spelled(_WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'"))))
 
 
 def _terms(words: Iterable[str]) -> frozenset[str]:
@@ -311,7 +313,7 @@ _NO_NUMBERS: frozenset[str] = frozenset()
 
 def _term(word: str) -> str:
     """None for words that carry no claim, and for numbers, which are read by themselves."""
-    return "" if word in STOP_WORDS or word[0].isdigit() else stem(word)
+    return "" if word in STOP_WORDS or word[:1].isdigit() else stem(word)
 
 
 class _OfWords(dict[str, str]):
@@ -323,7 +325,7 @@ class _OfWords(dict[str, str]):
 
     def __missing__(self, word: str) -> str:
         found = self._make(word)
-        if len(word) <= _LONGEST_CACHED_WORD and not word[0].isdigit():
+        if len(word) <= _LONGEST_CACHED_WORD and not word[:1].isdigit():
             if len(self) >= _CACHED_WORDS:
                 self.clear()
             self[word] = found
