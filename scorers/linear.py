@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from sys import intern
 from typing import TypeAlias
 
 import orjson
+
+from scorers.text import spelled
 
 _BEGIN = "^"
 _Feature: TypeAlias = str | tuple[str, str]
@@ -78,15 +79,15 @@ class LinearModel:
         Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
         """
         begun = (_BEGIN, *words)
-        known = self._known.intersection(chain(begun, pairwise(begun), more))
+        known = self._known.intersection(chain(begun, zip(begun, words), more))  # noqa: B905 - the last has no next
         if not known:
             return self.intercept
         return self.intercept + math.fsum(map(self._weight_of, known)) / math.sqrt(len(known))
 
 
 def _parted(name: str) -> _Feature:
-    first, _, second = name.partition(" ")
-    return (intern(first), intern(second)) if second else intern(name)  # a word is part of many pairs
+    words = spelled(name.split(" ", 1))
+    return (words[0], words[1]) if len(words) > 1 else words[0]
 
 
 def _opening_words(opening: str) -> list[str]:

@@ -21,6 +21,7 @@ _EXECUTOR = re.compile(r"exitcode: (\d+)|There is no code from the last \d+ mess
 _NO_OUTPUT = re.compile(r"exitcode: 0[^\n]*\n(?:Code output:)?\s*(?:\[\]|\{\}|None|null)?\s*")
 _ERROR = re.compile(r"\s*[{\[\"']*(?:error\b|traceback \(most recent call last\)|exception\b)", re.IGNORECASE)
 _NOTHING = frozenset({"", "[]", "{}", "null", "none", '""', "no results", "no results found", "not found"})
+_LONGEST_NOTHING = max(map(len, _NOTHING))
 
 
 @dataclass(slots=True)
@@ -84,8 +85,13 @@ def _run(run: ToolCall) -> Step:
     if run.error is not None:
         text = "\n".join(part for part in (run.error.type, run.error.message, text) if part)
     failed = run.error is not None or _ERROR.match(text) is not None
-    empty = run.result is not None and text.strip().lower()[:20] in _NOTHING
+    empty = run.result is not None and _says_nothing(text)
     return Step("tool", run.name, text, run.arguments, failed, empty and not failed, run.span_id)
+
+
+def _says_nothing(text: str) -> bool:
+    said = text.strip()
+    return len(said) <= _LONGEST_NOTHING and said.lower() in _NOTHING
 
 
 def _search(retrieval: Retrieval) -> Step:

@@ -7,8 +7,9 @@ split it once. Languages without spaces are read as overlapping pairs of charact
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, product
 from operator import itemgetter
+from string import ascii_letters
 from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -18,15 +19,15 @@ LIMIT_CHARACTERS = 32_768
 
 _CACHED_TEXTS = 224  # questions, answers and parts of them, of the traces that are scored together
 _CACHED_LONG_TEXTS = 48  # about 200 kB each as it is read
-_CACHED_TERMS = 32_768
-_LONGEST_CACHED_TERM = 64
+_CACHED_WORDS = 32_768
+_LONGEST_CACHED_WORD = 64
 BEGINNING = 4
 """Letters that two forms of a word share at their start."""
-_BEGINNING_OF = itemgetter(slice(BEGINNING))
 _PASSAGE_CHARACTERS = 4_096  # up to here a text may be a passage of a knowledge base, which many traces retrieve
 _CACHED_PASSAGES = 1_024  # about 10 kB each as it is read
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")  # the same of a text in ASCII and lower case, in less time
 _BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _NUMBER = re.compile(r"\d\d*(?:[.,]\d+)*")  # `\d+` would say the same, but be tried at every character
 _ASCII_NUMBER = re.compile(r"[0-9][0-9]*(?:[.,][0-9]+)*")  # the same of a text in ASCII, in less time
@@ -37,10 +38,15 @@ _ABBREVIATION_LIST = """
     mr mrs ms dr prof st vs etc inc ltd co corp no vol fig approx jr sr dept est jan feb mar apr jun jul aug sep sept
     oct nov dec
 """
-_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
 _ABBREVIATION = re.compile(
     rf"(?:^|[\s(])(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]|{'|'.join(_ABBREVIATION_LIST.split())})$", re.IGNORECASE
 )
+_NO_ABBREVIATION = frozenset(map("".join, product(ascii_letters, repeat=2))) - {
+    first + second
+    for word in _ABBREVIATION_LIST.split()
+    for first, second in product((word[-2], word[-2].upper()), (word[-1], word[-1].upper()))
+}
+"""Two letters that end no abbreviation: nearly all sentences need no more to tell."""
 
 _STOP_WORD_LIST = """
     a about above after again against all also although am an and any are aren't as at be because been before
@@ -135,7 +141,7 @@ class Text:
         """All words in order, in lower case."""
         if self._is_split:
             return tuple(chain.from_iterable([sentence.words for sentence in self.sentences]))
-        return tuple(_words(self.lower))
+        return _words(self.lower)
 
     # No word and no number goes over the end of a sentence. So what they have all together is read from them where they
     # were split already, and else from the text as it is, which takes half the time.
@@ -166,7 +172,7 @@ class Text:
     @_kept
     def beginnings(self) -> frozenset[str]:
         """The first `BEGINNING` letters of its terms: without one in common, no two words are forms of each other."""
-        return frozenset(map(_BEGINNING_OF, self.terms))
+        return beginnings_of(self.terms)
 
     @_kept
     def numbers(self) -> frozenset[str]:
@@ -189,6 +195,16 @@ def read(text: str) -> Text:
 def read_passage(text: str) -> Text:
     """The same for a passage of a knowledge base: other traces will retrieve it too, so it is kept longer."""
     return _read_passage(text) if len(text) <= _PASSAGE_CHARACTERS else read(text)
+
+
+def spelled(words: Iterable[str]) -> tuple[str, ...]:
+    """The same words, each the object that stands for it in all texts: equal ones are compared in no time."""
+    return tuple(map(_SPELLINGS.__getitem__, words))
+
+
+def beginnings_of(words: Iterable[str]) -> frozenset[str]:
+    """The first `BEGINNING` letters of each."""
+    return frozenset(map(_BEGINNINGS.__getitem__, words))
 
 
 def clipped_note(*texts: Text) -> str:
@@ -226,7 +242,7 @@ def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
         mark = text[stop]
         if mark not in _BOUNDARY_WITHOUT_SPACE and not text[end : end + 1].isspace():
             continue
-        if mark == "." and _abbreviated(text, stop):
+        if mark == "." and text[stop - 2 : stop] not in _NO_ABBREVIATION and _abbreviated(text, stop):
             continue
         first = start + (text[start] == " ")  # nearly always one blank, and none behind a mark
         if mark == "\n" or text[first].isspace():
@@ -245,10 +261,7 @@ def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _abbreviated(text: str, stop: int) -> bool:
-    """Whether the full stop at `stop` ends an abbreviation. Most words before one need no pattern to tell."""
-    word = text[max(0, stop - 12) : stop].rpartition(" ")[2]
-    if len(word) > 1 and word.isalpha() and word.isascii() and word.lower() not in _ABBREVIATIONS:
-        return False
+    """Whether the full stop at `stop` ends an abbreviation."""
     return _ABBREVIATION.search(text, max(0, stop - 12), stop) is not None
 
 
@@ -262,14 +275,14 @@ def _ascii_sentences(text: str, lower: str) -> tuple[Sentence, ...]:
         while told < count and numbers[told].start() < end:
             told += 1
         if quotes and lower.find("'", start, end) >= 0:
-            words = _WORD.findall(lower, start, end)
+            words = spelled(_ASCII_WORD.findall(lower, start, end))
         else:
-            words = parted[start:end].split()
+            words = spelled(parted[start:end].split())
         terms, own = _terms(words), _NO_NUMBERS
         if first < told:
             own = frozenset([_plain_number(number.group()) for number in numbers[first:told]])
             terms |= own
-        found.append(_new_sentence((start, end, tuple(words), terms, own)))
+        found.append(_new_sentence((start, end, words, terms, own)))
     return tuple(found)
 
 
@@ -277,13 +290,13 @@ def _sentence(text: str, start: int, end: int) -> Sentence:
     piece = text[start:end].lower()
     words, numbers = _words(piece), _numbers(piece)
     terms = _terms(words)
-    return Sentence(start, end, tuple(words), terms | numbers if numbers else terms, numbers)
+    return Sentence(start, end, words, terms | numbers if numbers else terms, numbers)
 
 
-def _words(lower: str) -> list[str]:
+def _words(lower: str) -> tuple[str, ...]:
     if lower.isascii():  # mostly without an apostrophe, and then a fifth of the time is enough
-        return _WORD.findall(lower) if "'" in lower else lower.translate(_BETWEEN_WORDS).split()
-    return _WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'")))
+        return spelled(_ASCII_WORD.findall(lower) if "'" in lower else lower.translate(_BETWEEN_WORDS).split())
+    return spelled(_WORD.findall(_UNSPACED.sub(_pairs, lower.replace("’", "'"))))
 
 
 def _terms(words: Iterable[str]) -> frozenset[str]:
@@ -298,21 +311,31 @@ def _numbers(lower: str) -> frozenset[str]:
 _NO_NUMBERS: frozenset[str] = frozenset()
 
 
-class _Terms(dict[str, str]):
-    """The term of a word; none for words that carry no claim, and for numbers, which are read by themselves."""
+def _term(word: str) -> str:
+    """None for words that carry no claim, and for numbers, which are read by themselves."""
+    return "" if word in STOP_WORDS or word[:1].isdigit() else stem(word)
+
+
+class _OfWords(dict[str, str]):
+    """What `make` says of a word, told once a word. There are too many numbers to keep."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
 
     def __missing__(self, word: str) -> str:
-        if word[0].isdigit():  # there are too many numbers to keep
-            return ""
-        found = "" if word in STOP_WORDS else stem(word)
-        if len(word) <= _LONGEST_CACHED_TERM:
-            if len(self) >= _CACHED_TERMS:
+        found = self._make(word)
+        if len(word) <= _LONGEST_CACHED_WORD and not word[:1].isdigit():
+            if len(self) >= _CACHED_WORDS:
                 self.clear()
             self[word] = found
         return found
 
 
-_TERMS = _Terms()
+_SPELLINGS = _OfWords(str)
+"""A word as the object that stands for it wherever it is read: texts take less memory, and words compare in no time."""
+_TERMS = _OfWords(_term)
+_BEGINNINGS = _OfWords(itemgetter(slice(BEGINNING)))
 
 
 def _pairs(run: re.Match[str]) -> str:

@@ -5,13 +5,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
-from operator import itemgetter
 
 import orjson
 
 from collector.core.model import JSON, LLMCall, RequestedCall, Trace
 from scorers.base import Score, scorer
-from scorers.text import BEGINNING, Text, read, read_passage, stem
+from scorers.text import BEGINNING, Text, beginnings_of, read, read_passage, stem
 
 _MOST_CALLS = 200
 _MOST_VALUES = 200  # of one call
@@ -47,7 +46,6 @@ _RELATIVE_LIST = """
 _RELATIVE = frozenset(map(stem, _RELATIVE_LIST.split()))
 _CODE = re.compile(r"[A-Z]{1,4}|[a-z]{2,3}|[a-z]{2}[-_][A-Z]{2}|[^\w\s]{1,3}")
 _HUMP = re.compile(r"([a-z])([A-Z])")
-_BEGINNING_OF = itemgetter(slice(BEGINNING))
 
 
 @scorer(
@@ -114,6 +112,7 @@ class _Sources:
         self._seen: set[str] = set()
         self._characters = 0
         self._unread: deque[Callable[[], Text]] = deque()
+        self._uncounted: list[Text] = []  # learned, but for their numbers
         self._terms: set[str] = set()
         self._numbers: set[str] = set()
         self._values: set[float] = set()
@@ -147,27 +146,23 @@ class _Sources:
 
     def has_number(self, number: str) -> bool:
         """Whether a number was said in this spelling."""
-        return self._ever(lambda: number in self._numbers)
+        return self._ever(lambda: number in self._counted()[0])
 
     def has_value(self, values: Sequence[float]) -> bool:
         """Whether one of these numbers was said."""
-        return self._ever(lambda: not self._values.isdisjoint(values))
+        return self._ever(lambda: not self._counted()[1].isdisjoint(values))
 
     def has_word(self, word: str, term: str) -> bool:
         """Whether a word was said, or another form of it."""
-        beginning = word[:BEGINNING] if len(word) > BEGINNING and not word[0].isdigit() else None
-        return self._ever(
-            lambda: (
-                word in self._terms
-                or term in self._terms
-                or word in self._numbers
-                or (beginning is not None and beginning in self._beginnings)
-            )
-        )
+        if word[0].isdigit():
+            return self._ever(lambda: word in self._terms or term in self._terms or word in self._counted()[0])
+        beginning = word[:BEGINNING] if len(word) > BEGINNING else None
+        return self._ever(lambda: word in self._terms or term in self._terms or beginning in self._beginnings)
 
     def learn_all(self) -> None:
         """Learn what is left."""
         self._ever(lambda: False)
+        self._counted()
 
     def _ever(self, found: Callable[[], bool]) -> bool:
         while not found():
@@ -179,13 +174,23 @@ class _Sources:
     def _learn(self, text: Text) -> None:
         self._terms |= text.terms
         self._terms |= text.vocabulary
+        self._beginnings |= beginnings_of(text.vocabulary)  # shorter words are none, and match none
+        self._uncounted.append(text)
+
+    def _counted(self) -> tuple[set[str], set[float]]:
+        """The numbers of all that was learned, as they are spelled and by value: most words do not ask for them."""
+        for text in self._uncounted:
+            self._count(text)
+        self._uncounted.clear()
+        return self._numbers, self._values
+
+    def _count(self, text: Text) -> None:
         numbers = text.numbers.union(filter(str.isdecimal, text.terms))  # `five` is a term, and a number
         self._numbers |= numbers
         values = {value for number in numbers if (value := _float(number)) is not None}
         self._values |= values
         if "dozen" in text.terms:
             self._values.update({_DOZEN * value for value in values} | {float(_DOZEN)})
-        self._beginnings.update(map(_BEGINNING_OF, text.vocabulary))  # shorter words are none, and match none
         self._numbers.update(map(_MONTH_NUMBERS.__getitem__, text.vocabulary & _MONTHS))
 
 

@@ -45,6 +45,7 @@ def value(question: str, argument: JSON) -> float | None:
         ("A flight to Oslo", "Oslo"),
         ("A flight to Oslo", "OSLO, Norway"),
         ("Five burgers", 5),
+        ("A dozen eggs", 12),
         ("Two dozen eggs", 24),
         ("A rate of 5%", 0.05),
         ("8.5 million square kilometres", 8_500_000),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorers.text import _TERMS, LIMIT_CHARACTERS, Text, _sentence, _sentence_spans, clipped_note, read
+from scorers.text import _SPELLINGS, _TERMS, LIMIT_CHARACTERS, Text, _sentence, _sentence_spans, clipped_note, read
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,18 @@ def test_a_text_in_ascii_is_split_as_any_other(text: str) -> None:
 
 
 def test_a_word_too_long_for_one_and_a_number_are_read_and_not_remembered() -> None:
-    before = len(_TERMS)
+    before = len(_TERMS), len(_SPELLINGS)
     assert len(read("x" * 5_000 + " 77001").terms) == 2
-    assert len(_TERMS) == before
+    assert (len(_TERMS), len(_SPELLINGS)) == before
+
+
+@pytest.mark.parametrize("mark", ["", "'", "’"])
+def test_a_word_is_one_object_in_all_texts_that_have_it(mark: str) -> None:
+    first, second = Text(f"Zanzibar's{mark} spice.", False), Text(f"Of {mark}zanzibar's spice.", False)
+    assert second.sentences
+    assert first.words[-1] == "spice"
+    assert first.words[-1] is second.words[-1]
+    assert first.words[0] is second.words[1]
 
 
 def test_the_texts_of_traces_that_are_scored_together_are_read_once() -> None:
