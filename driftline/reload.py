@@ -82,6 +82,13 @@ class Reloader:
             audit.record("config.refused", **who, problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
             return Outcome(problems=error.problems)
+        except Exception as error:  # a fault in code of the user's, or of ours: the service goes on as it is
+            self._successful.set(0)
+            audit.record("config.refused", **who, problems=1)
+            _log.exception("the configuration is not taken up, the old one stays in force")
+            return Outcome(
+                problems=[f"it cannot be planned: {type(error).__name__}; the log of the service says where"]
+            )
         before = {one.name: one.evaluator_id for one in self._service.scorers}
         self._service.replace(lay(ground))
         renewed = [
