@@ -132,10 +132,10 @@ def test_a_file_of_the_users_that_fails_is_told_by_key_and_place(run: Run, tmp_p
     (tmp_path / "broken.py").write_text("import a_module_that_is_not_there\n")
     (tmp_path / "driftline.yaml").write_text("scorers: [{use: ./broken.py:scorer}]")
     ended = run("check", "-c", tmp_path / "driftline.yaml")
-    assert (ended.code, ended.err) == (
-        2,
+    assert ended.code == 2
+    assert ended.err == (
         "driftline: scorers[0]: './broken.py:scorer' fails as it is read: "
-        "ModuleNotFoundError: No module named 'a_module_that_is_not_there' (broken.py, line 1)\n",
+        "ModuleNotFoundError: No module named 'a_module_that_is_not_there' (broken.py, line 1)\n"
     )
 
 
