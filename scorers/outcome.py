@@ -137,14 +137,10 @@ def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
 def _believed(item: Evidence) -> Evidence:
     """As it can be stored: a place within some text, and bounded texts."""
     start, end, kind, text = item.start, item.end, item.type, item.text
-    exact = type(item) is Evidence and type(start) is int and type(end) is int
-    if (
-        exact
-        and 0 <= start <= end <= _LAST_PLACE
-        and text == ""
-        and _plain(kind, "evidence.type", _LONGEST_LABEL) is kind
-    ):
-        return item  # nearly always
+    exact = type(item) is Evidence and type(start) is int and type(end) is int and type(text) is str
+    if exact and not text and 0 <= start <= end <= _LAST_PLACE:
+        plain = _plain(kind, "evidence.type", _LONGEST_LABEL)
+        return item if plain is kind else Evidence(start, end, plain)  # nearly always the first
     if not isinstance(start, int) or not isinstance(end, int):
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
     if not 0 <= start <= end <= _LAST_PLACE:
