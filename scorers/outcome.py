@@ -145,10 +145,8 @@ def _believed(item: Evidence) -> Evidence:
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
     if not 0 <= start <= end <= _LAST_PLACE:
         raise BadOutcome("wrong_type", "evidence needs 0 <= start <= end")
-    found, quoted = _plain(kind, "evidence.type", _LONGEST_LABEL), text
-    if text is None or text != "":
-        quoted = "" if text is None else _plain(text, "evidence.text", _LONGEST_TEXT)
-    return item if exact and found is kind and quoted is text else Evidence(int(start), int(end), found, quoted)
+    quoted = "" if text is None else _plain(text, "evidence.text", _LONGEST_TEXT)
+    return Evidence(int(start), int(end), _plain(kind, "evidence.type", _LONGEST_LABEL), quoted)
 
 
 def _plain(text: object, name: str, longest: int) -> str:
