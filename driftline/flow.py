@@ -173,7 +173,7 @@ def facts(scorers: Sequence[Scorer]) -> list[ScorerFacts]:
     return [
         ScorerFacts(
             *(one.name, one.doc, one.passing.text if one.passing else "", one.better, one.score_unit),
-            *(*one.score_range, one.values),
+            *(*one.score_range, one.values, one.evaluator_id),
         )
         for one in scorers
     ]

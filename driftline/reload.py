@@ -36,6 +36,8 @@ class Outcome:
 
     changed: Sequence[str] = ()
     problems: Sequence[str] = ()
+    renewed: Sequence[str] = ()
+    """Scorers that are other evaluators than before: their options, code or data changed, also without a key."""
 
 
 class Reloader:
@@ -80,15 +82,26 @@ class Reloader:
             audit.record("config.refused", **who, problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
             return Outcome(problems=error.problems)
+        except Exception as error:  # a fault in code of the user's, or of ours: the service goes on as it is
+            self._successful.set(0)
+            audit.record("config.refused", **who, problems=1)
+            _log.exception("the configuration is not taken up, the old one stays in force")
+            return Outcome(
+                problems=[f"it cannot be planned: {type(error).__name__}; the log of the service says where"]
+            )
+        before = {one.name: one.evaluator_id for one in self._service.scorers}
         self._service.replace(lay(ground))
+        renewed = [
+            one.name for one in self._service.scorers if before.get(one.name, one.evaluator_id) != one.evaluator_id
+        ]
         renew()
         ground.telemetry.limit_series(config.metrics.max_series)
         changed = changed_keys(self._config, config)
-        audit.record("config.reloaded", changed=changed, **who)
+        audit.record("config.reloaded", changed=changed, renewed=renewed, **who)
         self._config = config
         self._succeeded(ground.telemetry)
         _log.info("the configuration is taken up: %d scorers, %d monitors", len(config.scorers), len(config.monitors))
-        return Outcome(changed)
+        return Outcome(changed, renewed=renewed)
 
     def _succeeded(self, telemetry: Telemetry) -> None:
         self._successful.set(1)

@@ -137,15 +137,16 @@ def _evidence(given: Sequence[Evidence]) -> tuple[Evidence, ...]:
 def _believed(item: Evidence) -> Evidence:
     """As it can be stored: a place within some text, and bounded texts."""
     start, end, kind, text = item.start, item.end, item.type, item.text
+    exact = type(item) is Evidence and type(start) is int and type(end) is int and type(text) is str
+    if exact and not text and 0 <= start <= end <= _LAST_PLACE:
+        plain = _plain(kind, "evidence.type", _LONGEST_LABEL)
+        return item if plain is kind else Evidence(start, end, plain)  # nearly always the first
     if not isinstance(start, int) or not isinstance(end, int):
         raise BadOutcome("wrong_type", "evidence needs whole numbers for start and end, and a text for type")
     if not 0 <= start <= end <= _LAST_PLACE:
         raise BadOutcome("wrong_type", "evidence needs 0 <= start <= end")
-    found, quoted = _plain(kind, "evidence.type", _LONGEST_LABEL), text
-    if text is None or text != "":
-        quoted = "" if text is None else _plain(text, "evidence.text", _LONGEST_TEXT)
-    exact = type(item) is Evidence and type(start) is int and type(end) is int
-    return item if exact and found is kind and quoted is text else Evidence(int(start), int(end), found, quoted)
+    quoted = "" if text is None else _plain(text, "evidence.text", _LONGEST_TEXT)
+    return Evidence(int(start), int(end), _plain(kind, "evidence.type", _LONGEST_LABEL), quoted)
 
 
 def _plain(text: object, name: str, longest: int) -> str:

@@ -7,7 +7,9 @@ Built-ins register the way plug-ins do: as entry points of the groups `driftline
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -27,8 +29,17 @@ def load(reference: str, group: str, base: Path | None = None) -> object:
 
     Raises:
         UserError: nothing of that name, the file or attribute is missing, or two distributions claim the name.
-            An exception raised *inside* the user's module is not hidden: it is the cause.
+            An exception raised *inside* the user's module is not hidden: it is told with its place, and is the cause.
     """
+    try:
+        return _load(reference, group, base)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also a SystemExit: a file that is read again must not end the service
+        raise UserError(f"{reference!r} fails as it is read: {_told(error)}") from error
+
+
+def _load(reference: str, group: str, base: Path | None) -> object:
     module_part, colon, attribute = reference.rpartition(":")
     if not colon:
         return _entry_point(reference, group)
@@ -41,6 +52,13 @@ def load(reference: str, group: str, base: Path | None = None) -> object:
             raise UserError(f"{reference!r}: {module_part} has no {attribute!r}")
         found = getattr(found, part)
     return found
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):  # says its place itself
+        return f"{type(error).__name__}: {error}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}, line {last.lineno})"
 
 
 def names(group: str) -> list[str]:

@@ -28,5 +28,6 @@ def command(path: Path | None, as_json: bool) -> None:
     if told["problems"]:
         raise UserError("the configuration is not taken up, the old one stays in force", *told["problems"])
     if not as_json:
-        changed = "".join(f"\n  {key}" for key in told["changed"])
+        renewed = [f"scorer {name}: another evaluator from now on" for name in told["renewed"]]
+        changed = "".join(f"\n  {what}" for what in [*told["changed"], *renewed])
         click.echo(f"the configuration is taken up; changed:{changed}" if changed else "read again: nothing changed")

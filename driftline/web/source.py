@@ -28,6 +28,7 @@ class ScorerFacts:
     low: float = 0.0
     high: float = 1.0
     has_values: bool = True
+    evaluator_id: str = ""
 
     @property
     def comparable(self) -> Comparable:

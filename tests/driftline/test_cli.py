@@ -115,12 +115,28 @@ def test_the_program_runs_as_a_module_and_knows_its_version() -> None:
 
 
 def test_an_unforeseen_fault_ends_with_3_and_shows_where_it_is(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text("import a_module_that_is_not_there\n")
-    (tmp_path / "driftline.yaml").write_text("scorers: [{use: ./broken.py:scorer}]")
+    (tmp_path / "broken.py").write_text(
+        "from scorers.base import scorer\n"
+        "@scorer(name='broken', data=lambda options: 1 / 0)\n"
+        "def broken(trace):\n"
+        "    return 1.0\n"
+    )
+    (tmp_path / "driftline.yaml").write_text("scorers: [{use: ./broken.py:broken}]")
     ended = run("check", "-c", tmp_path / "driftline.yaml")
     assert ended.code == 3
     assert "broken.py" in ended.err
-    assert "No module named 'a_module_that_is_not_there'" in ended.err
+    assert "ZeroDivisionError" in ended.err
+
+
+def test_a_file_of_the_users_that_fails_is_told_by_key_and_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import a_module_that_is_not_there\n")
+    (tmp_path / "driftline.yaml").write_text("scorers: [{use: ./broken.py:scorer}]")
+    ended = run("check", "-c", tmp_path / "driftline.yaml")
+    assert ended.code == 2
+    assert ended.err == (
+        "driftline: scorers[0]: './broken.py:scorer' fails as it is read: "
+        "ModuleNotFoundError: No module named 'a_module_that_is_not_there' (broken.py, line 1)\n"
+    )
 
 
 def test_a_package_of_ours_that_was_loaded_from_elsewhere_is_refused(

@@ -38,7 +38,7 @@ def asked(ours: Requests, wanted: threading.Event, *users: str, then: Callable[[
 def test_all_that_wait_are_answered_by_one_reload() -> None:
     ours, reloader, wanted = requests(lambda: Outcome(["sample.rate"]))
     found = asked(ours, wanted, "ben", "ana", "ana", then=ours.work)
-    assert found == [{"changed": ["sample.rate"], "problems": ()}] * 3
+    assert found == [{"changed": ["sample.rate"], "problems": (), "renewed": ()}] * 3
     assert reloader.asked == ["ana, ben"]
 
 

@@ -153,6 +153,32 @@ def test_a_trace_that_waits_for_its_end_waits_on(tmp_path: Path, bodies: list[Tr
         assert driftline.stored("SELECT count(*) FROM log_decisions") == [(1,)]
 
 
+def test_a_scorer_whose_file_changed_is_told_and_the_others_are_not(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    code = "from scorers.base import scorer\n@scorer(name='own')\ndef own(trace):\n    return {}\n"
+    own.write_text(code.format(0.1))
+    with service(tmp_path, document(f"{own}:own")) as driftline:
+        own.write_text(code.format(0.2))
+        told = run_driftline("reload", "-c", driftline.config_path)
+        assert told.stdout == (
+            "the configuration is taken up; changed:\n  scorer own: another evaluator from now on\n"
+        ), told.stderr
+
+
+@pytest.mark.parametrize("text", ["def (", "raise SystemExit(0)"])
+def test_a_scorer_that_cannot_be_read_again_is_told_and_the_service_goes_on(tmp_path: Path, text: str) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("from scorers.base import scorer\n@scorer(name='own')\ndef own(trace):\n    return 0.1\n")
+    with service(tmp_path, document(f"{own}:own")) as driftline:
+        own.write_text(text)
+        told = run_driftline("reload", "-c", driftline.config_path)
+        assert told.returncode == 2, told.stderr
+        assert "scorers[1]: " in told.stderr
+        assert "fails as it is read: S" in told.stderr
+        assert driftline.metrics()[SUCCESSFUL] == 0
+        assert driftline.stop() == 0
+
+
 def audited(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
     return [line for line in lines if line["action"].startswith("config.")]

@@ -153,20 +153,29 @@ def test_a_name_that_a_file_does_not_have_is_refused(tmp_path: Path) -> None:
 )
 def test_what_a_users_file_raises_is_not_hidden(tmp_path: Path, text: str, error: type[BaseException]) -> None:
     plugin(tmp_path, text)
-    with pytest.raises(error):
+    with pytest.raises(
+        UserError, match=rf"'./plugin.py:thing' fails as it is read: {error.__name__}: .*line 1\)"
+    ) as told:
         component.load("./plugin.py:thing", GROUP, tmp_path)
+    assert isinstance(told.value.__cause__, error)
 
 
 def test_what_a_users_module_raises_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin(tmp_path, "import a_module_that_is_not_there", "a_users_module.py")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
+    with pytest.raises(UserError, match="a_module_that_is_not_there"):
         component.load("a_users_module:thing", GROUP)
+
+
+def test_who_interrupts_is_obeyed(tmp_path: Path) -> None:
+    plugin(tmp_path, "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        component.load("./plugin.py:thing", GROUP, tmp_path)
 
 
 def test_a_file_that_failed_can_be_mended_and_loaded_again(tmp_path: Path) -> None:
     path = plugin(tmp_path, "1 / 0")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UserError, match="ZeroDivisionError"):
         component.load("./plugin.py:thing", GROUP, tmp_path)
     path.write_text("thing = 'mended'")
     assert component.load("./plugin.py:thing", GROUP, tmp_path) == "mended"
