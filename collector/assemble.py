@@ -266,8 +266,7 @@ class Assembler:
         if memory is not None and (memory.forgotten or memory.last_offset >= offset):
             return  # it can no longer be revised, or this is read again after a restart
         if held is not None:
-            if held.revision < 0:  # what came here first was evaluated nowhere, unless the record holds it too
-                held.late.update(held.spans)
+            held.late.update(held.spans if held.revision < 0 else ())  # new, unless the record holds them too
             held.revision, held.scored = max(held.revision, moved.revision), held.scored | scored
         late = held is not None and held.fresh  # a span of it was here first
         fresh = moved.fresh or late
@@ -347,11 +346,10 @@ class Assembler:
         held.revision += 1
         held.fresh = False
         late, held.late = frozenset(held.late), set()
-        held.closed_at_ns = self.clock.now_ns
-        self._closed[held.trace_id] = held.closed_at_ns
+        self._closed[held.trace_id] = held.closed_at_ns = self.clock.now_ns
         self._remember(held, forgotten=False)
-        spans, events = list(held.spans.values()), list(held.events.values())
-        at_ns, size = held.event_ns or max(0, held.first_start_ns), held.size_bytes
+        spans, events, size = list(held.spans.values()), list(held.events.values()), held.size_bytes
+        at_ns = held.event_ns or max(0, held.first_start_ns)
         return Ready(held.trace_id, held.revision, spans, events, incomplete, at_ns, held.scored, size, late)
 
     def _remember(self, held: Held, forgotten: bool) -> None:

@@ -189,6 +189,11 @@ def describe_budget(config: Config, monitors: Sequence[Plan]) -> Iterator[str]:
     yield "  threshold  what a series has staked must have grown to 1: at 100,000 points a day, a false alarm in"
     yield f"             {100_000 / per_day:,.0f} points; of k series found within 15 minutes, to 1/k each (e-d-BH),"
     yield "             so that the budget is of rounds in which nothing has changed"
+    if config.cluster is not None:
+        number = config.cluster.partitions
+        each = f"{budget.per_week / number:.3g} a week each"
+        yield f"  shared     by {number} partitions, {each}, for the series and rounds that are its own:"
+        yield "             never more together; where traffic is even, a point stakes as much as on one machine"
     free = [plan.name for plan in monitors if not plan.make().budgeted]
     if free:
         yield f"  no promise for {', '.join(free)}: thresholds of their own, over and above this budget"

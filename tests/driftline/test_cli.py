@@ -213,6 +213,12 @@ def test_check_says_what_combinations_take_of_the_budget(run: Run, tmp_path: Pat
     assert "here 250 at most" in shown
 
 
+def test_check_says_what_of_the_budget_each_partition_has(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "driftline.yaml"
+    path.write_text("cluster: {brokers: ['kafka:9092'], partitions: 12}\nfalse_pages: 3 per week\n")
+    assert "shared     by 12 partitions, 0.25 a week each, " in run("check", "-c", path).out
+
+
 def test_check_lists_all_that_is_wrong_and_ends_with_2(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "driftline.yaml"
     path.write_text("sample: {rate: 2}\nlisten: {token: hunter2}")

@@ -191,7 +191,9 @@ class Service:
 
     # --- waiting ---
 
-    def wait(self, look: Callable[[], Any], what: str, deadline_seconds: float = 30.0) -> Any:
+    def wait(
+        self, look: Callable[[], Any], what: str, deadline_seconds: float = 30.0, every_seconds: float = 0.05
+    ) -> Any:
         """`wait_until(look)`, given up at once, with the end of its log, when the service ends."""
 
         def alive() -> Any:
@@ -200,7 +202,7 @@ class Service:
             return look()
 
         try:
-            return wait_until(alive, what, deadline_seconds)
+            return wait_until(alive, what, deadline_seconds, every_seconds)
         except NotReady as error:
             raise NotReady(f"{error}\n{self.process.log_tail()}") from None
 
