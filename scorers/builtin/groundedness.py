@@ -35,6 +35,10 @@ _HALF_SHORT = 1.5
 _HALF_SHARE = 0.5
 """Short answers have fewer words to spare: there the value is 0.5 at one and a half and half of the content words."""
 
+_FEW = 5.0
+_ENOUGH = 1.02
+"""In an answer of up to 7 content words (a half of 5), a number that no context has is enough for a value below 0.5."""
+
 _SUPPORTED = 0.6
 """Share of a sentence's idf mass that its two best context sentences must hold; less makes it evidence."""
 
@@ -57,7 +61,7 @@ _FORM_SHARE = 0.7
 _COUNTED = STOP_WORDS | _SPEAKER_WORDS
 
 
-@scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="2")
+@scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="3")
 def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
     """How far the contexts support the answer: 1 everything in it is found there, near 0 hardly anything is.
 
@@ -79,6 +83,8 @@ def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
         return None
     burden = math.hypot(*(finding.burden for finding in findings))
     half = min(_HALF, _HALF_SHORT + _HALF_SHARE * math.hypot(*(finding.terms for finding in findings)))
+    if half <= _FEW and any(finding.fault == "number" for finding in findings):
+        burden = max(burden, _ENOUGH * half)
     return Score(
         round(1 / (1 + burden / half), 4),
         explanation=_explain(findings) + clipped_note(answer, *contexts),

@@ -83,6 +83,14 @@ def test_one_wrong_word_that_matters_is_told(wrong: str, right: str, fault: str)
     assert [item.type for item in judge(wrong).evidence] == [fault]
 
 
+@pytest.mark.parametrize("days", ["90", "ninety", "14"])
+def test_a_short_answer_with_a_wrong_number_does_not_pass(days: str) -> None:
+    contexts = ["Unopened items may be returned within 30 days of delivery, with a receipt.", "Gift cards are final."]
+    assert groundedness.passing is not None
+    assert groundedness.passing.judge(value("Items may be returned within 30 days.", contexts), None) is True
+    assert groundedness.passing.judge(value(f"Items may be returned within {days} days.", contexts), None) is False
+
+
 def test_spelling_of_numbers_makes_no_difference() -> None:
     assert value("It makes 4 billion kilowatt-hours.", ["It makes four billion kilowatt-hours."]) == 1.0
     assert value("The price is 1,200 euros.", ["The price is 1200.00 euros."]) == 1.0
