@@ -83,7 +83,7 @@ def test_one_wrong_word_that_matters_is_told(wrong: str, right: str, fault: str)
     assert [item.type for item in judge(wrong).evidence] == [fault]
 
 
-@pytest.mark.parametrize("days", ["90", "ninety", "14"])
+@pytest.mark.parametrize("days", ["90", "14", "3"])
 def test_a_short_answer_with_a_wrong_number_does_not_pass(days: str) -> None:
     contexts = ["Unopened items may be returned within 30 days of delivery, with a receipt.", "Gift cards are final."]
     assert groundedness.passing is not None
