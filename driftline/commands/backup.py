@@ -46,5 +46,7 @@ def refuse_target(target: Path, store: Path, force: bool) -> None:
     ours = [path.with_name(path.name + end) for path in (store, view_path(store)) for end in ("", "-wal", "-shm")]
     if target.resolve() in [path.resolve() for path in ours]:
         raise UserError(f"TARGET: {target} is the store itself, or its view")
+    if target.exists() and not target.is_file():
+        raise UserError(f"TARGET: {target} is there, and is no file")
     if target.exists() and not force:
         raise UserError(f"TARGET: {target} exists; --force replaces it")

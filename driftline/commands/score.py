@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from collector.core.errors import UserError
 from driftline.commands.score_summary import Summary, calibrate, tell
+from driftline.export.files import appearing
 from scorers.base import Scorer
 from scorers.loading import ScorerConfig, load_scorer
 from scorers.offline import parse_line, score_rows
@@ -155,12 +156,11 @@ def _writing(target: Path) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = target.with_name(target.name + ".part")
     if not target.parent.is_dir():
         raise click.UsageError(f"--out: there is no folder {target.parent}")
-    try:
-        with gzip.open(part, "wb") if target.suffix == ".gz" else part.open("wb") as out:
-            yield out  # type: ignore[misc]
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with appearing(target) as out:
+        if target.suffix != ".gz":
+            yield out
+        else:
+            with gzip.GzipFile(fileobj=out, mode="wb") as packed:
+                yield packed  # type: ignore[misc]

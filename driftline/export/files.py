@@ -14,11 +14,16 @@ def appearing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write, which is at `path` once the block ends without an exception, replacing what was there.
 
     After a crash either the old file is there or the new one, whole; a hidden `.NAME.part` may be left, which the next
-    attempt overwrites. A `private` one is for its owner only.
+    attempt overwrites. A `private` one is for its owner only. What is no file, such as /dev/null or a pipe, stays what
+    it is and gets the bytes as they come.
 
     Raises:
         OSError: it cannot be written.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as out:
+            yield out
+        return
     part = path.with_name(f".{path.name}.part")
     try:
         with open(part, "wb", opener=_private if private else None) as out:

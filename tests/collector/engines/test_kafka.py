@@ -427,11 +427,7 @@ def test_a_topic_whose_limit_was_lowered_behind_our_back_does_not_stop_the_other
             admin.alter_configs([ConfigResource("topic", config.topic(SPANS), {"max.message.bytes": "10000"})])
 
         def refused() -> bool:
-            try:
-                engine.append(SPANS, [Record(b"x" * 50_000)]).result(30)
-            except StoreError as error:
-                return "MessageSizeTooLarge" in str(error)
-            return False
+            return "MessageSizeTooLarge" in str(engine.append(SPANS, [Record(b"x" * 50_000)]).exception(30))
 
         wait_until(refused, "the broker to know of the limit")
         wait_until(lambda: engine.append(SPANS, [Record(b"a")]).result(10) is None, "the next to work")

@@ -1,6 +1,7 @@
 """`backup`, `restore` and `repair`: what they do, what they say, and what they refuse."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -72,7 +73,9 @@ def test_a_backup_replaces_nothing_without_being_told_to(
         assert (refused.code, refused.out) == (2, "")
         assert refused.err.startswith(f"driftline: TARGET: {place} ")
     assert target.read_bytes() == b"mine"
-    assert run("backup", store, "-c", config, "--force").code == 2
+    os.mkfifo(tmp_path / "pipe")
+    for place in (store, tmp_path / "pipe"):  # as /dev/null
+        assert run("backup", place, "-c", config, "--force").code == 2
     forced = run("backup", target, "-c", config, "--force", "--json")
     assert forced.json == {
         "path": str(target),
