@@ -165,10 +165,11 @@ class MeanBank:
     def _learn(self, ids: Any, x: Floats, weight: Floats) -> None:
         if self.dependent:
             off = x - self._centre(ids)
+            square = off * off
             surprise = off - self._get("from_last", ids)
             last, before = self._get("last", ids), self._get("before", ids)
-            self._set("varied", ids, self._get("varied", ids) + (off * off > CONSTANT))
-            for name, product in (("g0", off * off), ("g1", off * last), ("g2", off * before)):
+            self._set("varied", ids, self._get("varied", ids) + (square > CONSTANT))
+            for name, product in (("g0", square), ("g1", off * last), ("g2", off * before)):
                 self._set(name, ids, self._get(name, ids) + product)
             self._set("r0", ids, self._get("r0", ids) + surprise * surprise)
             self._set("r1", ids, self._get("r1", ids) + surprise * self._get("residual", ids))
@@ -240,6 +241,7 @@ class MeanBank:
         self._set("power", ids, np.where(rho < 2.0 / np.sqrt(self._get("points", ids) + 1.0), 1.0, soft))
 
     def _constant(self, ids: Any) -> Any:
+        """As `Baseline` has it."""
         return SOME * self._get("varied", ids) < self._get("points", ids)
 
     def _foretell(self, ids: Any) -> None:

@@ -97,6 +97,11 @@ class Baseline:
         return (self.total - 0.5) / (self.n - 1.0) if self.n > 1.0 else 0.5
 
     @property
+    def _constant(self) -> bool:
+        """Whether hardly a point varied."""
+        return SOME * self._varied < self.points
+
+    @property
     def older(self) -> float:
         """The mean of the older part."""
         return self._old_sum / self._old_n
@@ -217,7 +222,7 @@ class Baseline:
         """The autoregressive coefficients; none where the correlation of neighbours is within two standard errors."""
         g0, g1, g2 = self._gamma
         one = g1 / g0 if g0 > 0 else 0.0
-        if one < 2.0 / sqrt(self.points + 1.0) or SOME * self._varied < self.points:
+        if one < 2.0 / sqrt(self.points + 1.0) or self._constant:
             self.dependence = INDEPENDENT
             return
         one = min(one, MOST_DEPENDENCE)
@@ -232,7 +237,7 @@ class Baseline:
         """The power of the bets, by the correlation that is left between neighbouring surprises."""
         squares, products = self._residuals
         rho = products / squares if squares > 0 else 0.0
-        if rho < 2.0 / sqrt(self.points + 1.0) or SOME * self._varied < self.points:
+        if rho < 2.0 / sqrt(self.points + 1.0) or self._constant:
             self.power = 1.0
         else:
             self.power = max((1.0 - rho) / (1.0 + rho), 1.0 / MOST_INFLATION)

@@ -276,10 +276,10 @@ class CombinationMonitor(Monitor):
         One of which a frozen reference has too little learns from what holds it, as without.
         """
         parents = list(self._parents(key))
-        cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
-        cell.last_ns = now_ns
         if len(parents) < len(key) // 2 - 1 or any(one.detector is None for one in parents):
             return None
+        cell = self.make(dict(zip(key[::2], key[1::2], strict=True)))
+        cell.last_ns = now_ns
         held = self._usual(cell) is not None  # so it knows what is usual, whatever lasts
         if not held and any(one.episode is not None for one in parents):
             return None

@@ -19,6 +19,8 @@ def page_of(
     wanted = [told for other in relatives if (told := _told_of(change, other, either_way))]
     if change.evidence < 1.0:
         wanted.append(found_with or change.related)
+    if not any(wanted):
+        return None
     pages = {one.episode.change.id: one for one in every if one.episode is not None and one.episode.change.paged}
     return next((pages[page] for page in wanted if page in pages), None)
 

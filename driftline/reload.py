@@ -78,16 +78,12 @@ class Reloader:
             renew = self._service.network.read_again(config.listen)
             lay = plan_flow(config, ground.telemetry, ground.clock)
         except UserError as error:
-            self._successful.set(0)
-            audit.record("config.refused", **who, problems=len(error.problems))
             _log.error("the configuration is not taken up, the old one stays in force: %s", "; ".join(error.problems))
-            return Outcome(problems=error.problems)
+            return self._refused(who, error.problems)
         except Exception as error:  # a fault in code of the user's, or of ours: the service goes on as it is
-            self._successful.set(0)
-            audit.record("config.refused", **who, problems=1)
             _log.exception("the configuration is not taken up, the old one stays in force")
-            return Outcome(
-                problems=[f"it cannot be planned: {type(error).__name__}; the log of the service says where"]
+            return self._refused(
+                who, [f"it cannot be planned: {type(error).__name__}; the log of the service says where"]
             )
         before = {one.name: one.evaluator_id for one in self._service.scorers}
         self._service.replace(lay(ground))
@@ -102,6 +98,11 @@ class Reloader:
         self._succeeded(ground.telemetry)
         _log.info("the configuration is taken up: %d scorers, %d monitors", len(config.scorers), len(config.monitors))
         return Outcome(changed, renewed=renewed)
+
+    def _refused(self, who: dict[str, str], problems: Sequence[str]) -> Outcome:
+        self._successful.set(0)
+        audit.record("config.refused", **who, problems=len(problems))
+        return Outcome(problems=problems)
 
     def _succeeded(self, telemetry: Telemetry) -> None:
         self._successful.set(1)

@@ -208,14 +208,12 @@ class MeanDetector(Betting):
         count = len(self.bets) + 1
         if len(state) < _HEAD.size + 8 * count:
             raise ValueError(f"state in {len(state)} bytes does not fit a {self.direction} detector")
-        *masses, evidence = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
+        numbers = Struct(f"<{count}d").unpack_from(state, _HEAD.size)
         sane = (
             isfinite(cap)
             and cap > 0
-            and all(map(isfinite, masses))
-            and min(masses) >= 0
-            and isfinite(evidence)
-            and evidence >= 0
+            and all(map(isfinite, numbers))
+            and min(numbers) >= 0
             and near_half in (0, 1)
             and 0 <= clipped <= seen
         )
@@ -223,5 +221,5 @@ class MeanDetector(Betting):
             raise ValueError("state with numbers that no detector could have reached")
         self._past.restore(state[_HEAD.size + 8 * count :])
         self._begin(near_half=bool(near_half))
-        self._cap, self._seen, self._clipped, self._evidence = cap, seen, clipped, evidence
-        self._mass = masses
+        self._cap, self._seen, self._clipped = cap, seen, clipped
+        *self._mass, self._evidence = numbers

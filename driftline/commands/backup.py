@@ -9,6 +9,7 @@ from collector.core.errors import UserError
 from collector.engines.sqlite_copy import copy_store, count_records
 from driftline.commands.progress import copying
 from driftline.config import load_config
+from driftline.export.files import refuse_existing
 from driftline.store_files import store_of
 from driftline.units import size_text
 from driftline.view import view_path
@@ -46,7 +47,4 @@ def refuse_target(target: Path, store: Path, force: bool) -> None:
     ours = [path.with_name(path.name + end) for path in (store, view_path(store)) for end in ("", "-wal", "-shm")]
     if target.resolve() in [path.resolve() for path in ours]:
         raise UserError(f"TARGET: {target} is the store itself, or its view")
-    if target.exists() and not target.is_file():
-        raise UserError(f"TARGET: {target} is there, and is no file")
-    if target.exists() and not force:
-        raise UserError(f"TARGET: {target} exists; --force replaces it")
+    refuse_existing("TARGET", target, force)

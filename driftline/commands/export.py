@@ -21,7 +21,7 @@ from driftline.export.cases import FORMATS, Format, case_of, in_format
 from driftline.export.choose import Choice, choose
 from driftline.export.content import EXPIRED, PARTLY_EXPIRED, read_inbox, recorded, with_content
 from driftline.export.evidence import write_evidence
-from driftline.export.files import appearing
+from driftline.export.files import appearing, refuse_existing
 from driftline.export.parquet_period import export_parquet
 from driftline.export.period import Period, parse_period
 from driftline.export.rows import score_rows
@@ -85,7 +85,7 @@ def scores(
     What a monitor takes as its `baseline`.
     """
     if str(target) != "-":
-        _refuse_existing("FILE", target, force)
+        refuse_existing("FILE", target, force)
     _, view, period = _asked(path, begin, end)
     written = 0
     with _writing(target), _lines(target) as out:
@@ -133,7 +133,7 @@ def cases(
     same traffic with --traces to have more of it.
     """
     if str(target) != "-":
-        _refuse_existing("FILE", target, force)
+        refuse_existing("FILE", target, force)
     config, view, period = _asked(path, begin, end)
     choice = Choice(scorer, failing, _pairs(slices))
     newest = deque(choose(view.sheets_between(period.from_ns, period.to_ns), choice), maxlen=limit)
@@ -163,7 +163,7 @@ def evidence(path: Path | None, begin: str | None, end: str | None, as_json: boo
     Configuration without secrets, evaluators, decisions, scores, changes, alerts, and hashes of it all. The same
     question gives the same bytes, as long as the store has not learned or forgotten anything.
     """
-    _refuse_existing("FILE.zip", target, force)
+    refuse_existing("FILE.zip", target, force)
     config, view, period = _asked(path, begin, end)
     scorers, _ = load_parts(config)
     with _writing(target):
@@ -200,14 +200,6 @@ def verify_command(ctx: click.Context, archive: Path, expected: str | None, as_j
 def schema_command(form: str) -> None:
     """Print the JSON Schema of what is exported."""
     click.echo(orjson.dumps(schema(form), option=orjson.OPT_INDENT_2).decode())
-
-
-def _refuse_existing(named: str, target: Path, force: bool) -> None:
-    """Raises UserError if there is something that must not be replaced."""
-    if target.exists() and not target.is_file():
-        raise UserError(f"{named}: {target} is there, and is no file")
-    if target.exists() and not force:
-        raise UserError(f"{named}: {target} exists; --force replaces it")
 
 
 def _asked(path: Path | None, begin: str | None, end: str | None) -> tuple[Config, View, Period]:

@@ -23,7 +23,7 @@ class Summary:
     values: list[float] = field(default_factory=list)
     passed: Counter[bool | None] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    labelled: list[tuple[float, bool | None, int]] = field(default_factory=list)  # value, passed, label
+    labelled: list[tuple[float, int]] = field(default_factory=list)  # value, label
     judged: list[tuple[bool, int]] = field(default_factory=list)  # passed, label; also of scores without a value
     other_labels: int = 0  # rows whose label is neither 0 nor 1
 
@@ -40,7 +40,7 @@ class Summary:
             self.other_labels += label is not None
             return
         if result["score"] is not None:
-            self.labelled.append((result["score"], result["passed"], int(label)))
+            self.labelled.append((result["score"], int(label)))
         if result["passed"] is not None:
             self.judged.append((result["passed"], int(label)))
 
@@ -70,14 +70,14 @@ class Summary:
         return _verdicts(verdicts([not passed for passed, _ in self.judged], labels)) if _both(labels) else {}
 
     def _of_values(self) -> dict[str, Any]:
-        labels = [label for _, _, label in self.labelled]
+        labels = [label for _, label in self.labelled]
         if not _both(labels):
             return {}
         higher = self.scorer.better == "higher"
-        risks = [-value if higher else value for value, _, _ in self.labelled]
+        risks = [-value if higher else value for value, _ in self.labelled]
         quality: dict[str, Any] = {"auroc": auroc(risks, labels), "ap": average_precision(risks, labels)}
         if self.scorer.score_unit == "ratio" and self.scorer.score_range == (0.0, 1.0):
-            chances = [1 - value if higher else value for value, _, _ in self.labelled]
+            chances = [1 - value if higher else value for value, _ in self.labelled]
             quality["brier"] = brier(chances, labels)
             quality["calibration_error"] = calibration_error(chances, labels)
             quality["reliability"] = [one._asdict() for one in reliability(chances, labels)]
@@ -147,7 +147,7 @@ def calibrate(summary: Summary, target: Path, most_false_positives: float, use: 
         OSError: the file cannot be written.
     """
     scorer = summary.scorer
-    values, labels = [value for value, _, _ in summary.labelled], [label for _, _, label in summary.labelled]
+    values, labels = [value for value, _ in summary.labelled], [label for _, label in summary.labelled]
     found = fit(values, labels, most_false_positives)
     # To six digits, and so that no row at the threshold is flagged for the rounding.
     cut = math.ceil(found.threshold * 1e6) / 1e6

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from collector.core.errors import UserError
 from collector.engines.sqlite_damage import sync_folder
 
 
@@ -39,6 +40,14 @@ def appearing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def refuse_existing(named: str, target: Path, force: bool) -> None:
+    """Raises UserError if there is something that must not be replaced."""
+    if target.exists() and not target.is_file():
+        raise UserError(f"{named}: {target} is there, and is no file")
+    if target.exists() and not force:
+        raise UserError(f"{named}: {target} exists; --force replaces it")
 
 
 def make_folder(path: Path) -> None:
