@@ -22,7 +22,7 @@ from scorers.text import Text, read
 PARTS = 5
 LEAST_ROWS = {injection._PROMPTS: 3, injection._ORDERS: 2}
 PENALTY = 0.1
-SMALLEST = 0.03
+SMALLEST = {injection._PROMPTS: 0.03, injection._ORDERS: 0.1}  # least weight kept: a small table is quick to look up
 QUESTION_WEIGHT = 0.3  # of a question of another set, to a prompt of the labelled one
 REQUEST_WEIGHT = 0.3  # of all requests of other sets together, to all attacks in documents
 FLAGGED = 0.5
@@ -63,7 +63,7 @@ def fit_prompts(prompts: Sequence[dict[str, Any]], questions: Sequence[str]) -> 
 
 def fitted(name: str, features: list[set[str]], labels: list[int], weights: list[float]) -> LinearModel:
     return logistic.fit(
-        features, labels, weights, characters=0, least_rows=LEAST_ROWS[name], penalty=PENALTY, smallest=SMALLEST
+        features, labels, weights, characters=0, least_rows=LEAST_ROWS[name], penalty=PENALTY, smallest=SMALLEST[name]
     )
 
 

@@ -10,7 +10,7 @@ writes it.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,14 +31,20 @@ def features(opening: str) -> set[str]:
     return set(word_features(_opening_words(opening)))
 
 
-def word_features(words: Sequence[str]) -> Iterator[str]:
+def word_features(words: Sequence[str], neighbours: int | None = None) -> Iterator[str]:
     """The same of words in lower case that were read before, some more than once.
+
+    Args:
+        words: of the text, in their order.
+        neighbours: how many words have a neighbour before them; all have without.
 
     >>> list(word_features(("i", "can't")))
     ['^', 'i', "can't", '^ i', "i can't"]
+    >>> list(word_features(("i", "can't"), neighbours=1))
+    ['^', 'i', "can't", '^ i']
     """
     begun = (_BEGIN, *words)
-    return chain(begun, map(" ".join, pairwise(begun)))
+    return chain(begun, map(" ".join, zip(begun, words[:neighbours])))  # noqa: B905 - the last has no next
 
 
 class LinearModel:
@@ -73,13 +79,14 @@ class LinearModel:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
         return probability(self.logit(_opening_words(text[: self.characters])))
 
-    def logit(self, words: Sequence[str], more: Iterable[str] = ()) -> float:
+    def logit(self, words: Sequence[str], more: Iterable[str] = (), neighbours: int | None = None) -> float:
         """The logarithm of the odds, for a text with the `word_features` of these words, and `more` features.
 
         Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
         """
         begun = (_BEGIN, *words)
-        known = self._known.intersection(chain(begun, zip(begun, words), more))  # noqa: B905 - the last has no next
+        pairs = zip(begun, words[:neighbours])  # noqa: B905 - the last has no next
+        known = self._known.intersection(chain(begun, pairs, more))
         if not known:
             return self.intercept
         return self.intercept + math.fsum(map(self._weight_of, known)) / math.sqrt(len(known))
