@@ -1,8 +1,9 @@
 """A trace as the steps of its run, in order: what the user said, the model's turns, tool runs and retrievals."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Literal, TypeAlias
 
@@ -11,6 +12,7 @@ import orjson
 from collector.core.model import JSON, LLMCall, Retrieval, ToolCall, Trace
 
 MOST_STEPS = 1_000
+_KEPT_TRACES = 32  # that are scored together
 _RESULT_CHARACTERS = 10_000
 
 Kind: TypeAlias = Literal["user", "model", "tool", "retrieval"]
@@ -43,9 +45,32 @@ class Step:
         return self.kind in ("tool", "retrieval")
 
 
-def steps_of(trace: Trace) -> list[Step]:
-    """At most the first `MOST_STEPS`. A message of the user is a step where a model call is the first to have it."""
-    return list(islice(_steps(trace), MOST_STEPS))
+def steps_of(trace: Trace) -> Sequence[Step]:
+    """At most the first `MOST_STEPS`. A message of the user is a step where a model call is the first to have it.
+
+    Kept while the trace is scored, so a trace that was asked for once must not change.
+    """
+    return _steps_of(_Itself(trace))
+
+
+class _Itself:
+    """A trace as a key: equal to no other, whatever that says."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __hash__(self) -> int:
+        return id(self.trace)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.trace is self.trace
+
+
+@lru_cache(maxsize=_KEPT_TRACES)
+def _steps_of(one: _Itself) -> Sequence[Step]:
+    return tuple(islice(_steps(one.trace), MOST_STEPS))
 
 
 def same_call(step: Step) -> bytes:

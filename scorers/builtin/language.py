@@ -14,7 +14,7 @@ from collector.patterns import storable
 from scorers.base import Score, scorer
 
 _SEEN_CHARACTERS = 4_000  # of a text: enough for its prose to show behind code and addresses
-_PROSE_CHARACTERS = 250  # of its prose: more than the model needs
+_PROSE_CHARACTERS = 200  # of its prose: more than the model needs
 _LIKELIEST = 5
 _CACHED_TEXTS = 128  # questions and answers of the traces that are scored together
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|<[a-z/!][^<>]{0,200}>|(?:https?://|www\.)\S*", re.DOTALL | re.IGNORECASE)
@@ -48,18 +48,18 @@ _SPEAKS_OF_LANGUAGE = frozenset(_NAMES.split())
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-@scorer(name="language", needs=("answer",), range=(0, 1), version="1")
+@scorer(name="language", needs=("answer",), range=(0, 1), version="2")
 def language(trace: Trace) -> Score | None:
     """The language of the answer as its label (ISO 639-1 where it has a code there), how sure as its value.
 
-    Code, tags and addresses are left out, and of the rest the first 250 characters are read. None where no letter
+    Code, tags and addresses are left out, and of the rest the first 200 characters are read. None where no letter
     is left. Unjudged unless `passing` says which languages are right, such as `in en, de`.
     """
     found = languages(trace.answer or "")
     return Score(found[0][1], label=found[0][0]) if found else None
 
 
-@scorer(name="language_match", needs=("question", "answer"), range=(0, 1), passing=">= 0.1", version="1")
+@scorer(name="language_match", needs=("question", "answer"), range=(0, 1), passing=">= 0.1", version="2")
 def language_match(trace: Trace) -> Score | None:
     """How likely question and answer are in the same language, closely related ones taken as one.
 

@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 from collector.core.model import Document, Failure, LLMCall, Message, Retrieval, ToolCall, Trace
@@ -76,3 +78,16 @@ def test_the_same_call_is_the_same_as_text_and_in_another_order() -> None:
 def test_a_run_without_end_is_cut() -> None:
     runs = [ToolCall(None, at, name="f") for at in range(MOST_STEPS + 10)]
     assert len(steps_of(Trace("t", tool_executions=runs))) == MOST_STEPS
+
+
+def test_steps_are_kept_for_the_trace_itself_and_for_no_other_of_its_name() -> None:
+    traces = [Trace("t", tool_executions=[ToolCall(None, name=name)]) for name in ("find", "book")]
+    assert steps_of(traces[0]) is steps_of(traces[0])
+    assert [steps_of(trace)[0].name for trace in traces] == ["find", "book"]
+    assert steps_of(Trace("t", tool_executions=[ToolCall(None, name="find")])) == steps_of(traces[0])
+
+
+def test_steps_are_not_kept_for_ever() -> None:
+    kept = [steps_of(Trace(str(at))) for at in range(500)]
+    traces = [held for held in gc.get_objects() if isinstance(held, Trace) and held.trace_id.isdecimal()]
+    assert len(kept) == 500 and len(traces) <= 64
