@@ -48,6 +48,10 @@ class Rounds:
         self._too_early: dict[str, int] = {}  # points of series of which there was too little to tell
         self._due = False
 
+    def page_for(self, service: str) -> str:
+        """The page of the round that a change in a service is part of: that of the service, else the first."""
+        return self.pages.get(service) or next(iter(self.pages.values()), "")
+
     def note(self, series: Series) -> None:
         """It took a point."""
         if series.rising >= _LEAST:
