@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
+import orjson
 import pytest
 
 from drift.base import Point
@@ -101,6 +102,29 @@ def test_of_services_that_fail_together_one_is_paged_and_names_the_others_then_e
         assert later.evidence >= later.threshold == 1.0
         assert later.related == ""
     assert {change.slice["service"] for change in changes if change.paged} == set(failing)
+
+
+def test_a_part_of_a_page_that_an_earlier_release_stored_stays_one_while_that_lasts() -> None:
+    """It has neither evidence that goes on growing nor a note of its page."""
+    failing = NAMES[:8]
+    points = services(lambda name, at: 0.8 if name in failing and at >= 3000 else 0.95, 3120, 4)
+    first, second = (watcher({"watch": "grounded", "by": ("service",)}) for _ in range(2))
+    feed(first, points[: 3089 * len(NAMES)])
+    state = {key: value for key, value in first.take_state().items() if value is not None}
+    related = dict[str, str]()
+    for key, value in state.items():
+        head = orjson.loads(value) if key.endswith("/head") else {}
+        if head.get("episode") and head["episode"].pop("weak") and head["episode"].pop("found_with"):
+            head["detector"] = None
+            related[key.split("/")[1]] = orjson.loads(head["episode"]["change"])["related"]
+            state[key] = orjson.dumps(head)
+    assert related
+    second.restore(state)
+    for series in second._series():
+        if series.key in related and series.episode is not None:
+            assert not series.episode.weak
+            assert series.episode.found_with == related[series.key]
+    feed(second, points[3089 * len(NAMES) :])
 
 
 @pytest.mark.parametrize("names", [NAMES[:5], NAMES], ids=["equal", "independent"])
