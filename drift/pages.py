@@ -40,6 +40,8 @@ def page_of(
     """
     change = episode.change
     wanted = [told for other in relatives if (told := _told_of(change, other, either_way))]
+    if not wanted and not episode.found_with:
+        return None
     pages = {one.episode.change.id: one for one in every if one.episode is not None and one.episode.change.paged}
     if episode.found_with:
         wanted += [page for page, other in pages.items() if _of_one_round(series, episode, other)]
