@@ -21,7 +21,7 @@ _MOST_CONTEXT_CHARACTERS = 200_000
 # What counts how much against a sentence; one content word that no context has is 1. Set by hand, comparing variants on
 # the labelled sets of docs/scorers.md.
 _NEARLY = 0.2  # in place of 1, where a context has the word in another form: "motivated" for "motivation"
-_NUMBER = 2.0  # on top of being a missing word: numbers are where answers are wrong and readers are hurt
+_NUMBER = 1.5  # on top of being a missing word: numbers are where answers are wrong and readers are hurt
 _NAME = 1.0
 _NEGATED = 1.0  # a sentence that denies what its best two context sentences say without a negation
 _NEGATION_LOST = 0.5  # the best context sentence denies what the sentence says
@@ -34,7 +34,7 @@ _QUESTION = 1.5  # a sentence that asks states nothing that could be supported
 # tell it from its source.
 _OWN_WORDS = 0.25  # factor for words that no context has, and are no names or numbers
 _PAIR = 0.2  # two words of the contexts as neighbours that they are nowhere in them
-_SUMMARY_HALF = 0.65  # factor for what is half a value, by the same false positives
+_SUMMARY_HALF = 0.55  # factor for what is half a value, by the same false positives
 
 _HALF = 12.0
 """Weighed unsupported words, as the root of the sum of squares over sentences, at which the value is 0.5.
