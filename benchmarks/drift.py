@@ -15,6 +15,7 @@ from random import Random
 import numpy as np
 
 from benchmarks.detectors import delays, false_alarms, frozen, passes, ramps, rare_alarms, seasons
+from benchmarks.pages import for_nothing, who_is_told
 from benchmarks.tables import printed, replaced
 from collector.core.telemetry import Telemetry
 from drift.bank import MeanBank
@@ -164,6 +165,8 @@ def tables(quick: bool) -> tuple[Iterator[str], ...]:
         frozen(200 // share),
         intervals(300 // share),
         budget(300_000 // share),
+        for_nothing(120_000 // share, 8),
+        who_is_told(20 // share),
         together(20 // share),
         speed(),
     )

@@ -7,21 +7,24 @@ sources. Then what is flagged in questions and contexts of other sets, which nob
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import logistic
 from scorers.builtin import injection
 from scorers.builtin.injection import judge_document, judge_prompt, order_features, prompt_features
 from scorers.linear import LinearModel
 from scorers.quality import auroc
-from scorers.text import Text, read
+from scorers.text import read
+
+T = TypeVar("T")
 
 PARTS = 5
 LEAST_ROWS = {injection._PROMPTS: 3, injection._ORDERS: 2}
-PENALTY = 0.1
+PENALTY = {injection._PROMPTS: 0.03, injection._ORDERS: 0.1}
 SMALLEST = {injection._PROMPTS: 0.03, injection._ORDERS: 0.1}  # least weight kept: a small table is quick to look up
 QUESTION_WEIGHT = 0.3  # of a question of another set, to a prompt of the labelled one
 REQUEST_WEIGHT = 0.3  # of all requests of other sets together, to all attacks in documents
@@ -32,11 +35,20 @@ QUESTIONS = (
     "tool_calls/bfcl_irrelevance",
     "tool_calls/bfcl_mutations",
 )
-CONTEXTS = ("groundedness/ragtruth_qa", "groundedness/wice_claim", "groundedness/halueval_qa")
+CONTEXTS = {
+    "groundedness/ragtruth_qa": None,
+    "groundedness/wice_claim": None,
+    "groundedness/halueval_qa": None,
+    "groundedness/begin_wow": None,
+    "groundedness/summedits": None,
+    "retrieval_relevance/cranfield": 60,
+}
+"""Sets of contexts that nobody attacked, and how many of each are learnt: of abstracts some say what all do."""
 REQUESTS = ("self-instruct", "MT-bench", "WildGuard")
 """Sources of prompts whose first sentence asks for something: attacks in documents that nobody has thought of yet."""
 
-ORDERS_INTERCEPT = -0.95  # added to that of the model of orders, so that few clean contexts are flagged at 0.5
+ORDERS_INTERCEPT = -1.5
+"""Added to that of the model of orders, so that few clean documents are flagged; stricter than `nested` at 1%."""
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -63,18 +75,22 @@ def fit_prompts(prompts: Sequence[dict[str, Any]], questions: Sequence[str]) -> 
 
 def fitted(name: str, features: list[set[str]], labels: list[int], weights: list[float]) -> LinearModel:
     return logistic.fit(
-        features, labels, weights, characters=0, least_rows=LEAST_ROWS[name], penalty=PENALTY, smallest=SMALLEST[name]
+        features,
+        labels,
+        weights,
+        characters=0,
+        least_rows=LEAST_ROWS[name],
+        penalty=PENALTY[name],
+        smallest=SMALLEST[name],
     )
 
 
-def said_by(
-    model: LinearModel, name: str, judge: Callable[[Text], tuple[float, Any]], texts: Iterable[str]
-) -> list[float]:
-    """What the scorer would say of each text with this model."""
+def said_by(model: LinearModel, name: str, judge: Callable[[T], tuple[float, Any]], rows: Iterable[T]) -> list[float]:
+    """What the scorer would say of each row with this model."""
     shipped = injection._model
     injection._model = lambda asked: model if asked == name else shipped(asked)  # type: ignore[assignment]
     try:
-        return [judge(read(text))[0] for text in texts]
+        return [judge(row)[0] for row in rows]
     finally:
         injection._model = shipped
 
@@ -89,7 +105,7 @@ def prompts_left_out(
             [row for row in prompts if group(row) != one],
             [text for text in questions if not isinstance(one, int) or part(text) != one],
         )
-        values = said_by(model, injection._PROMPTS, judge_prompt, (row["text"] for row in inside))
+        values = said_by(model, injection._PROMPTS, judge_prompt, (read(row["text"]) for row in inside))
         said |= zip((row["id"] for row in inside), values, strict=True)
     return said
 
@@ -112,7 +128,11 @@ def fit_orders(attacks: Sequence[str], requests: Sequence[str], clean: Sequence[
     return LinearModel(0, round(model.intercept + ORDERS_INTERCEPT, 3), model.weights)
 
 
-def documents_left_out(documents: list[dict[str, Any]], requests: list[str], contexts: list[str]) -> dict[str, float]:
+def judge_row(row: dict[str, Any]) -> tuple[float, Any]:
+    return judge_document(row["text"], read(row["question"]).terms)
+
+
+def documents_left_out(documents: Sequence[dict[str, Any]], requests: Sequence[str]) -> dict[str, float]:
     def place(row: dict[str, Any]) -> int:
         return part(row["meta"]["attack"] if row["label"] else row["text"])
 
@@ -123,14 +143,19 @@ def documents_left_out(documents: list[dict[str, Any]], requests: list[str], con
         model = fit_orders(
             [row["meta"]["attack"] for row in outside if row["label"]],
             requests,
-            [*(row["text"] for row in outside if not row["label"]), *(text for text in contexts if part(text) != one)],
+            distinct(row["text"] for row in outside if not row["label"]),
         )
-        values = said_by(model, injection._ORDERS, judge_document, (row["text"] for row in inside))
-        said |= zip((row["id"] for row in inside), values, strict=True)
-        clean = [text for text in contexts if part(text) == one]
-        values = said_by(model, injection._ORDERS, judge_document, clean)
-        said |= zip(clean, values, strict=True)
+        said |= zip((row["id"] for row in inside), said_by(model, injection._ORDERS, judge_row, inside), strict=True)
     return said
+
+
+def contexts_of(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    """As clean documents, by their text."""
+    return {
+        text: {"id": text, "text": text, "question": row.get("question") or "", "label": 0}
+        for row in reversed(rows_of(folder, name))
+        for text in row["contexts"]
+    }
 
 
 # --- what is printed ---
@@ -146,6 +171,22 @@ def tell(title: str, values: Sequence[float], labels: Sequence[int], most: float
         f"{FLAGGED}: recall {rate(attacks):.3f} FPR {rate(clean):.4f}  rows {len(values)}",
         flush=True,
     )
+
+
+def nested(said: dict[str, float], most: float) -> None:
+    """What is flagged of some parts of clean documents at the limit that flags `most` of the others.
+
+    Args:
+        said: by text.
+    """
+    limits, flagged = [], 0
+    for one in range(PARTS):
+        others = sorted((value for text, value in said.items() if part(text) != one), reverse=True)
+        at = int(most * len(others))
+        limits.append((others[at - 1] + others[at]) / 2)
+        flagged += sum(value >= limits[-1] for text, value in said.items() if part(text) == one)
+    shifts = ", ".join(f"{-math.log(limit / (1 - limit)):+.2f}" for limit in sorted(limits))
+    print(f"  limit for {most:.1%} of the other parts: {flagged / len(said):.4f} of {len(said)}; intercept {shifts}")
 
 
 def rate(values: Sequence[float]) -> float:
@@ -170,28 +211,39 @@ def main(folder: Path, out: Path | None) -> None:
                 print(f"  {source:40s} left out, label {label}: flagged {rate(some):.3f} of {len(some)}")
 
     documents = rows_of(folder, "injection/indirect_bipia")
-    contexts = distinct(text for name in CONTEXTS for row in rows_of(folder, name) for text in row["contexts"])
+    contexts = {name: contexts_of(folder, name) for name in CONTEXTS}
+    learnt = {text: row for name, rows in contexts.items() for text, row in list(rows.items())[: CONTEXTS[name]]}
+    every = [*documents, *learnt.values()]
     requests = [
         text.text[text.sentences[0].start : text.sentences[0].end]
         for row in prompts
         if not row["label"] and row["source"].startswith(REQUESTS) and (text := read(row["text"])).sentences
     ]
     requests += distinct(row["question"] for row in rows_of(folder, "tool_calls/bfcl_irrelevance"))[:300]
-    said = documents_left_out(documents, requests, contexts)
+    said = documents_left_out(every, requests)
     values, labels = [said[row["id"]] for row in documents], [row["label"] for row in documents]
     tell("documents, attacks left out", values, labels, 0.05)
     tell("documents, attacks left out", values, labels, 0.02)
     for source in distinct(row["source"] for row in documents):
         some = [said[row["id"]] for row in documents if row["source"] == source]
         print(f"  {source:40s} flagged {rate(some):.3f} of {len(some)}")
-    for name in CONTEXTS:
-        some = [said[text] for text in distinct(text for row in rows_of(folder, name) for text in row["contexts"])]
+    for name, rows in contexts.items():
+        some = [said[text] for text in rows if text in said]
         print(f"  {name + ', contexts':40s} flagged {rate(some):.3f} of {len(some)}")
+    passages = contexts["groundedness/ragtruth_qa"].values()
+    clean = {row["text"]: said[row["id"]] for row in (*documents, *passages) if not row["label"]}
+    for most in (0.01, 0.015, 0.02):
+        nested(clean, most)
     if out is not None:
         logistic.write(fit_prompts(prompts, questions), out / injection._PROMPTS)
         attacks = [row["meta"]["attack"] for row in documents if row["label"]]
-        clean = [*(row["text"] for row in documents if not row["label"]), *contexts]
-        logistic.write(fit_orders(attacks, requests, clean), out / injection._ORDERS)
+        quiet = distinct(row["text"] for row in every if not row["label"])
+        orders = fit_orders(attacks, requests, quiet)
+        logistic.write(orders, out / injection._ORDERS)
+        for name, rows in contexts.items():
+            values = said_by(orders, injection._ORDERS, judge_row, (rows[text] for text in rows if text not in learnt))
+            if values:
+                print(f"  {name + ', contexts not learnt':40s} flagged {rate(values):.3f} of {len(values)}")
 
 
 if __name__ == "__main__":

@@ -142,19 +142,12 @@ class Sessions:
 
     def restore(self, state: Iterable[tuple[str, bytes]]) -> None:
         """Begin again with what `take_state` gave."""
-        state = list(state)
-        self._let_go.restore(state)
-        turns: dict[bytes, list[Told]] = {}
-        heads: list[Gathered] = []
-        for name, value in state:
-            if name == _CLOCK:
-                self.clock.load_json(orjson.loads(value))
-            elif name.startswith(_SESSION):
-                heads.append(_head_from(bytes.fromhex(name.removeprefix(_SESSION)), value))
-            elif name.startswith(_TURN):
-                turns.setdefault(bytes.fromhex(name.split(":")[1]), []).append(decode_turn(value))
-        for head in sorted(heads, key=lambda head: head.place):
-            self._install(head, turns.get(head.key, []))
+        known = dict(state)
+        self._let_go.restore(list(known.items()))
+        if (clock := known.get(_CLOCK)) is not None:
+            self.clock.load_json(orjson.loads(clock))
+        for head, turns in gathered_in(known.items()):
+            self._install(head, turns)
         closed = sorted((held.place, held.key) for held in self._held.values() if not held.fresh)
         self._closed = OrderedDict((key, self._held[key].closed_at_ns) for _, key in closed)
 
@@ -174,15 +167,7 @@ class Sessions:
         Raises:
             ValueError: it is none.
         """
-        try:
-            key, head, raw_turns = orjson.loads(value)
-            moved = _head_from(bytes.fromhex(key), head)
-            turns = [decode_turn(turn) for turn in raw_turns]
-        except (TypeError, IndexError) as error:
-            raise ValueError(f"not a session: {type(error).__name__}") from None
-        if not turns:
-            raise ValueError("a session without turns")
-        return self._take_over(moved, turns)
+        return self._take_over(*moved_in(value))
 
     def _take_over(self, moved: Gathered, turns: Sequence[Told]) -> Iterator[ReadySession]:
         here = self._held.get(moved.key)
@@ -317,6 +302,35 @@ class Sessions:
 
     def _changed_head(self, held: Gathered) -> None:
         self._changed[_SESSION + held.key.hex()] = _head_to(held)
+
+
+def gathered_in(state: Iterable[tuple[str, bytes]]) -> list[tuple[Gathered, list[Told]]]:
+    """The sessions of a state with their turns, which they do not hold yet; in order of their places."""
+    turns: dict[bytes, list[Told]] = {}
+    heads: list[Gathered] = []
+    for name, value in state:
+        if name.startswith(_SESSION):
+            heads.append(_head_from(bytes.fromhex(name.removeprefix(_SESSION)), value))
+        elif name.startswith(_TURN):
+            turns.setdefault(bytes.fromhex(name.split(":")[1]), []).append(decode_turn(value))
+    return [(head, turns.get(head.key, [])) for head in sorted(heads, key=lambda head: head.place)]
+
+
+def moved_in(value: bytes) -> tuple[Gathered, list[Told]]:
+    """The session that another partition let go of, and its turns.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        key, head, raw_turns = orjson.loads(value)
+        moved = _head_from(bytes.fromhex(key), head)
+        turns = [decode_turn(turn) for turn in raw_turns]
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"not a session: {type(error).__name__}") from None
+    if not turns:
+        raise ValueError("a session without turns")
+    return moved, turns
 
 
 def _record_id(key: bytes, first: Told) -> str:

@@ -10,7 +10,7 @@ detectors, however they depend on one another. So if the mass handed out to all 
 * elapsed event time`, with the rate in pages a nanosecond, then the expected number of false alarms over everything
 does not either: at any traffic, for any number of series, without a correction for how often anybody looks. With a
 constant share per point it is the classic Shiryaev-Roberts detector at an average run length of 1 / share. Series that
-change together need less than 1 each, for the same budget: see `drift.rounds`.
+change together need less than 1 each, for the same budget: see `drift.rounds`, and `drift.pages` for what is one page.
 
 What this needs: `a_t` must be predictable, that is, it must not depend on the value of the point it goes with. Ours
 depends on when points came and on which series were ready before this one, not on the values. A page therefore

@@ -46,6 +46,8 @@ class Episode:
         self.since = 0  # points since the detection
         self.moved = False  # whether the level moved again, so that the onset is not to be sought anew
         self.turning = False  # whether the way back showed when it was last told
+        self.weak = False  # found with less than a whole unit of evidence, and not a page: no page by itself so far
+        self.found_with = ""  # the page of its round, if it was found with less than a whole unit
         self.inflation = 1.0
         self.cap = inf  # the weight over which points are capped
         self.recovery = self._recovery()
@@ -128,6 +130,13 @@ class Episode:
         self._set(status="resolved", resolved_ns=at_ns, reason=reason, sequence=self.change.sequence + 1)
         return self.change
 
+    def confirm(self, detection: Detection, staked: float, recent: Recent, fixed: Sequence[str]) -> Change:
+        """The change as it is known by now, when it has a whole unit of evidence by itself."""
+        self._set(evidence=detection.evidence, threshold=detection.threshold, staked=staked)
+        told = self.refresh(recent, fixed)
+        self.turning = False  # the newest points just spoke against it
+        return told
+
     def mark(self, paged: bool, related: str) -> Change:
         """Whether anybody is told, and which change was told of instead."""
         self._set(paged=paged, related=related)
@@ -156,6 +165,8 @@ class Episode:
             "opened_ns": self.opened_ns,
             "since": self.since,
             "moved": self.moved,
+            "weak": self.weak,
+            "found_with": self.found_with,
             "inflation": self.inflation,
             "middle": self.recovery.baseline,
             "recovery_arl": self.recovery.arl,
@@ -256,6 +267,8 @@ def episode_from_json(plan: Plan, scale: Scale, raw: Any) -> Episode:
     episode = Episode(plan, scale, decode_change(raw["change"].encode()), before, after, mix, reference)
     episode.since, episode.moved, episode.inflation = int(raw["since"]), bool(raw["moved"]), float(raw["inflation"])
     episode.opened_ns = int(raw["opened_ns"])
+    episode.weak = bool(raw.get("weak", False))  # states of earlier releases have neither
+    episode.found_with = str(raw.get("found_with", episode.change.related))
     direction: Shift = "up" if episode.change.direction == "down" else "down"
     episode.recovery = MeanDetector(direction, arl=raw["recovery_arl"], baseline=raw["middle"])
     unpack(episode.recovery, raw["recovery"])

@@ -18,6 +18,12 @@ class Gauges:
         self._active = declare(
             "driftline_change_active", "1 while a detected change of the series lasts", _LABELS, fold=_FOLD
         )
+        self._paged = declare(
+            "driftline_change_paged",
+            "1 while a detected change of the series lasts that is a page, large enough and not part of another's",
+            _LABELS,
+            fold=_FOLD,
+        )
         self._evidence = declare(
             "driftline_change_evidence_ratio",
             "Evidence for a change over the threshold at which it is one",
@@ -80,6 +86,7 @@ class Gauges:
                 else:
                     gauge.remove(*labels)  # no data is not a level
             self._active.set(float(one.episode is not None), *labels)
+            self._paged.set(float(one.episode is not None and one.episode.change.paged), *labels)
             if one.episode is not None:
                 self._onset.set(one.episode.change.onset_ns / 1e9, *labels)
                 change = one.episode.change
@@ -100,7 +107,7 @@ class Gauges:
 
     def forget(self, series: Series) -> None:
         labels = (series.plan.name, series.plan.metric, slice_text(series.slices))
-        for gauge in (self._active, self._evidence, self._onset, self._size, *self._levels(series.plan)):
+        for gauge in (self._active, self._paged, self._evidence, self._onset, self._size, *self._levels(series.plan)):
             gauge.remove(*labels)
 
     def _levels(self, plan: Plan) -> tuple[Gauge, Gauge, Gauge]:

@@ -20,7 +20,7 @@ from drift.budget import Budget, FalsePages, parse_false_pages
 from drift.gauges import Gauges
 from drift.kept import read_kept, take_kept
 from drift.kinds import monitor_of
-from drift.pages import page_of
+from drift.pages import affordable, page_of, pay, service_of
 from drift.plan import MonitorConfig, plans
 from drift.provenance import Provenance
 from drift.recent import Record
@@ -163,16 +163,20 @@ class Watcher:
             self._rounds.note(series)
 
     def _round(self) -> list[Change]:
-        """The changes that show by now, together.
-
-        One that is found with less than a whole unit of evidence is part of the page of the strongest of its service.
-        """
+        """The changes that show by now, together; see `drift.pages` for what those are part of that are no pages."""
         changes: list[Change] = []
-        for series, found in self._rounds.take(self._clock.now_ns):
-            service = series.slices.get("service", "")
-            change, page = self._decide(series, found, self._rounds.pages.get(service, ""))
+        found = self._rounds.take(self._clock.now_ns)
+        for series, one in found:
+            episode = series.episode
+            if episode is None:
+                continue
+            if episode.weak:
+                episode.found_with = self._rounds.page_for(service_of(series))
+            change, page = self._decide(series, one, may_page=not self._rounds.pages and affordable(found))
             if change.paged:
-                self._rounds.pages.setdefault(service, change.id)
+                self._rounds.pages.setdefault(service_of(series), change.id)
+                if episode.weak:
+                    pay(series, found)
             self._touched[series.key] = series
             changes.append(change)
             if page is not None and page.episode is not None:
@@ -180,21 +184,25 @@ class Watcher:
                 self._touched[page.key] = page
         return changes
 
-    def _decide(self, series: Series, change: Change, found_with: str = "") -> tuple[Change, Series | None]:
+    def _decide(self, series: Series, change: Change, may_page: bool = False) -> tuple[Change, Series | None]:
         """Whether an active change is a page: large enough, and not part of one that was sent already and lasts.
 
         Returns it, and the series whose page it is part of. A change that was paged stays so. One that was not may
-        become a page as it grows, or when the change it was part of has ended, unless it seems to end too.
+        become a page as it grows, or when the change it was part of has ended, unless it seems to end too. One with
+        less than a whole unit of evidence is a page only if it `may_page`.
         """
         episode, monitor, page = series.episode, self._monitors[series.plan.name], None
         if episode is not None:
             episode.change = change = monitor.dressed(series, change)
         if episode is not None and not (change.paged and change.sequence > 0):
             either_way = monitor.plan.statistic == "share"
-            page = page_of(change, monitor.relatives(series), either_way, found_with, self._series())
-            large = episode.size >= monitor.plan.min_effect
-            related = "" if page is None or page.episode is None else page.episode.change.id
-            change = episode.mark(large and page is None and not episode.turning, related)
+            page = page_of(series, episode, monitor.relatives(series), either_way, self._series())
+            large = episode.size >= monitor.plan.min_effect and not episode.turning
+            related = episode.found_with if episode.weak else ""
+            if page is not None and page.episode is not None:
+                related = page.episode.change.id
+            paged = large and page is None and (may_page or not episode.weak)
+            change = episode.mark(paged, "" if paged else related)
         self._gauges.show([series], self._clock.now_ns)
         return change, page
 

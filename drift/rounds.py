@@ -11,10 +11,10 @@ given up never exceeds, in expectation, the start mass put in (`drift.budget`). 
     E[sum of V/R] <= start mass handed out
 
 at any stopping time, however the series depend on one another. A round in which nothing has changed counts 1, and so
-the expected number of false rounds stays within the budget of false pages (not that of pages: a round pages each
-service in it, see docs/drift.md). Source: Dandapanthula, Ramdas, "Multiple testing in multi-stream sequential change
-detection", arXiv 2501.04130 (e-detector d-BH), with rounds, after which the evidence of what was found starts anew, in
-place of one stopping time.
+the expected number of false rounds stays within the budget of false pages. So does that of false pages: see
+`drift.pages`, which says what of a round is one. Source: Dandapanthula, Ramdas, "Multiple testing in multi-stream
+sequential change detection", arXiv 2501.04130 (e-detector d-BH), with rounds, after which the evidence of what was
+found starts anew, in place of one stopping time.
 """
 
 from collections.abc import Sequence
@@ -47,6 +47,10 @@ class Rounds:
         self._rising: dict[str, Series] = {}
         self._too_early: dict[str, int] = {}  # points of series of which there was too little to tell
         self._due = False
+
+    def page_for(self, service: str) -> str:
+        """The page of the round that a change in a service is part of: that of the service, else the first."""
+        return self.pages.get(service) or next(iter(self.pages.values()), "")
 
     def note(self, series: Series) -> None:
         """It took a point."""

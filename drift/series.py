@@ -128,14 +128,23 @@ class Series:
         return None if detection is None else self._prepare(detection)
 
     def open(self, episode: Episode, now_ns: int) -> Change:
-        """Follow this change from now on; the evidence for it is spent."""
+        """Follow this change from now on. The evidence for it is spent if it is a whole unit; less goes on growing."""
         self.episode = episode
         episode.opened_ns = now_ns
         self.ordinal += 1
         if self.detector is not None:
             self.recurring = self.detector.recurring() or self.recurring
-        self._watch(None)
+        episode.weak = self.budgeted and episode.change.evidence < 1.0
+        if not episode.weak:
+            self.spend()
         return episode.change
+
+    def spend(self) -> None:
+        """Give up all evidence, for a page: a change that is one needs no more, another begins anew."""
+        if self.detector is not None and self.episode is not None and self.episode.weak:
+            self.detector.clear()
+        else:
+            self._watch(None)
 
     def beside(self, slices: dict[str, str], first: Record, now_ns: int) -> "Series":
         """A series of another label of the same traffic: nothing that came here was of it, `first` is.
@@ -332,7 +341,10 @@ class Series:
         if self.detector is not None:
             detection = self.detector.change
             if detection is not None:
-                self._watch(None)
+                weak, episode.weak = episode.weak, False
+                self.spend()
+                if weak and detection.direction == episode.change.direction:
+                    return episode.confirm(detection, self.staked, self.recent, tuple(self.slices))
                 return episode.move(self.recent, tuple(self.slices), detection.direction)
         elif episode.after.n >= self.plan.warmup and episode.since >= self.plan.warmup:
             self._watch_the_new_level(episode)

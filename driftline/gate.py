@@ -10,6 +10,7 @@ probability, some of the likelier ones are left out by a hash of their ids, so t
 traffic.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -44,15 +45,21 @@ class Question:
             raise UserError(f"a, b: both are {self.a!r}; two versions are compared")
         if not self.metrics or len(self.metrics) > MOST_METRICS:
             raise UserError(f"metric: {len(self.metrics)} are given; from 1 to {MOST_METRICS} can be compared")
-        if len({one.scorer for one in self.metrics}) < len(self.metrics):
-            raise UserError("metric: a scorer is given twice")
+        twice = [name for name, times in Counter(one.name for one in self.metrics).items() if times > 1]
+        if twice:
+            raise UserError(f"metric: {twice[0]!r} is given twice")
         if not 0 < self.alpha < 1:
             raise UserError(f"alpha: {self.alpha:g} is not between 0 and 1")
+
+    def key(self, wanted: Wanted) -> str:
+        """What a metric is called among these: by its scorer, if no other metric is of that, else as it is asked."""
+        alone = sum(one.scorer == wanted.scorer for one in self.metrics) == 1
+        return wanted.scorer if alone else wanted.name
 
 
 @dataclass
 class Answer:
-    """The verdict, and that on each metric. `traces` is how many there were of A and of B."""
+    """The verdict, and that on each metric, by `Question.key`. `traces` is how many there were of A and of B."""
 
     question: Question
     metrics: Mapping[str, Told]
@@ -72,14 +79,14 @@ class Answer:
             "b": asked.b,
             "alpha": asked.alpha,
             "traces": {"a": self.traces[0], "b": self.traces[1]},
-            "metrics": [_metric(one, self.metrics[one.scorer]) for one in asked.metrics],
+            "metrics": [_metric(one, self.metrics[asked.key(one)]) for one in asked.metrics],
         }
 
 
 def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
     """What the sheets, in order of event time, say of a question."""
-    arms: dict[str, tuple[list[_Judged], list[_Judged]]] = {one.scorer: ([], []) for one in question.metrics}
-    wanted_by = {one.scorer: one for one in question.metrics}
+    wanted_by = {question.key(one): one for one in question.metrics}
+    arms: dict[str, tuple[list[_Judged], list[_Judged]]] = {key: ([], []) for key in wanted_by}
     traces = [0, 0]
     for sheet in sheets:
         version = sheet["slices"].get(question.by)
@@ -87,14 +94,14 @@ def compare(question: Question, sheets: Iterable[Sheet]) -> Answer:
             continue
         arm = int(version == question.b)
         traces[arm] += 1
-        for scorer, judged in _verdicts(sheet, wanted_by):
-            arms[scorer][arm].append(judged)
+        for key, judged in _verdicts(sheet, wanted_by):
+            arms[key][arm].append(judged)
     told = {}
-    for wanted in question.metrics:
+    for key, wanted in wanted_by.items():
         comparison = Comparison(wanted.unit_margin, question.alpha, question.alpha / len(question.metrics))
-        for one, other in zip(*_thinned(*arms[wanted.scorer]), strict=False):
+        for one, other in zip(*_thinned(*arms[key]), strict=False):
             comparison.add(one, other)
-        told[wanted.scorer] = comparison.told
+        told[key] = comparison.told
     return Answer(question, told, (traces[0], traces[1]))
 
 
@@ -105,18 +112,19 @@ class _Judged(NamedTuple):
 
 
 def _verdicts(sheet: Sheet, wanted: Mapping[str, Wanted]) -> Iterable[tuple[str, _Judged]]:
-    """Of each wanted scorer that told something of the trace."""
+    """Of each metric of which something was told of the trace."""
+    scorers = {one.scorer for one in wanted.values()}
     scores: dict[str, list[Mapping[str, Any]]] = {}
     chances: dict[str, float] = {}
     for decision in sheet["decisions"]:
         scorer, score = decision["scorer"], decision.get("score")
-        if scorer in wanted and score is not None and decision["probability"] > 0:
+        if scorer in scorers and score is not None and decision["probability"] > 0:
             scores.setdefault(scorer, []).append(score)
             chances[scorer] = decision["probability"]
-    for scorer, some in scores.items():
-        good = wanted[scorer].good(some)
+    for key, one in wanted.items():
+        good = one.good(scores.get(one.scorer, ()))
         if good is not None:
-            yield scorer, _Judged(good, chances[scorer], bytes.fromhex(sheet["trace_id"]))
+            yield key, _Judged(good, chances[one.scorer], bytes.fromhex(sheet["trace_id"]))
 
 
 def _thinned(a: list[_Judged], b: list[_Judged]) -> tuple[list[float], list[float]]:

@@ -56,6 +56,17 @@ class Wanted:
     better: Better = "higher"
 
     @property
+    def name(self) -> str:
+        """What is compared, without the margin.
+
+        >>> [parse_metric(text).name for text in ("refusal:0.02", "latency<=2.50", "mean(groundedness):0.1")]
+        ['refusal', 'latency<=2.5', 'mean(groundedness)']
+        """
+        if self.statistic == "mean":
+            return f"mean({self.scorer})"
+        return self.scorer if self.limit is None else f"{self.scorer}{self.sense}{self.limit:g}"
+
+    @property
     def unit_margin(self) -> float:
         """The margin as a part of what values range over."""
         return self.margin / (self.high - self.low) if self.statistic == "mean" else self.margin

@@ -7,13 +7,14 @@ before it may be as much as the brokers keep.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from collector.core.engine import TRACES_KIND
+from collector.core.engine import SPANS, TRACES_KIND
 from collector.core.errors import Rejected
 from collector.core.model import SpanSlice
 from collector.sample import Sampler
 from collector.wire.split import split_traces
 from driftline.config import Config
-from driftline.export.content import read_inbox, requests
+from driftline.export.content import requests
+from driftline.store_reading import read_log
 from driftline.view import View
 
 
@@ -59,7 +60,7 @@ def pending_traces(config: Config, view: View) -> int:
 
 
 def _spans(config: Config) -> Iterator[SpanSlice]:
-    for entry in read_inbox(config, "score"):
+    for entry in read_log(config, SPANS, "score"):
         try:
             parts = [body for kind, body in requests(entry) if kind == TRACES_KIND]
             slices = [span for body in parts for span in split_traces(body).slices]

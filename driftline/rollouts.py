@@ -36,15 +36,19 @@ def gate_metrics(config: GateConfig, scorers: Collection[Comparable]) -> list[Wa
     Raises:
         UserError: everything that is wrong, with its path.
     """
-    found, problems = [], []
+    found: dict[str, Wanted] = {}
+    problems = []
     for number, text in enumerate(config.metrics):
         try:
-            found.append(known_metric(parse_metric(text), scorers, ""))
+            wanted = known_metric(parse_metric(text), scorers, "")
+            if wanted.name in found:
+                raise UserError(f"{wanted.name!r} is given twice")
+            found[wanted.name] = wanted
         except UserError as error:
             problems.append(f"gate.metrics[{number}]: {error.problems[0].removeprefix('metric: ')}")
     if problems:
         raise UserError(*problems)
-    return found
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ class Rollouts:
             asked = one.answer.question
             labels = (one.service, asked.b, asked.a)
             shown[self._verdict][labels] = _VERDICTS[one.answer.verdict]
-            for scorer, told in one.answer.metrics.items():
+            for metric, told in one.answer.metrics.items():
                 for name, value in (
                     ("scorer_verdict", _VERDICTS[told.verdict]),
                     ("pairs", float(told.pairs)),
@@ -158,7 +162,7 @@ class Rollouts:
                     ("difference_upper_ratio", told.upper),
                 ):
                     if value == value:  # not a number: nothing was compared yet
-                        shown[self._by_scorer[name]][(*labels, scorer)] = value
+                        shown[self._by_scorer[name]][(*labels, metric)] = value
         for gauge, values in shown.items():
             for gone in gauge.values().keys() - values.keys():
                 gauge.remove(*gone)

@@ -79,8 +79,8 @@ class LinearModel:
         """How likely the text is of the class that the model was trained to find, 0 to 1."""
         return probability(self.logit(_opening_words(text[: self.characters])))
 
-    def logit(self, words: Sequence[str], more: Iterable[str] = (), neighbours: int | None = None) -> float:
-        """The logarithm of the odds, for a text with the `word_features` of these words, and `more` features.
+    def logit(self, words: Sequence[str], more: Iterable[_Feature] = (), neighbours: int | None = None) -> float:
+        """The logarithm of the odds, for a text with the `word_features` of these words, and `more` of them.
 
         Two neighbours are looked up as a pair: to spell them as one text would take longer than all else.
         """

@@ -14,7 +14,7 @@ def group() -> Group:
         [
             Alert(
                 "DriftlineChangeActive",
-                "driftline_change_active == 1",
+                "driftline_change_paged == 1",
                 "page",
                 "{{ $labels.metric }} ({{ $labels.slice }}) has changed.",
                 "A monitor found a change that its share of false_pages does not explain. Driftline's own page of the "

@@ -1,7 +1,8 @@
-"""A log of a cluster as another process may look at it: no group, no offset, nothing is held back for it."""
+"""Logs and state in a cluster as another process may look at them: no group, no offset, nothing is held back for it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
@@ -29,8 +30,23 @@ def read_log(config: KafkaEngineConfig, log: str, stage: str | None = None) -> I
     """
     if log not in LOGS:
         raise ValueError(f"{log!r} is not one of the logs {', '.join(LOGS)}")
+    yield from map(entry_of, _records(config, config.topic(log), stage))
+
+
+def read_state(config: KafkaEngineConfig, stage: str) -> Iterator[tuple[str, bytes]]:
+    """What a stage has committed of its state, a partition's after another's.
+
+    Raises:
+        StoreError: there is no such topic, or the brokers do not answer.
+    """
+    newest: dict[tuple[int, bytes], bytes | None] = {}
+    for record in _records(config, config.state_topic(stage)):
+        newest[record.partition, record.key] = record.value
+    return ((key.decode(), value) for (_, key), value in newest.items() if value is not None)
+
+
+def _records(config: KafkaEngineConfig, topic: str, stage: str | None = None) -> Iterator[Any]:
     clients = Clients(config)
-    topic = config.topic(log)
     try:
         with closing(clients), closing(clients.lone_consumer("read_committed")) as consumer:
             numbers = consumer.partitions_for_topic(topic)
@@ -44,7 +60,7 @@ def read_log(config: KafkaEngineConfig, log: str, stage: str | None = None) -> I
                 consumer.seek(place, offset)
             while any(consumer.position(place, timeout_ms=_ANSWER_MS) < ends[place] for place in places):
                 for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                    yield from map(entry_of, records)
+                    yield from records
     except (KafkaError, OSError) as error:
         raise clients.trouble(error) from None
 

@@ -1,4 +1,4 @@
-"""A log of the embedded engine as another process may look at it: no claim, no offset, nothing is held back for it."""
+"""The embedded engine as another process may look at it: no claim, no offset, nothing is held back for it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def read_log(path: Path, log: str, stage: str | None = None) -> Iterator[Entry]:
     if log not in LOGS:
         raise ValueError(f"{log!r} is not one of the logs {', '.join(LOGS)}")
     if not path.is_file():
-        raise StoreError(f"there is no store {path}; has `driftline serve` run with this configuration?")
+        raise StoreError(_no_store(path))
     query = f"SELECT offset, value, key, kind FROM log_{log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
     try:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
@@ -37,6 +37,26 @@ def read_log(path: Path, log: str, stage: str | None = None) -> Iterator[Entry]:
                 position = rows[-1][0] + 1
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be read: {error}") from None
+
+
+def read_state(path: Path, stage: str) -> Iterator[tuple[str, bytes]]:
+    """What a stage has committed of its state, in no order. Safe while the service runs.
+
+    Raises:
+        StoreError: there is no such store, or it cannot be read.
+    """
+    if not path.is_file():
+        raise StoreError(_no_store(path))
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield from connection.execute("SELECT key, value FROM state WHERE stage = ?", (stage,))
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be read: {error}") from None
+
+
+def _no_store(path: Path) -> str:
+    return f"there is no store {path}; has `driftline serve` run with this configuration?"
 
 
 def end_of_log(path: Path, log: str) -> int:

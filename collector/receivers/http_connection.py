@@ -13,6 +13,8 @@ import httptools
 
 from collector.receivers.http_messages import KEPT_HEADERS, Reply, Request
 from collector.receivers.listen import ReceiveConfig
+from collector.receivers.places import CONNECTIONS, Places
+from collector.receivers.throttle import network_of
 
 MAX_HEAD_BYTES = 32 * 1024
 """Request line and headers together; also trailers, and the line before a chunk."""
@@ -45,6 +47,7 @@ class Shared:
 
     service: Service
     config: ReceiveConfig
+    places: Places
     kept_headers: frozenset[bytes] = KEPT_HEADERS
     connections: "set[Connection]" = field(default_factory=set)
     in_flight_bytes: int = 0
@@ -75,17 +78,25 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._address = (transport.get_extra_info("peername") or ("",))[0]
+        self._client = network_of(self._address)
+        refused = self._shared.places.take(self._client)
+        self._has_place = not refused
         self._shared.connections.add(self)
-        excess = len(self._shared.connections) - self._config.max_connections
-        if excess > self._config.max_connections:
+        if refused and len(self._shared.connections) > 2 * self._config.max_connections:
             self._transport.abort()
-        elif excess > 0:
-            self._break("connections", "too many connections; try again later")
+        elif refused == CONNECTIONS:
+            self._break(refused, "too many connections; try again later")
+        elif refused:
+            most = self._shared.places.most_of_one
+            self._break(refused, f"more than {most} connections from {self._client}; try again later")
         else:
             self._set_deadline(self._config.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._shared.connections.discard(self)
+        if self._has_place:
+            self._has_place = False
+            self._shared.places.give_back(self._client)
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()

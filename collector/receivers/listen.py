@@ -29,6 +29,9 @@ class ReceiveConfig(Settings):
     max_body: Size = Field(default=16 * 2**20, gt=0, description="the longest request, as sent and after decompression")
     max_in_flight: Size = Field(default=256 * 2**20, gt=0, description="memory for requests that are being received")
     max_connections: int = Field(default=1000, ge=1, description="connections (HTTP) or calls (gRPC) at a time")
+    max_connections_per_address: int | None = Field(
+        default=None, ge=1, description="of those, from one address (IPv6: a /64); null: nine tenths of them"
+    )
     request_timeout: Duration = Field(
         default=30.0, gt=0, description="a request must have arrived whole after this long"
     )

@@ -30,7 +30,9 @@ from collector.receivers.listen import (
     cannot_listen,
     server_tls,
 )
+from collector.receivers.places import ADDRESS_CONNECTIONS, Places
 from collector.receivers.senders import Senders
+from collector.receivers.throttle import network_of
 
 RECEIVER = "otlp_grpc"
 
@@ -45,6 +47,7 @@ _OTHER_SIGNALS = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _DETAILS = "grpc-status-details-bin"
 _MAX_METADATA_BYTES = 16 * 1024
+_RETRY_SECONDS = 1.0
 _MAX_MESSAGE_TEXT = 1024  # the status message travels in a header
 
 _log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class GrpcReceiver:
         access = access or access_of(self._config, telemetry)
         self._senders = Senders(RECEIVER, access, self._config.tenants)
         self._tenant_key = self._senders.header.decode()
+        self._places = Places(self._config.max_connections, self._config.max_connections_per_address)
         self._server: Any = None
         self._renewed: deque[Any] = deque(maxlen=1)
 
@@ -159,8 +163,17 @@ class GrpcReceiver:
 
     def _export(self, kind: str) -> "_Call":
         async def export(_: Any, context: Any) -> bytes:
+            client = network_of(_address(context.peer()))
+            if refused := self._places.take(client):
+                await self._turn_away(context, refused, client)
+            try:
+                return await answered(context)
+            finally:
+                self._places.give_back(client)
+
+        async def answered(context: Any) -> bytes:
             tenant = await self._admit(context)
-            body = await context.read()
+            body = await self._read(context)
             if body is grpc.aio.EOF:
                 self._acceptor.refused("too_large")
                 message = f"one message of at most {self._config.max_body} bytes was expected"
@@ -187,6 +200,23 @@ class GrpcReceiver:
             return await _abort(context, answers.UNIMPLEMENTED, message, None)
 
         return refuse
+
+    async def _turn_away(self, context: Any, reason: str, client: str) -> NoReturn:
+        self._acceptor.refused(reason)
+        message = "too many calls at a time; try again later"
+        if reason == ADDRESS_CONNECTIONS:
+            message = f"more than {self._places.most_of_one} calls at a time from {client}; try again later"
+        await _abort(context, answers.RESOURCE_EXHAUSTED, message, _RETRY_SECONDS)
+
+    async def _read(self, context: Any) -> Any:
+        """The message of a call, which must come in time: a call that has a place and says nothing holds it else."""
+        try:
+            async with asyncio.timeout(self._config.request_timeout):
+                return await context.read()
+        except TimeoutError:
+            self._acceptor.refused("timeout")
+            message = f"the request took longer than {self._config.request_timeout:g} s to arrive"
+            await _abort(context, answers.DEADLINE_EXCEEDED, message, None)
 
     async def _admit(self, context: Any) -> str:
         """The tenant of a call that may come in."""

@@ -22,6 +22,7 @@ from collector.receivers.hosts import is_ours
 from collector.receivers.http_connection import Connection, Shared
 from collector.receivers.http_messages import JSON_TYPE, KEPT_HEADERS, PROTOBUF_TYPE, Reply, Request
 from collector.receivers.listen import ReceiveConfig, access_of, cannot_listen, server_tls
+from collector.receivers.places import ADDRESS_CONNECTIONS, CONNECTIONS, Places
 from collector.receivers.senders import FORBIDDEN_TENANT, NO_TENANT, Senders
 from collector.wire.compress import ENCODINGS
 
@@ -37,7 +38,8 @@ _BROKEN_STATUS = {
     "timeout": (408, answers.DEADLINE_EXCEEDED),
     "too_large": (413, answers.INVALID_ARGUMENT),
     "head_too_large": (431, answers.INVALID_ARGUMENT),
-    "connections": (503, answers.UNAVAILABLE),
+    CONNECTIONS: (503, answers.UNAVAILABLE),
+    ADDRESS_CONNECTIONS: (429, answers.RESOURCE_EXHAUSTED),
     "in_flight": (503, answers.UNAVAILABLE),
 }
 _REFUSED_CODE = {
@@ -74,7 +76,8 @@ class HttpReceiver:
         self._port = port
         self._config = config or ReceiveConfig()
         otlp = _Otlp(inbox, telemetry, self._config, access or access_of(self._config, telemetry), hosts)
-        self._shared = Shared(otlp, self._config, otlp.kept_headers)
+        places = Places(self._config.max_connections, self._config.max_connections_per_address)
+        self._shared = Shared(otlp, self._config, places, otlp.kept_headers)
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
 
@@ -211,7 +214,7 @@ class _Otlp:
     def broken(self, reason: str, message: str, request: Request | None) -> Reply:
         self._acceptor.refused(reason)
         status, code = _BROKEN_STATUS.get(reason, (400, answers.INVALID_ARGUMENT))
-        headers = [("retry-after", "1")] if status == 503 else []
+        headers = [("retry-after", "1")] if status in (429, 503) else []
         encoding = _TYPES.get(request.content_type, "json") if request is not None else "json"
         return Reply(status, _TYPE_OF[encoding], answers.failure(code, message, encoding), headers, last=True)
 

@@ -188,7 +188,7 @@ def describe_budget(config: Config, monitors: Sequence[Plan]) -> Iterator[str]:
     yield f"  staked     by each point an equal part: {day} of 100,000 points a day, {busy} of 10,000,000"
     yield "  threshold  what a series has staked must have grown to 1: at 100,000 points a day, a false alarm in"
     yield f"             {100_000 / per_day:,.0f} points; of k series found within 15 minutes, to 1/k each (e-d-BH),"
-    yield "             so that the budget is of rounds in which nothing has changed"
+    yield "             which are one page together; a page is false if nothing in it has changed"
     if config.cluster is not None:
         number = config.cluster.partitions
         each = f"{budget.per_week / number:.3g} a week each"

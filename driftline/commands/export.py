@@ -12,6 +12,7 @@ import click
 import orjson
 
 from collector.core.clock import SystemClock
+from collector.core.engine import SPANS
 from collector.core.errors import DriftlineError, UserError
 from collector.tenancy import owned_id
 from driftline.build import open_redactor
@@ -19,7 +20,7 @@ from driftline.config import Config, load_config
 from driftline.export.archive import verify
 from driftline.export.cases import FORMATS, Format, case_of, in_format
 from driftline.export.choose import Choice, choose
-from driftline.export.content import EXPIRED, PARTLY_EXPIRED, read_inbox, recorded, with_content
+from driftline.export.content import EXPIRED, PARTLY_EXPIRED, recorded, with_content
 from driftline.export.evidence import write_evidence
 from driftline.export.files import appearing, refuse_existing
 from driftline.export.parquet_period import export_parquet
@@ -28,6 +29,7 @@ from driftline.export.rows import score_rows
 from driftline.export.schemas import FORMS, schema
 from driftline.flow import load_parts, units
 from driftline.store_files import records_behind
+from driftline.store_reading import read_log
 from driftline.view import View, view_path
 
 _EXIT_NO = 1
@@ -142,7 +144,7 @@ def cases(
     written = redacted = 0
     redactor = open_redactor(config, read_only=True) if redact else None
     with _writing(target):
-        recording = recorded(chosen, read_inbox(config) if chosen else (), _expanded(files))
+        recording = recorded(chosen, read_log(config, SPANS) if chosen else (), _expanded(files))
         with _lines(target) as out:
             for trace, sheet, scores in with_content(chosen, recording, missing):
                 case = case_of(trace, sheet, scores, redactor)

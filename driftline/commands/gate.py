@@ -121,8 +121,9 @@ def in_words(answer: Answer) -> Iterator[str]:
     asked, (a, b) = answer.question, answer.traces
     yield f"{answer.verdict}: {asked.by} {asked.b} ({b} traces) against {asked.a} ({a} traces)"
     for wanted in asked.metrics:
-        told = answer.metrics[wanted.scorer]
-        yield f"  {wanted.scorer:22} {told.verdict:10} {_told(wanted, told)}"
+        key = asked.key(wanted)
+        told = answer.metrics[key]
+        yield f"  {key:22} {told.verdict:10} {_told(wanted, told)}"
 
 
 def _told(wanted: Wanted, told: Told) -> str:

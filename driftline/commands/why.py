@@ -8,9 +8,18 @@ import click
 import orjson
 
 from collector.core.errors import StoreError, UserError
-from collector.core.printable import entry, printable
+from collector.core.printable import entry
 from collector.sample import Sampler
 from driftline.build import open_redactor
+from driftline.commands.why_sessions import (
+    add_pending,
+    print_nothing,
+    print_waiting,
+    recorded,
+    session_scorers,
+    waiting,
+    when,
+)
 from driftline.config import Config, load_config
 from driftline.flow import load_parts
 from driftline.pending import Pending, pending_trace, pending_traces
@@ -48,7 +57,7 @@ def command(
         if session_id is not None:
             # One that is personal is kept as a token.
             known_as = open_redactor(config, read_only=True).text(session_id)
-            ctx.exit(print_sessions(view, known_as, scorer, as_json))
+            ctx.exit(print_sessions(view, config, known_as, scorer, as_json))
         if trace_id is None:
             print_funnel(view, config, as_json)
             return
@@ -61,31 +70,32 @@ def command(
         ctx.exit(explain_absence(config, trace_id, scorer, as_json))
     if continued_by:
         found["continued_by"] = continued_by
-    print_sheet(found, scorer, as_json)
+    add_pending(config, found)
+    print_sheet(found, config, scorer, as_json)
 
 
-def print_sheet(found: Sheet, scorer: str | None, as_json: bool) -> None:
+def print_sheet(found: Sheet, config: Config, scorer: str | None, as_json: bool) -> None:
     if scorer is not None:
         others = sorted({decision["scorer"] for decision in found["decisions"]} - {scorer})
         found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
         if not found["decisions"]:
             found["not_of_this_scorer"] = others
         elif not as_json:
-            found["evaluator_id"] = found["decisions"][0]["evaluator_id"]
-    click.echo(orjson.dumps(found) if as_json else "\n".join(map(entry, story(found))))
+            found["evaluator_id"] = found["decisions"][0].get("evaluator_id")
+    click.echo(orjson.dumps(found) if as_json else "\n".join(map(entry, story(found, config))))
 
 
-def print_sessions(view: View, session_id: str, scorer: str | None, as_json: bool) -> int:
-    """Tell what was recorded of a session, the newest first; 1 if nothing is known of it."""
-    sheets = [sheet for one in view.sessions(session_id) if (sheet := view.sheet(one)) is not None]
+def print_sessions(view: View, config: Config, session_id: str, scorer: str | None, as_json: bool) -> int:
+    """Tell what waits of a session, and what was recorded, the newest first; 1 if nothing is known of it."""
+    open_ones = [one for one in waiting(config) if one.session_id == session_id]
+    sheets = recorded(view, session_id)
+    for one in open_ones:
+        print_waiting(config, one, scorer, as_json)
     for found in sheets:
-        print_sheet(found, scorer, as_json)
-    if not sheets and not as_json:
-        click.echo(
-            f"nothing is known of session {printable(session_id)}: no scorer of sessions is configured, it is not "
-            "sampled or not over yet, or it is older than what is kept"
-        )
-    return 0 if sheets else 1
+        print_sheet(found, config, scorer, as_json)
+    if not sheets and not open_ones and not as_json:
+        print_nothing(session_id)
+    return 0 if sheets or open_ones else 1
 
 
 def checked_trace_id(text: str) -> str:
@@ -100,7 +110,7 @@ def checked_trace_id(text: str) -> str:
     return lowered
 
 
-def story(sheet: Sheet) -> list[str]:
+def story(sheet: Sheet, config: Config) -> list[str]:
     """A trace's sheet in plain words, a line each."""
     slices = ", ".join(f"{name} {value}" for name, value in sheet["slices"].items())
     ended = datetime.fromtimestamp(sheet["event_ns"] / 1e9, UTC).isoformat(timespec="milliseconds")
@@ -110,7 +120,8 @@ def story(sheet: Sheet) -> list[str]:
     lines = [f"{what} {sheet['trace_id']} ({slices or 'not decoded'})", f"  ended {ended}: {counts or 'not decoded'}"]
     lines += [f"  turn {number}: trace {turn}" for number, turn in enumerate(sheet.get("turns", ()), start=1)]
     if sheet["session_id"] and not of_session:
-        lines.append(f"  of session {sheet['session_id']}")
+        pending = sheet.get("session_pending")
+        lines.append(f"  of session {sheet['session_id']}" + (f", which {when(config, pending)}" if pending else ""))
     if sheet["revision"]:
         why = "late traces" if of_session else "late spans or by what another trace told"
         lines.append(f"  revised {sheet['revision']} times, by {why}; these are the current decisions")
@@ -129,7 +140,7 @@ def story(sheet: Sheet) -> list[str]:
     if (others := sheet.get("not_of_this_scorer")) is not None:
         lines.append(f"  nothing was decided on this scorer; what was decided on: {', '.join(others) or 'none'}")
     lines += [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
-    return lines + ([f"{'':23}evaluator {sheet['evaluator_id']}"] if "evaluator_id" in sheet else [])
+    return lines + ([f"{'':23}evaluator {sheet['evaluator_id']}"] if sheet.get("evaluator_id") else [])
 
 
 def _usual_chance(sheet: Sheet) -> float:
@@ -243,11 +254,13 @@ def scorer_names(config: Config) -> list[str]:
 def print_funnel(view: View, config: Config, as_json: bool) -> None:
     rows = view.funnel()
     try:
-        waiting = pending_traces(config, view)
+        traces = pending_traces(config, view)
     except StoreError as error:  # the view says what it has all the same
         click.echo(f"what is pending is not counted: {error}", err=True)
-        waiting = 0
-    rows += [(name, "pending", "open", waiting) for name in scorer_names(config) if waiting]
+        traces = 0
+    rows += [(name, "pending", "open", traces) for name in scorer_names(config) if traces]
+    sessions = sum(not one.evaluated for one in waiting(config))
+    rows += [(name, "pending", "open", sessions) for name in session_scorers(config) if sessions]
     if as_json:
         names = ("scorer", "decision", "reason", "count")
         click.echo(orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]))

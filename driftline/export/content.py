@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from collector.core.engine import EVENTS_KIND, MOVED_KIND, SPANS, TRACES_KIND, Entry
+from collector.core.engine import EVENTS_KIND, MOVED_KIND, TRACES_KIND, Entry
 from collector.core.errors import Rejected, UserError
 from collector.core.model import Trace
-from collector.engines import sqlite_reader
 from collector.tenancy import tenant_of_record
 from collector.wire.moved import unpack
-from driftline.config import Config
 from driftline.export.cases import has_content
 from driftline.recording import Recording
 from driftline.records import Sheet
@@ -49,22 +47,6 @@ def recorded(wanted: Iterable[str], inbox: Iterable[Entry], files: Iterable[Path
         except OSError as error:
             raise UserError(f"--traces: {path}: {error.strerror or error}") from None
     return recording
-
-
-def read_inbox(config: Config, stage: str | None = None) -> Iterator[Entry]:
-    """Everything that is in the inbox of a service now.
-
-    Args:
-        stage: leave out what this stage needs no more.
-
-    Raises:
-        StoreError: there is none, or it cannot be read.
-    """
-    if config.cluster is None:
-        return sqlite_reader.read_log(config.store.path, SPANS, stage)
-    from collector.engines import kafka_reader  # 15 MB that a service without Kafka need not carry
-
-    return kafka_reader.read_log(config.cluster, SPANS, stage)
 
 
 def requests(entry: Entry) -> Iterator[tuple[str, bytes]]:

@@ -51,7 +51,7 @@ def rollout_card(rollout: Rollout, units: Mapping[str, str]) -> RolloutCard:
     return RolloutCard(
         *(rollout.service, asked.by, asked.a, asked.b, rollout.since_ns, rollout.answer.verdict),
         *(rollout.answer.traces, asked.alpha),
-        tuple(_row(one, told[one.scorer], units.get(one.scorer, "")) for one in asked.metrics),
+        tuple(_row(one, told[asked.key(one)], units.get(one.scorer, "")) for one in asked.metrics),
     )
 
 

@@ -47,6 +47,9 @@ EXAMPLE = Change(
     ],
     typical_traces=["d" * 32, "a" * 32],
     companions=[Companion("9" * 20, "refusal", "pass_rate", {"service": "shop"}, "down", 0.981, 0.942)],
+    evaluators_before=["e1d2c3b4a5968778"],
+    evaluators_after=["e1d2c3b4a5968778", "0f1e2d3c4b5a6978"],
+    staked=0.0125,
 )
 
 

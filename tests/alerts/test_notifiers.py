@@ -5,6 +5,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema_rs
@@ -67,6 +68,18 @@ def test_the_webhook_body_follows_its_schema(make_change: Callable[..., Change])
     broken = orjson.loads(orjson.dumps(payload(examples(make_change))))
     del broken["notifications"][0]["change"]["size"]
     assert not validator.is_valid(broken)
+
+
+def test_the_webhook_body_has_what_is_known_of_a_change(
+    make_change: Callable[..., Change],
+) -> None:
+    """What is left out is told of the notification, but for the share of clipped points, which is in its words."""
+    told = payload(examples(make_change)[:1])["notifications"][0]["change"]
+    elsewhere = {"id", "sequence", "status", "resolved_ns", "paged", "clipped"}
+    times = {"detected_ns": "detected_at", "onset_ns": "onset_at"}
+    assert told["onset_between"] == ["2026-03-01T13:53:00.000Z", "2026-03-01T14:04:00.000Z"]
+    expected = {field.name for field in fields(Change)} - elsewhere - {"onset_low_ns", "onset_high_ns"}
+    assert told.keys() == {times.get(name, name) for name in expected} | {"onset_between"}
 
 
 def test_numbers_and_text_that_json_cannot_hold_still_give_a_valid_body(make_change: Callable[..., Change]) -> None:

@@ -443,6 +443,7 @@ def test_gauges_show_the_change_and_forget_it_when_it_is_over() -> None:
     feed(watch, points[:2300])
     watch.take_state()
     assert gauges["driftline_change_active"].values()[labels] == 1.0  # type: ignore[attr-defined]
+    assert gauges["driftline_change_paged"].values()[labels] == 1.0  # type: ignore[attr-defined]
     assert gauges["driftline_change_size_ratio"].values()[labels] < -0.2  # type: ignore[attr-defined]
     assert gauges["driftline_change_evidence_ratio"].values()[labels] >= 1.0  # type: ignore[attr-defined]
     low, level, high = (
@@ -453,6 +454,7 @@ def test_gauges_show_the_change_and_forget_it_when_it_is_over() -> None:
     feed(watch, points[2300:])
     watch.take_state()
     assert gauges["driftline_change_active"].values()[labels] == 0.0  # type: ignore[attr-defined]
+    assert gauges["driftline_change_paged"].values()[labels] == 0.0  # type: ignore[attr-defined]
     assert gauges["driftline_change_onset_timestamp_seconds"].values() == {}  # type: ignore[attr-defined]
 
 

@@ -86,7 +86,8 @@ def test_one_metric_that_fails_fails_the_version_and_all_must_pass() -> None:
     [
         ({"a": "2"}, "a, b: both are '2'"),
         ({"metrics": []}, "metric: 0 are given"),
-        ({"metrics": [Wanted("x", 0.1)] * 2}, "metric: a scorer is given twice"),
+        ({"metrics": [Wanted("x", 0.1), Wanted("x", 0.2)]}, "metric: 'x' is given twice"),
+        ({"metrics": [Wanted("x", 0.1, "<=", 2.0, "share")] * 2}, "metric: 'x<=2' is given twice"),
         ({"alpha": 1.0}, "alpha: 1 is not between 0 and 1"),
     ],
 )
@@ -192,6 +193,19 @@ def test_a_value_that_is_missing_takes_no_part_and_at_least_is_a_limit_as_well()
 def test_a_limit_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="SCORER<=LIMIT"):
         parse_metric(text)
+
+
+def test_a_scorer_may_be_compared_by_several_statistics_that_share_the_probability_of_a_wrong_verdict() -> None:
+    """Half of B takes a second longer: as many are within 4 s, fewer within 2."""
+    rng = Random(13)
+    sheets = [slow(at, "12"[at % 2], 1.5 + (at % 2 and rng.random() < 0.5)) for at in range(600)]
+    texts = ["refusal<=4:0.05", "refusal<=2:0.05"]
+    found = compare(question(metrics=[parse_metric(text) for text in texts]), sheets)
+    assert {key: told.verdict for key, told in found.metrics.items()} == {"refusal<=4": "pass", "refusal<=2": "fail"}
+    assert found.verdict == "fail"
+    assert [one["limit"] for one in found.to_json()["metrics"]] == ["<=4", "<=2"]
+    alone = compare(question(metrics=[parse_metric(texts[1])], alpha=0.025), sheets).metrics["refusal"]
+    assert alone.verdict == "fail", "it has half of the probability"
 
 
 # --- means ---

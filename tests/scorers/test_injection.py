@@ -110,8 +110,34 @@ def test_a_question_that_does_not_belong_does_not_pass() -> None:
     assert [(item.type, item.start) for item in score.evidence] == [("order", len(CLEAN) + 1)]
 
 
+RIVER = "What are the primary functions of a weir?"
+
+
+def test_a_question_that_the_text_speaks_of_counts_for_less() -> None:
+    spoken_of = f"{CLEAN} {RIVER} A weir has three functions: its primary one is to raise the water."
+    strange, at_home = read([f"{CLEAN} {RIVER}"]).value, read([spoken_of]).value
+    assert at_home is not None and strange is not None
+    assert 0.5 < at_home < strange - 0.02
+
+
+def test_a_sentence_with_words_of_the_question_counts_for_less() -> None:
+    def found(question: str | None) -> float:
+        score = context_injection(Trace("t", question=question, contexts=[f"{CLEAN} {RIVER}"]))
+        assert isinstance(score, Score) and score.value is not None
+        return score.value
+
+    assert found("What do weirs do?") < found("How long is the river?") == found(None)
+
+
+def test_what_was_asked_before_does_not_count_for_a_document_that_is_read_again() -> None:
+    document = f"{CLEAN} {RIVER}"
+    alone = read([document])
+    context_injection(Trace("t", question="What do weirs do?", contexts=[document]))
+    assert read([document]) == alone
+
+
 def test_known_to_be_wrong_a_recipe_is_full_of_orders() -> None:
-    assert not passes(read(["Write the date on the jar. Add sugar to your taste and describe the result."]), 0.5)
+    assert not passes(read(["Boil the jam. Fill the jars. Write a label for each jar with the date."]), 0.5)
 
 
 def test_an_attack_in_the_middle_of_a_long_prompt_is_diluted_but_its_phrases_are_not() -> None:

@@ -173,6 +173,53 @@ def test_success_is_answered_only_when_the_request_is_durable(
     session(work)
 
 
+def test_one_address_cannot_have_all_calls(
+    inbox: Any, telemetry: Telemetry, serving: Any, traces_body: Build, count: Callable[..., float]
+) -> None:
+    async def work() -> None:
+        settings = ReceiveConfig(max_connections=10)
+        inbox.gate = asyncio.Event()
+        async with (
+            serving(GrpcReceiver("::", 0, inbox, telemetry, settings)) as receiver,
+            grpc.aio.insecure_channel(f"127.0.0.1:{receiver.port}") as channel,
+            grpc.aio.insecure_channel(f"[::1]:{receiver.port}") as other,
+        ):
+            export = channel.unary_unary(TRACES)
+            held = [export(traces_body(), timeout=10) for _ in range(9)]
+            while inbox.entered < 9:
+                await asyncio.sleep(0.001)
+            with pytest.raises(grpc.aio.AioRpcError, match=r"more than 9 calls at a time from 127\.0\.0\.1") as raised:
+                await export(traces_body(), timeout=10)
+            assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            another = other.unary_unary(TRACES)(traces_body(), timeout=10)
+            while inbox.entered < 10:
+                await asyncio.sleep(0.001)
+            inbox.gate.set()
+            assert [await call for call in (*held, another)] == [b""] * 10
+            assert await export(traces_body(), timeout=10) == b""
+
+    asyncio.run(work())
+    assert count("driftline_rejected_requests", "otlp_grpc", "address_connections") == 1
+
+
+def test_a_call_whose_message_does_not_come_gives_up_its_place(
+    inbox: Any, telemetry: Telemetry, serving: Any, traces_body: Build, count: Callable[..., float]
+) -> None:
+    async def work() -> None:
+        settings = ReceiveConfig(max_connections=1, request_timeout="200ms")
+        async with (
+            serving(GrpcReceiver("127.0.0.1", 0, inbox, telemetry, settings)) as receiver,
+            grpc.aio.insecure_channel(f"127.0.0.1:{receiver.port}") as channel,
+        ):
+            silent = channel.stream_unary(TRACES)(timeout=20)
+            assert await silent.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "took longer than 0.2 s" in await silent.details()
+            assert await channel.unary_unary(TRACES)(traces_body(), timeout=10) == b""
+
+    asyncio.run(work())
+    assert count("driftline_rejected_requests", "otlp_grpc", "timeout") == 1
+
+
 def test_a_listener_can_be_closed_twice_and_without_having_started(inbox: Any, telemetry: Telemetry) -> None:
     async def work() -> None:
         await GrpcReceiver("127.0.0.1", 0, inbox, telemetry).close()

@@ -47,9 +47,9 @@ def _chunked(*parts: bytes) -> bytes:
     return HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
 
 
-async def _talk(port: int, *sent: bytes, eof: bool = False) -> bytes:
-    """Everything that comes back until the listener closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def _talk(port: int, *sent: bytes, eof: bool = False, own: str = "127.0.0.1") -> bytes:
+    """Everything that comes back, to this address of ours, until the listener closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(own, 0))
     try:
         for part in sent:
             writer.write(part)
@@ -453,6 +453,33 @@ def test_connections_are_bounded(session: Session, traces_body: Build) -> None:
         return answer
 
     assert _statuses(session(work, max_connections=2)) == [503]
+
+
+@pytest.mark.parametrize(("config", "most"), [({"max_connections": 10}, 9), ({"max_connections_per_address": 3}, 3)])
+def test_one_address_cannot_have_all_connections(
+    session: Session, traces_body: Build, count: Count, config: dict[str, int], most: int
+) -> None:
+    post = _post(traces_body(), b"connection: close")
+
+    async def work(receiver: HttpReceiver) -> None:
+        held = [await asyncio.open_connection("127.0.0.1", receiver.port) for _ in range(most)]
+        while len(receiver._shared.connections) < most:
+            await asyncio.sleep(0)
+        for _ in range(20):  # more than there would be places, if those that are turned away had one
+            refused = await _talk(receiver.port, post)
+            assert _statuses(refused) == [429]
+            assert b"retry-after: 1" in refused
+            assert b"more than %d connections from 127.0.0.1" % most in refused
+        assert _statuses(await _talk(receiver.port, post, own="127.0.0.2")) == [200]
+        held.pop()[1].close()
+        while len(receiver._shared.connections) >= most:
+            await asyncio.sleep(0)
+        assert _statuses(await _talk(receiver.port, post)) == [200]
+        for _, writer in held:
+            writer.close()
+
+    session(work, **config)
+    assert count("driftline_rejected_requests", "otlp_http", "address_connections") == 20
 
 
 def test_a_sender_that_never_reads_its_replies_is_cut_off(session: Session) -> None:

@@ -14,7 +14,7 @@ from collector.sample import Admission
 from collector.wire.read import read_bodies
 from driftline.build import build
 from driftline.commands import why
-from driftline.config import load_config
+from driftline.config import Config, load_config
 from driftline.records import read_sheet, sheet
 from driftline.stages.score_worker import END_OF_INPUT
 from scorers.base import Scorer, scorer
@@ -71,7 +71,7 @@ def told_of(admission: Admission, *scorers: Scorer, trace: Trace | None = None) 
     runner, subject = Runner(scorers, Telemetry()), trace or Trace(TRACE_ID, answer="yes")
     decisions = runner.evaluate(subject, admission)
     runner.close()
-    return why.story(read_sheet(sheet(subject, 0, 1, {}, admission, decisions)))[2:]
+    return why.story(read_sheet(sheet(subject, 0, 1, {}, admission, decisions)), Config())[2:]
 
 
 def one(**configured: Any) -> Scorer:

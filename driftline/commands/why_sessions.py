@@ -1,0 +1,104 @@
+"""`driftline why` of sessions: what was recorded of one, and what waits for its end."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import orjson
+
+from collector.core.errors import StoreError
+from collector.core.printable import entry, printable
+from driftline.config import Config
+from driftline.flow import load_parts
+from driftline.pending_sessions import PendingSession, pending_sessions
+from driftline.records import Sheet
+from driftline.view import View
+
+_LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
+
+
+def session_scorers(config: Config) -> list[str]:
+    """What the scorers of sessions are called."""
+    return [one.name for one in load_parts(config)[0] if one.target == "session"]
+
+
+def waiting(config: Config) -> list[PendingSession]:
+    """The sessions that wait; none where no scorer asks for them, or where they cannot be read, which is said."""
+    if not session_scorers(config):
+        return []
+    try:
+        return pending_sessions(config)
+    except StoreError as error:  # the view says what it has all the same
+        click.echo(f"sessions that wait are not told: {error}", err=True)
+        return []
+
+
+def recorded(view: View, session_id: str) -> list[Sheet]:
+    """What was recorded of a session, the newest first.
+
+    Raises:
+        StoreError: the view cannot be read.
+    """
+    try:
+        return [sheet for one in view.sessions(session_id) if (sheet := view.sheet(one)) is not None]
+    except sqlite3.Error as error:
+        raise StoreError(f"the view {view.path} cannot be read: {error}") from None
+
+
+def add_pending(config: Config, sheet: Sheet) -> None:
+    """Add to the sheet of a trace that its session waits, if it does: `session_pending`, and a decision a scorer."""
+    if not sheet["session_id"] or sheet.get("target") == "session":
+        return
+    for one in waiting(config):
+        if sheet["trace_id"] in one.turns and sheet.get("tenant", "") == one.tenant:
+            sheet["session_pending"] = _told(one)
+            sheet["decisions"] += [] if one.evaluated else _decisions(session_scorers(config))
+
+
+def when(config: Config, told: dict[str, Any]) -> str:
+    """Since when a session of `session_pending` waits, and for what."""
+    assemble = config.assemble
+    idle = f"once it was idle for {assemble.session_idle:g} s (assemble.session_idle)"
+    if told["evaluated"]:
+        return f"was scored and went on since: {_so_far(told)}; it is scored anew {idle}"
+    age = f"{assemble.session_max_age:g} s after its first turn began (assemble.session_max_age)"
+    return f"waits for its end: {_so_far(told)}; it is decided on {idle}, at the latest {age}"
+
+
+def print_waiting(config: Config, one: PendingSession, scorer: str | None, as_json: bool) -> None:
+    """Tell of a session that waits."""
+    names = [] if one.evaluated else [name for name in session_scorers(config) if scorer in (None, name)]
+    told = _told(one)
+    if as_json:
+        about = {"session_id": one.session_id, "service": one.service, "session_pending": told}
+        click.echo(orjson.dumps({**about, "decisions": _decisions(names)}))
+        return
+    lines = [f"session {one.session_id} (service {one.service}) {when(config, told)}"]
+    lines += [f"  turn {number}: trace {turn}" for number, turn in enumerate(one.turns, start=1)]
+    lines += [f"  {name:20} pending: open" for name in names]
+    if not names and not one.evaluated:
+        lines.append(f"  no scorer of sessions has this name; there are: {', '.join(session_scorers(config))}")
+    click.echo("\n".join(map(entry, lines)))
+
+
+def print_nothing(session_id: str) -> None:
+    """Nothing was recorded of a session, and nothing waits."""
+    click.echo(
+        f"nothing is known of session {printable(session_id)}: no scorer of sessions is configured, no trace of it was "
+        "evaluated, or it is older than what is kept"
+    )
+
+
+def _told(one: PendingSession) -> dict[str, Any]:
+    return {"turns": list(one.turns), "ended_ns": one.ended_ns, "evaluated": one.evaluated}
+
+
+def _so_far(told: dict[str, Any]) -> str:
+    ended = datetime.fromtimestamp(min(told["ended_ns"] / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
+    return f"{len(told['turns'])} turns so far, the last ended {ended}"
+
+
+def _decisions(names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"scorer": name, "decision": "pending", "reason": "open"} for name in names]
