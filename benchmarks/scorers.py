@@ -4,16 +4,20 @@ Prints microseconds per trace for each built-in on a RAG trace (2 KB prompt, fou
 600-character answer), 32 traces together and garbage collected as seldom as in the service; every trace with other
 texts. Of each scorer alone, questions and answers are read anew each round, documents are still read from the first
 (`read_passage`). Of all together also with all texts new in each round, and one trace at a time. Then, given a folder
-of labelled data sets, AUROC, average precision, F1 and false-positive rate at the shipped thresholds.
+of labelled data sets, AUROC, average precision, F1 and false-positive rate at the shipped thresholds, with standard
+errors by the bootstrap over what rows have in common.
 """
 
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
+from benchmarks.bootstrap import Errors, Row, standard_errors
+from benchmarks.train_toxicity import template
 from collector.core.model import LLMCall, Message, RequestedCall, ToolCall, Trace
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
@@ -69,24 +73,27 @@ BUILT_INS = (
     "self_harm:self_harm",
 )
 SETS = (
-    ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl"),
-    ("groundedness:groundedness", "groundedness/wice_claim.jsonl"),
-    ("groundedness:groundedness", "groundedness/begin_wow.jsonl"),
-    ("groundedness:groundedness", "groundedness/summedits.jsonl"),
-    ("groundedness:groundedness", "groundedness/halueval_qa.jsonl"),
-    ("relevance:answer_relevance", "answer_relevance/swapped_answers.jsonl"),
-    ("relevance:answer_relevance", "answer_relevance/haluquestqa.jsonl"),
-    ("correctness:answer_correctness", "qa_correctness/evouna.jsonl"),
-    ("refusal:refusal", "refusal/xstest.jsonl"),
-    ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl"),
-    ("provenance:argument_provenance", "tool_calls/bfcl_mutations.jsonl"),
-    ("tool_fit:tool_fit", "tool_calls/bfcl_irrelevance.jsonl"),
-    ("structure:schema_conformance", "json_schema/test_suite.jsonl"),
-    ("injection:prompt_injection", "injection/direct.jsonl"),
-    ("injection:context_injection", "injection/indirect_bipia.jsonl"),
-    ("toxicity:toxicity", "toxicity/hatecheck.jsonl"),
-    ("secrets:secrets", "secrets/generated.jsonl.gz"),
+    ("groundedness:groundedness", "groundedness/ragtruth_qa.jsonl", "source_id"),
+    ("groundedness:groundedness", "groundedness/wice_claim.jsonl", "mid"),
+    ("groundedness:groundedness", "groundedness/begin_wow.jsonl", "contexts"),
+    ("groundedness:groundedness", "groundedness/summedits.jsonl", "doc"),
+    ("groundedness:groundedness", "groundedness/halueval_qa.jsonl", "contexts"),
+    ("relevance:answer_relevance", "answer_relevance/swapped_answers.jsonl", "question"),
+    ("relevance:answer_relevance", "answer_relevance/haluquestqa.jsonl", "question"),
+    ("correctness:answer_correctness", "qa_correctness/evouna.jsonl", "question"),
+    ("refusal:refusal", "refusal/xstest.jsonl", "question"),
+    ("tools:tool_call_validity", "tool_calls/bfcl_mutations.jsonl", "tools"),
+    ("provenance:argument_provenance", "tool_calls/bfcl_mutations.jsonl", "tools"),
+    ("tool_fit:tool_fit", "tool_calls/bfcl_irrelevance.jsonl", "tools"),
+    ("structure:schema_conformance", "json_schema/test_suite.jsonl", "group"),
+    ("injection:prompt_injection", "injection/direct.jsonl", "cluster"),
+    ("injection:context_injection", "injection/indirect_bipia.jsonl", "attack"),
+    ("toxicity:toxicity", "toxicity/hatecheck.jsonl", "template"),
+    ("secrets:secrets", "secrets/generated.jsonl.gz", "kind"),
 )
+"""Scorer, file, and what rows have in common that belong together, a field of the row or of its `meta`: they are drawn
+together for standard errors."""
+
 ONLY = {"provenance:argument_provenance": frozenset({"none", "ungrounded_value"})}
 """Mutations that a scorer is about, where it is not about all of a set."""
 
@@ -195,21 +202,45 @@ def _of_interest(rows: Iterator[object], mutations: frozenset[str] | None) -> It
             yield row
 
 
+def _group(row: dict[str, Any], field: str) -> Hashable:
+    """What a row belongs to; a row that has nothing of the kind stands for itself."""
+    if field == "template":
+        return template(row["text"])
+    found = row.get(field, row["meta"].get(field))
+    return row["id"] if found is None else str(found)
+
+
 def quality(folder: Path) -> Iterator[str]:
+    """The table of `docs/scorers.md`; behind AUROC, recall and FPR stand their standard errors."""
     yield "| scorer | set | rows | AUROC | AP | F1 | recall | FPR |"
     yield "|---|---|---|---|---|---|---|---|"
-    for reference, name in SETS:
+    for reference, name, field in SETS:
         if not (folder / name).is_file():
             continue
         scorer = built_in(reference)
-        summary = Summary(scorer)
+        summary, scored = Summary(scorer), []
         with reading(folder / name) as rows:
             for row, result in paired(scorer, _of_interest(rows, ONLY.get(reference))):
                 summary.add(row, result)
+                if isinstance(row, dict):
+                    scored.append(_scored(scorer, row, result, _group(row, field)))
         found = summary.to_json()["quality"]
-        values = (found[key] for key in ("auroc", "ap", "f1", "recall", "false_positive_rate"))
         title = name.split("/")[1].split(".")[0]
-        yield f"| {scorer.name} | {title} | {found['labelled']} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
+        yield f"| {scorer.name} | {title} | {found['labelled']} | {_cells(found, standard_errors(scored))} |"
+
+
+def _scored(scorer: Scorer, row: dict[str, Any], result: dict[str, Any], group: Hashable) -> Row:
+    value, passed = result["score"], result["passed"]
+    risk = None if value is None else -value if scorer.better == "higher" else value
+    return Row(group, risk, None if passed is None else not passed, int(row["label"]))
+
+
+def _cells(found: dict[str, Any], errors: Errors) -> str:
+    values = {name: f"{found[name]:.3f}".removeprefix("0") for name in ("auroc", "ap", "f1", "recall")}
+    values["false_positive_rate"] = f"{found['false_positive_rate']:.3f}".removeprefix("0")
+    for name, error in errors._asdict().items():
+        values[name] += f" ±{error:.3f}".replace("0.", ".")
+    return " | ".join(values.values())
 
 
 if __name__ == "__main__":

@@ -202,6 +202,11 @@ def spelled(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(_SPELLINGS.__getitem__, words))
 
 
+def content(words: Iterable[str]) -> list[str]:
+    """The stems of the words that carry a claim, in order; numbers in digits are not among them."""
+    return list(filter(None, map(_TERMS.__getitem__, words)))
+
+
 def beginnings_of(words: Iterable[str]) -> frozenset[str]:
     """The first `BEGINNING` letters of each."""
     return frozenset(map(_BEGINNINGS.__getitem__, words))

@@ -1,10 +1,18 @@
-"""What the benchmark of drift writes has its place in the documentation; how names are labelled and counted."""
+"""What the benchmark of drift writes has its place in the documentation; names are labelled and counted, and standard
+errors are right."""
 
+import math
+import random
+from pathlib import Path
+
+import orjson
 import pytest
 
+from benchmarks.bootstrap import Row, standard_errors
 from benchmarks.drift import DOCS, tables
 from benchmarks.names_rates import Judged, rates
 from benchmarks.names_silver import silver
+from benchmarks.scorers import quality
 from benchmarks.tables import replaced
 from collector.redaction.names import NameModel, Reading
 
@@ -43,3 +51,49 @@ def test_words_are_of_a_name_or_of_none_only_where_that_is_rather_sure() -> None
 def test_spans_that_overlap_are_told_from_those_that_are_the_same() -> None:
     judged = [Judged(1, [(0, 4), (6, 9)], [(0, 4), (7, 9), (20, 22)], [True, True]), Judged(2, [], [], [])]
     assert rates(judged) == pytest.approx([1 / 3, 1 / 2, 0.4, 2 / 3, 1.0, 0.8])
+
+
+def test_the_standard_error_of_a_rate_is_that_of_a_binomial() -> None:
+    rng = random.Random(5)
+    rows = [Row(at, rng.random(), rng.random() < 0.3, at % 2) for at in range(400)]
+    found = standard_errors(rows)
+    binomial = math.sqrt(0.3 * 0.7 / 200)
+    assert found.recall == pytest.approx(binomial, rel=0.2)
+    assert found.false_positive_rate == pytest.approx(binomial, rel=0.2)
+    assert found.auroc == pytest.approx(math.sqrt(401 / (12 * 200 * 200)), rel=0.2)  # of risks that say nothing
+    assert standard_errors(rows) == found
+
+
+def test_rows_that_belong_together_tell_less_than_as_many_others() -> None:
+    rows = [Row(at, float(at % 7), at % 3 == 0, at % 2) for at in range(60)]
+    alone = standard_errors([row._replace(group=(row.group, copy)) for row in rows for copy in range(4)])
+    together = standard_errors([row for row in rows for _ in range(4)])
+    assert together.recall == pytest.approx(2 * alone.recall, rel=0.3)
+
+
+def test_without_both_labels_there_is_no_error_to_tell() -> None:
+    found = standard_errors([Row(at, 0.5, True, 1) for at in range(9)])
+    assert math.isnan(found.auroc)
+    assert found.recall == 0.0
+    assert math.isnan(found.false_positive_rate)
+
+
+def test_the_table_of_quality_gives_each_set_that_is_there_with_its_errors(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": str(at),
+            "contexts": ["The bridge opened in 1931."],
+            "answer": "Zebras grin." if at % 3 == 0 else "It opened in 1931.",
+            "label": at % 2,
+            "meta": {"doc": at // 2},
+        }
+        for at in range(24)
+    ]
+    (tmp_path / "groundedness").mkdir()
+    (tmp_path / "groundedness" / "summedits.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    heading, _, line = quality(tmp_path)
+    assert heading == "| scorer | set | rows | AUROC | AP | F1 | recall | FPR |"
+    cells = line.strip("| ").split(" | ")
+    assert cells[:3] == ["groundedness", "summedits", "24"]
+    assert [("±" in cell) for cell in cells[3:]] == [True, False, False, True, True]
+    assert cells[3].startswith(".500 ±.")

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 
 from collector.core.model import Trace
 from scorers.base import Score, scorer
@@ -14,6 +15,7 @@ _MOST_ALTERNATIVES = 100
 _MOST_REFERENCE_WORDS = 200
 _MOST_SPELLINGS = 100  # words of the references that are looked for in other spellings
 
+_MOST_NAMES = 20  # of two words, among the references
 _MOST_CANDIDATES = 500  # words of the answer, with the same first letter, that one is held against
 
 _PART = 0.9  # of the words of a reference, against 1 for all of them in a row
@@ -29,6 +31,9 @@ _CLOSE = 0.05  # relative difference at which a measure is nearly right; years m
 _NEARLY = 0.55
 _PERIOD = 0.6  # a decade or a century for a year in it
 _OTHER_DATE = 0.5  # factor where the references give a date and the answer gives another
+_OTHER_NAME = (
+    0.5  # factor where the answer has half of a name of two words, and another half: "Dennis Wilson" for "Carl"
+)
 _LIKE = 0.6  # share of letter pairs (Dice) from which on a word is a spelling of another
 
 _WORD = re.compile(r"\d+(?:\.\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?")
@@ -47,18 +52,21 @@ _NOT_FOUND = re.compile(
     r"|(?:is|was) not clear|not (?:possible|sure)"
 )
 _BEGINNING_CHARACTERS = 300
+_NAME = re.compile(r"([A-ZÀ-ÖØ-Þ][\w'’-]{1,40}) ([A-ZÀ-ÖØ-Þ][\w'’-]{1,40})")
+_NAMES = re.compile(rf"\b(?={_NAME.pattern})")
 _UNKNOWN = (
     0.05  # an answer that has nothing of the reference may still say it in other words; one that declines does not
 )
 
 
-@scorer(name="answer_correctness", needs=("question", "answer", "reference"), passing=">= 0.4", version="1")
+@scorer(name="answer_correctness", needs=("question", "answer", "reference"), passing=">= 0.4", version="2")
 def answer_correctness(trace: Trace) -> Score | None:
     """Whether the answer says what the reference says: 1 word for word, near 0 nothing of it.
 
     `/` separates alternative references. Words are compared with their spelling variants, numbers must be equal; a
-    decade or century stands in part for a year in it, and another full date than the references' is wrong. Wrong on
-    right answers in other words and on answers that name the reference among others or deny it.
+    decade or century stands in part for a year in it, and another full date than the references', or half of a name
+    with another half, is wrong. Wrong on right answers in other words and on answers that name the reference among
+    others or deny it.
     """
     reference, answer = trace.reference or "", trace.answer or ""
     said = _Said(answer[:LIMIT_CHARACTERS], (trace.question or "")[:LIMIT_CHARACTERS])
@@ -71,6 +79,8 @@ def answer_correctness(trace: Trace) -> Score | None:
     wanted, given = _dates(reference), _dates(answer)
     if wanted and given and wanted.isdisjoint(given):
         best, note = best * _OTHER_DATE, note + ", but the answer gives another date"
+    if best < _PART and said.has_other_name(alternatives[:_MOST_ALTERNATIVES], answer[:LIMIT_CHARACTERS]):
+        best, note = best * _OTHER_NAME, note + ", but the answer gives another name"
     if _NOT_FOUND.search(_folded(answer[:_BEGINNING_CHARACTERS])):
         best, note = best * _DECLINED, note + ", but the answer begins by declining"
     else:
@@ -99,6 +109,32 @@ class _Said:
         core = [word for word in reference if word not in _LITTLE][:_MOST_REFERENCE_WORDS] or reference[:1]
         value = max(_PART * self._share(core), _SHORT * self._precision(core), self._phrase(core, reference))
         return min(value, _ECHO) if self._asked.issuperset(core) else value
+
+    def has_other_name(self, references: Iterable[str], answer: str) -> bool:
+        """Whether the answer has, in place of a name of two words, another that shares one of them."""
+        told = (name.groups() for name in map(_NAME.fullmatch, map(str.strip, references)) if name)
+        names = list(islice(told, _MOST_NAMES))
+        if not names:
+            return False
+        said = {name.groups() for name in islice(_NAMES.finditer(answer), _MOST_CANDIDATES)}
+        halves = [(_words(first), _words(last)) for first, last in names]
+        if any(self._all.issuperset(first + last) for first, last in halves):
+            return False
+        return any(
+            (last == other_last and self._differs(first, other_first))
+            or (first == other_first and self._differs(last, other_last))
+            for first, last in names
+            for other_first, other_last in said
+        )
+
+    def _differs(self, wanted: str, given: str) -> bool:
+        """Whether one part of a name is neither a spelling nor a short form of another, nor a word of the question."""
+        if wanted.startswith(given) or given.startswith(wanted):
+            return False
+        left, right = _words(wanted), _words(given)
+        if not left or not right or right[0] in _LITTLE or right[0] in self._asked:
+            return False
+        return _like(right[0], left[0]) == 0
 
     def _share(self, core: list[str]) -> float:
         """The share of the reference's words that are there; the first ones weigh most, since asides come later."""

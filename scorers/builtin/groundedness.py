@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
-from scorers.text import BEGINNING, STOP_WORDS, Sentence, Text, clipped_note, read, read_passage, stem
+from scorers.text import BEGINNING, STOP_WORDS, Sentence, Text, clipped_note, content, read, read_passage, stem
 
 _MOST_ANSWER_SENTENCES = 200
 _MOST_CONTEXT_SENTENCES = 2_000
@@ -20,12 +21,20 @@ _MOST_CONTEXT_CHARACTERS = 200_000
 # What counts how much against a sentence; one content word that no context has is 1. Set by hand, comparing variants on
 # the labelled sets of docs/scorers.md.
 _NEARLY = 0.2  # in place of 1, where a context has the word in another form: "motivated" for "motivation"
-_NUMBER = 1.0  # on top of being a missing word: numbers are where answers are wrong and readers are hurt
+_NUMBER = 1.5  # on top of being a missing word: numbers are where answers are wrong and readers are hurt
 _NAME = 1.0
-_NEGATION = 0.5
+_NEGATED = 1.0  # a sentence that denies what its best two context sentences say without a negation
+_NEGATION_LOST = 0.5  # the best context sentence denies what the sentence says
+_NEGATION_WORD = 0.5  # "not", "never" and the like in contexts that have none
 _FUNCTION_WORD = 0.2
 _SPEAKER = 0.5  # "I", "my", "you", "yes": a remark from person to person, which no document supports
 _QUESTION = 1.5  # a sentence that asks states nothing that could be supported
+
+# A summary is to say the same in its own words. There these count less, and names, numbers and who does what to whom
+# tell it from its source.
+_OWN_WORDS = 0.25  # factor for words that no context has, and are no names or numbers
+_PAIR = 0.2  # two words of the contexts as neighbours that they are nowhere in them
+_SUMMARY_HALF = 0.55  # factor for what is half a value, by the same false positives
 
 _HALF = 12.0
 """Weighed unsupported words, as the root of the sum of squares over sentences, at which the value is 0.5.
@@ -42,6 +51,9 @@ _ENOUGH = 1.02
 _SUPPORTED = 0.6
 """Share of a sentence's idf mass that its two best context sentences must hold; less makes it evidence."""
 
+_DENIED = 0.4
+"""The same share, from which on a negation that only the answer has counts."""
+
 _UNIT = 2**32
 
 _ASKS = ("?", '?"', "?”", "？")
@@ -56,34 +68,55 @@ _NEGATIONS = frozenset(
 _SPEAKER_WORDS = frozenset({"i", "i'm", "i've", "i'd", "i'll", "me", "my", "mine", "myself", "yes", "no"}) | frozenset(
     {"you", "you're", "you'd", "you'll", "your", "we", "we're", "our", "us", "let's"}
 )
+_ENUMERATOR_CHARACTERS = 5
+_CITED = re.compile(
+    r"[\[【][\d\s,;–-]{1,60}[\]】]|\b(?:passage|document|doc|source|context|reference|ref)s?[ #.:_-]{0,2}\d{1,3}(?!\d)"
+    r"(?:(?:, ?| ?[–-] ?| and | & | to )\d{1,3}(?!\d))*",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d+")
+_SUMMARIES = (
+    "summar",
+    "tl;dr",
+    "condense",
+    "paraphras",
+    "rephrase",
+    "shorten",
+    "main points",
+    "key points",
+    "takeaway",
+)
+_ASKED_CHARACTERS = 300
+"""Of the beginning and of the end of a question, where it says what is to be done with the text between them."""
 _FORM_SHARE = 0.7
 """Share of the longer of two words that both begin with, if they are forms of one."""
 _COUNTED = STOP_WORDS | _SPEAKER_WORDS
 
 
-@scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="3")
+@scorer(name="groundedness", needs=("answer", "contexts"), range=(0, 1), passing=">= 0.5", version="4")
 def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
     """How far the contexts support the answer: 1 everything in it is found there, near 0 hardly anything is.
 
     Each answer sentence is held against the two context sentences that cover it best (words weighed by inverse sentence
     frequency), with numbers, names and negation checked on their own. One sentence without support counts for more than
-    as many such words spread over all. Wrong on free paraphrase (supported, scored low) and on known words in a false
-    relation (unsupported, scored high). Unsupported sentences are the evidence; with the option `support` every
-    sentence is, with the place of the context sentence that covers it best.
+    as many such words spread over all. Where there is no question, or it asks for a summary, other words than the
+    contexts' count little, and neighbours that are none in them count. Wrong on free paraphrase (supported, scored low)
+    and on known words in a false relation (unsupported, scored high). Unsupported sentences are the evidence; with the
+    option `support` every sentence is, with the place of the context sentence that covers it best.
     """
     answer = read(trace.answer or "")
     contexts = _read_contexts(trace.contexts)
     known = _Known(answer, contexts)
-    findings = [
-        _examine(answer.text, sentence, known)
-        for sentence in answer.sentences[:_MOST_ANSWER_SENTENCES]
-        if sentence.words
-    ]
+    summary = _is_summary(trace.question or "")
+    findings = [_examine(answer.text, sentence, known, summary) for sentence in _claims(answer)]
     if not findings or not known.says_anything:
         return None
     burden = math.hypot(*(finding.burden for finding in findings))
     half = min(_HALF, _HALF_SHORT + _HALF_SHARE * math.hypot(*(finding.terms for finding in findings)))
-    if half <= _FEW and any(finding.fault == "number" for finding in findings):
+    short = half <= _FEW
+    if summary:
+        half *= _SUMMARY_HALF
+    if short and any(finding.fault == "number" for finding in findings):
         burden = max(burden, _ENOUGH * half)
     return Score(
         round(1 / (1 + burden / half), 4),
@@ -144,10 +177,19 @@ class _Known:
         held = terms & self._found
         covered, best = self._heaviest(held)
         if best is None:
-            return _Support(0.0 if terms else 1.0, missing, None)
+            return _Support(0.0 if terms else 1.0, missing, None, None)
+        second = None
         if others := held - self.sentences[best].terms:
-            covered += self._heaviest(others)[0]
-        return _Support(covered / sum(map(self._weight.__getitem__, terms)), missing, best)
+            more, second = self._heaviest(others)
+            covered += more
+        return _Support(covered / sum(map(self._weight.__getitem__, terms)), missing, best, second)
+
+    def strange_pairs(self, sentence: Sentence) -> int:
+        """How many neighbours among the words that the contexts have are neighbours in none of them."""
+        told = _neighbours([sentence])
+        for _, text in self.contexts:
+            told -= text.once(_pairs)
+        return sum(one in self._found and other in self._found for one, other in told)
 
     def _find(self, terms: frozenset[str]) -> None:
         """Note where the terms are, and what each weighs."""
@@ -202,6 +244,7 @@ class _Support:
     share: float  # of the idf mass, that the best pair of sentences holds (greedily chosen)
     missing: frozenset[str]  # terms that are nowhere
     best: int | None  # the number of the sentence that holds most
+    second: int | None  # of the one that holds most of the rest
 
 
 def _read_contexts(contexts: Sequence[str]) -> list[Text]:
@@ -215,28 +258,85 @@ def _read_contexts(contexts: Sequence[str]) -> list[Text]:
     return texts
 
 
-def _examine(answer: str, sentence: Sentence, known: _Known) -> _Finding:
+def _claims(answer: Text) -> list[Sentence]:
+    """The sentences that may state something: with words, and no "2." before an entry of a list."""
+    sentences = answer.sentences[:_MOST_ANSWER_SENTENCES]
+    last = len(sentences) - 1
+    return [one for at, one in enumerate(sentences) if one.words and (at == last or not _enumerates(one))]
+
+
+def _enumerates(sentence: Sentence) -> bool:
+    return (
+        sentence.end - sentence.start <= _ENUMERATOR_CHARACTERS
+        and len(sentence.words) == 1
+        and sentence.words[0].isdigit()
+    )
+
+
+def _is_summary(question: str) -> bool:
+    """Whether the answer is to say what its sources say in other words: nothing is asked, or a summary is."""
+    if not question.strip():
+        return True
+    asked = f"{question[:_ASKED_CHARACTERS]}\n{question[-_ASKED_CHARACTERS:]}".lower()
+    return any(word in asked for word in _SUMMARIES)
+
+
+def _examine(answer: str, sentence: Sentence, known: _Known, summary: bool) -> _Finding:
     found = known.support(sentence.terms)
-    numbers = len(sentence.numbers & found.missing)
-    names = _missing_names(answer[sentence.start : sentence.end], found.missing)
-    negated = (
-        found.best is not None
-        and found.share > _SUPPORTED
-        and _negated(sentence) != _negated(known.sentences[found.best])
-    )
+    text = answer[sentence.start : sentence.end]
+    if cited := _cited(text, found.missing):
+        found = known.support(sentence.terms - cited)
+    numbers, names = _numbers(sentence, found.missing), _missing_names(text, found.missing)
+    denied, lost = _negation(sentence, found, known)
     strange = known.strange.intersection(sentence.words) if known.strange else known.strange
+    words = max(0.0, len(found.missing) - numbers - names - (1 - _NEARLY) * known.forms(found.missing))
+    words += _FUNCTION_WORD * len(strange & STOP_WORDS)
+    if summary:
+        words = _OWN_WORDS * words + _PAIR * known.strange_pairs(sentence)
     burden = (
-        len(found.missing)
-        - (1 - _NEARLY) * known.forms(found.missing)
-        + _NUMBER * numbers
-        + _NAME * names
-        + _NEGATION * negated
-        + _FUNCTION_WORD * len(strange & STOP_WORDS)
+        words
+        + (1 + _NUMBER) * numbers
+        + (1 + _NAME) * names
+        + _NEGATED * denied
+        + _NEGATION_LOST * lost
+        + _NEGATION_WORD * len(strange & _NEGATIONS)
         + _SPEAKER * len(strange & _SPEAKER_WORDS)
-        + _QUESTION * answer[sentence.start : sentence.end].endswith(_ASKS)
+        + _QUESTION * text.endswith(_ASKS)
     )
-    fault = _fault(numbers, names, negated, found.share)
+    fault = _fault(numbers, names, denied or lost, found.share)
     return _Finding(sentence.start, sentence.end, len(sentence.terms), burden, fault, found.best)
+
+
+def _cited(text: str, missing: frozenset[str]) -> frozenset[str]:
+    """Those of the missing numbers that only say which passage the sentence is from."""
+    if not any(term[0].isdigit() for term in missing):
+        return frozenset()
+    return missing.intersection([number for part in _CITED.findall(text) for number in _DIGITS.findall(part)])
+
+
+def _numbers(sentence: Sentence, missing: frozenset[str]) -> int:
+    """How many of the missing words are numbers, in digits or not; "one" is mostly none."""
+    found = {term for term in missing if term[0].isdigit()}
+    return len(found) - ("1" in found and "1" not in sentence.numbers)
+
+
+def _negation(sentence: Sentence, found: _Support, known: _Known) -> tuple[bool, bool]:
+    """Whether the sentence denies what the contexts say, and whether it says what they deny."""
+    if found.best is None or found.share <= _DENIED:
+        return False, False
+    best = _negated(known.sentences[found.best])
+    if not _negated(sentence):
+        return False, best and found.share > _SUPPORTED
+    return not best and not (found.second is not None and _negated(known.sentences[found.second])), False
+
+
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    return _neighbours(read_passage(text).sentences)
+
+
+def _neighbours(sentences: Iterable[Sentence]) -> frozenset[tuple[str, str]]:
+    """Content words that follow each other in a sentence."""
+    return frozenset(chain.from_iterable([pairwise(content(sentence.words)) for sentence in sentences]))
 
 
 def _has_form(text: Text, word: str) -> bool:

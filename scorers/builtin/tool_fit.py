@@ -35,11 +35,15 @@ _VALUES_BUT_ADDRESSES = re.compile(_VALUES.pattern.replace(r"|[\w.]{1,64}@[\w.]+
 _LEFT_OPEN = re.compile(r"default|optional", re.IGNORECASE)
 _NUMERIC = re.compile(r"\b(?:number|amount|integer|length|radius|value|rate|size|height|weight|numeric)")
 _MOST_VALUES = 3
+_ADDRESS = re.compile(r"(?:^|[^a-z])ur[il]s?(?:$|[^a-z-])", re.IGNORECASE)
+_ADDRESS_CHARACTERS = 60  # of a parameter's description, where it says what the parameter is
+_GIVEN_ADDRESS = re.compile(r"https?:|www\.|\w\.[a-z]{2,6}(?:/|\b)")
 
-FEATURES = ("described", "taken_up", "shared", "named", "asks", "no_number", "values_lacking")
+FEATURES = ("described", "taken_up", "shared", "named", "asks", "no_number", "values_lacking", "no_address")
 """Of `measure`, in its order: share of the tool's words that the question has; share of the question's that the tool
 has; how much that is; share of the words of its name; whether a question word comes first; the tool takes numbers and
-there is none; how many required values the question cannot hold."""
+there is none; how many required values the question cannot hold; every tool must be given a web address and there is
+none."""
 
 
 @scorer(
@@ -47,7 +51,7 @@ there is none; how many required values the question cannot hold."""
     needs=("question", "tool_definitions"),
     range=(0, 1),
     passing=">= 0.2",
-    version="1",
+    version="2",
     files=("tool_fit.json",),
 )
 def tool_fit(trace: Trace) -> Score | None:
@@ -82,6 +86,7 @@ def measure(question: str, tools: Sequence[dict[str, JSON]]) -> tuple[float, ...
         float(bool(text.words) and text.words[0] in _ASKS),
         float(tool.numeric and not text.numbers),
         float(_lacking(text, min([one.required for one in readings]))),
+        float(all(one.addressed for one in readings) and _GIVEN_ADDRESS.search(text.text) is None),
     )
 
 
@@ -113,7 +118,8 @@ class _Tool:
         self.name = _terms(name)
         self.described = self.name | _terms(description)
         self.everything = self.described | _terms(" ".join(parameters)) | _terms(told)
-        self.required = required
+        self.required = len(required)
+        self.addressed = any(_is_address(name, parameters[name]) for name in required if name in parameters)
         self.numeric = _NUMERIC.search(told.lower()) is not None
 
 
@@ -121,18 +127,23 @@ def _common(tool: _Tool, asked: frozenset[str]) -> tuple[float, float]:
     return _share(tool.described, asked), _share(tool.name, asked)
 
 
-def _parameters(schema: JSON) -> tuple[dict[str, str], int]:
-    """What each parameter is for, and how many must be given. Without `required`, those that speak of no default."""
+def _is_address(name: str, told: str) -> bool:
+    """Whether a parameter is a web address, by its name or by how its description begins."""
+    return _ADDRESS.search(name) is not None or _ADDRESS.search(told, 0, _ADDRESS_CHARACTERS) is not None
+
+
+def _parameters(schema: JSON) -> tuple[dict[str, str], list[str]]:
+    """What each parameter is for, and which must be given. Without `required`, those that speak of no default."""
     if not isinstance(schema, dict):
-        return {}, 0
+        return {}, []
     properties = schema.get("properties", schema)
     if not isinstance(properties, dict):
-        return {}, 0
+        return {}, []
     told = {name: _description(declared) for name, declared in islice(properties.items(), _MOST_PARAMETERS)}
     required = schema.get("required")
     if isinstance(required, list):
-        return told, len(required)
-    return told, sum(_LEFT_OPEN.search(text) is None for text in told.values())
+        return told, [str(name) for name in required]
+    return told, [name for name, text in told.items() if _LEFT_OPEN.search(text) is None]
 
 
 def _description(declared: JSON) -> str:
@@ -225,6 +236,7 @@ def _near(one: str, other: str) -> float:
 
 
 def _told(found: Sequence[float]) -> str:
-    described, taken_up, _, _, _, _, lacking = found
+    described, taken_up, _, _, _, _, lacking, no_address = found
     missing = f", and {lacking:.0f} required values are not given" if lacking else ""
+    missing += ", nor is a web address" if no_address else ""
     return f"the question has {described:.0%} of its words and it has {taken_up:.0%} of the question's{missing}"

@@ -35,6 +35,10 @@ WHEN = "when did the film come out"
         ("where is it set", "The story is set inNew York12.", "New York"),
         ("how many branches", "There are about 2,700 branches.", "2,630"),
         ("who carries it", "Gurkha", "Gurkha or Nepalese"),
+        ("who won the show", "Jo Wheatley won it.", "Joanne Wheatley"),
+        ("who won the show", "Johanne Wheatley won it.", "Joanne Wheatley"),
+        ("of which country is it the capital", "Of the country Niger, on the Niger River.", "Niger Republic/Niger"),
+        ("which Wilson is the youngest", "Youngest Wilson: Carl.", "Carl Wilson"),
     ],
 )
 def test_right_in_another_spelling_passes(question: str, answer: str, reference: str) -> None:
@@ -52,6 +56,17 @@ def test_right_in_another_spelling_passes(question: str, answer: str, reference:
 )
 def test_wrong_scores_below_right(question: str, answer: str, reference: str) -> None:
     assert judge(question, answer, reference) < judge(question, reference.split("/")[-1], reference)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reference"),
+    [
+        ("who is the youngest brother", "Dennis Wilson is the youngest brother.", "Carl Wilson/Wilson, Carl"),
+        ("who sang it", "It is often sung by Matt Monro.", "Matt Flinders"),
+    ],
+)
+def test_half_of_a_name_with_another_half_does_not_pass(question: str, answer: str, reference: str) -> None:
+    assert not passes(judge(question, answer, reference))
 
 
 def test_a_wrong_year_does_not_pass_however_near() -> None:

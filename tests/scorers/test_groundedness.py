@@ -180,3 +180,72 @@ def test_one_sentence_without_support_counts_more_than_its_words_spread_over_man
         "The dam grin stands on the River.",
     ]
     assert value(" ".join(together)) < value(" ".join(spread)) < value(" ".join(supported)) == 1
+
+
+def test_a_number_in_words_is_a_number() -> None:
+    contexts = ["Unopened items may be returned within 30 days of delivery, with a receipt.", "Gift cards are final."]
+    assert value("Items may be returned within thirty days.", contexts) == 1.0
+    wrong = judge("Items may be returned within ninety days.", contexts)
+    assert [item.type for item in wrong.evidence] == ["number"]
+    assert groundedness.passing is not None
+    assert groundedness.passing.judge(wrong.value, None) is False
+
+
+def test_one_in_words_is_no_number() -> None:
+    assert judge("One may return items within 30 days.", ["Items may be returned within 30 days."]).evidence == ()
+
+
+def test_the_numbers_of_a_list_and_of_cited_passages_are_no_claims() -> None:
+    steps = ["Mix the flour with water.", "Let the dough rest.", "Bake the bread."]
+    listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
+    assert judge(listed, [" ".join(steps)]) == judge("\n".join(steps), [" ".join(steps)])
+    cited = "Mix the flour with water (Passages 1, 3). Let the dough rest [2, 4]. Bake the bread."
+    assert judge(cited, [" ".join(steps)]).evidence == ()
+    assert value(cited, [" ".join(steps)]) > 0.95
+    assert value("Mix the flour with 3 cups of water.", [" ".join(steps)]) < 0.7
+
+
+def test_a_number_alone_may_be_the_answer() -> None:
+    assert [item.type for item in judge("42.", ["It was built in 1936."]).evidence] == ["number"]
+
+
+def summary(answer: str, contexts: list[str], question: str | None = None) -> float:
+    found = groundedness(Trace("t", question=question, answer=answer, contexts=contexts))
+    assert isinstance(found, Score)
+    assert found.value is not None
+    return found.value
+
+
+REPORT = ["The company increased profits in March. Critics praised its cheap phones, and rivals lowered prices by 10%."]
+REWORDED = "The firm grew earnings in March."
+
+
+@pytest.mark.parametrize("question", [None, " ", "Summarise this.", "What are the main points of this report?"])
+def test_of_a_summary_other_words_are_expected(question: str | None) -> None:
+    assert summary(REWORDED, REPORT, question) > summary(REWORDED, REPORT, "What did the company do?")
+
+
+def test_a_summary_deep_within_a_question_is_not_what_is_asked_for() -> None:
+    question = "What did the company do? " + "Quarterly reports follow. " * 20 + "A summary." + " It was noted." * 30
+    assert summary(REWORDED, REPORT, question) == summary(REWORDED, REPORT, "What did the company do?")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "The firm grew earnings in April, Oslo.",
+        "The firm grew earnings in March, prices by 15%.",
+        "The firm never grew earnings in March.",
+    ],
+)
+def test_of_a_summary_names_numbers_and_negations_count(wrong: str) -> None:
+    assert summary(wrong, REPORT) < summary(REWORDED, REPORT)
+
+
+def test_of_a_summary_known_words_in_new_pairs_count() -> None:
+    assert summary("Rivals praised cheap prices.", REPORT) < summary("Rivals lowered prices.", REPORT) == 1.0
+
+
+def test_a_denial_of_what_the_contexts_say_counts_more_than_the_reverse() -> None:
+    plain, denied = ["Visitors need a ticket for the walkway."], ["Visitors do not need a ticket for the walkway."]
+    assert value(denied[0], plain) < value(plain[0], denied) < 1.0

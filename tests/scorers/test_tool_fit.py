@@ -84,6 +84,39 @@ def test_without_required_those_parameters_are_needed_that_speak_of_no_default()
     assert found[lacking] == 1
 
 
+FETCH: JSON = {
+    "type": "object",
+    "properties": {"url": {"type": "string", "description": "The page's URL."}, "max": {"type": "integer"}},
+    "required": ["url"],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "parameters", "lacks"),
+    [
+        ("fetch the list of nodes", FETCH, 1.0),
+        ("fetch the list of nodes of https://nodes.test/list", FETCH, 0.0),
+        ("fetch the nodes from www.nodes.test", FETCH, 0.0),
+        ("fetch what is at nodes.org", FETCH, 0.0),
+        ("fetch the list of nodes", {**FETCH, "required": ["max"]}, 0.0),
+        ("fetch the list of nodes", {"to": "The URI to read from"}, 1.0),
+        ("fetch the list of nodes", {"to": "The URI to read from, default is the local one"}, 0.0),
+        ("fetch the list of nodes", {"name": "URL-friendly name of the list"}, 0.0),
+        ("fetch the list of nodes", {"curls": "how often to curl"}, 0.0),
+    ],
+)
+def test_a_web_address_that_is_needed_and_not_given_counts(question: str, parameters: JSON, lacks: float) -> None:
+    at = FEATURES.index("no_address")
+    fetch: dict[str, JSON] = {"name": "fetch", "description": "Fetches a list of nodes.", "parameters": parameters}
+    found = measure(question, [fetch])
+    assert found is not None
+    assert found[at] == lacks
+    other: dict[str, JSON] = {"name": "list_nodes", "description": "Lists nodes.", "parameters": {}}
+    with_other = measure(question, [fetch, other])
+    assert with_other is not None
+    assert with_other[at] == 0.0
+
+
 def test_without_words_or_tools_there_is_nothing_to_say() -> None:
     assert judge("?!", FORECAST) is None
     assert judge("weather") is None
