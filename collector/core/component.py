@@ -10,12 +10,14 @@ import importlib.util
 import os
 import sys
 import traceback
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from collector.core.errors import UserError
 
+_FILES = (".py", ".yaml", ".yml")
 _FILE_PREFIX = "driftline_plugin_"
 
 
@@ -76,8 +78,12 @@ def _entry_point(name: str, group: str) -> object:
     points = {
         (point.value, point.dist.name if point.dist else "?"): point for point in entry_points(group=group, name=name)
     }
+    if not points and name.endswith(_FILES):
+        raise UserError(f"{name!r} is a file; say what of it, as in {name}:NAME")
     if not points:
-        raise UserError(f"{name!r} is not one of {', '.join(names(group)) or 'nothing (none installed)'}")
+        known = names(group)
+        meant = "".join(f"; did you mean {near!r}?" for near in get_close_matches(name, known, n=1))
+        raise UserError(f"{name!r} is not one of {', '.join(known) or 'nothing (none installed)'}{meant}")
     if len(points) > 1:
         owners = ", ".join(sorted(owner for _, owner in points))
         raise UserError(f"{name!r} is provided more than once, by {owners}; name it as MODULE:NAME")

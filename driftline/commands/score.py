@@ -81,6 +81,8 @@ def command(
     # With results on standard output, the summary must not mix with them.
     to_stderr = str(target) == "-"
     tell(summary, as_json, to_stderr)
+    if summary.rows and not summary.objects:
+        raise Failed(f"{source}: none of its {summary.rows} lines is a row, a JSON object on a line of its own")
     if calibration is not None:
         calibrate(summary, calibration, false_positives, name, to_stderr or as_json)
 

@@ -20,6 +20,7 @@ class Summary:
 
     scorer: Scorer
     rows: int = 0
+    objects: int = 0  # rows that are JSON objects: of others nothing can be scored
     values: list[float] = field(default_factory=list)
     passed: Counter[bool | None] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -29,6 +30,7 @@ class Summary:
 
     def add(self, row: object, result: dict[str, Any]) -> None:
         self.rows += 1
+        self.objects += isinstance(row, dict)
         if result["error"] is not None:
             self.errors[result["error"]] += 1
             return

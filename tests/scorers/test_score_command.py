@@ -65,6 +65,14 @@ def test_a_truncated_archive_fails_and_leaves_no_half_result(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
+@pytest.mark.parametrize("rows", [b"question,answer\na,b\nc,d\n", b'[{"answer": "a"}, {"answer": "b"}]', b"\xff\xfe\n"])
+def test_a_file_of_another_form_fails_and_its_error_rows_are_kept(tmp_path: Path, rows: bytes) -> None:
+    outcome = run(tmp_path, rows=rows)
+    assert outcome.exit_code == 3
+    assert "is a row, a JSON object on a line of its own" in outcome.output
+    assert all(row["error"] for row in results(tmp_path))
+
+
 def test_an_empty_file_has_no_results(tmp_path: Path) -> None:
     assert run(tmp_path, rows=b"").exit_code == 0
     assert results(tmp_path) == []

@@ -99,6 +99,7 @@ def test_a_name_that_is_not_installed_is_refused_with_those_that_are(installed: 
     assert refusal("x") == "'x' is not one of nothing (none installed)"
     installed += [point("b", "b:b", "ours"), point("a", "a:a", "ours")]
     assert refusal("x") == "'x' is not one of a, b"
+    assert refusal("mine.py") == "'mine.py' is a file; say what of it, as in mine.py:NAME"
 
 
 def test_a_name_that_two_distributions_claim_is_refused_with_both(installed: list[EntryPoint]) -> None:
