@@ -39,7 +39,7 @@ _SUMMARY_HALF = 0.55  # factor for what is half a value, by the same false posit
 
 _HALF = 12.0
 """Weighed unsupported words, as the root of the sum of squares over sentences, at which the value is 0.5.
-Set so that about one in twenty human-approved answers falls below, on RAGTruth QA and WiCE."""
+Set so that about one in fifteen human-approved answers falls below, on RAGTruth QA and WiCE."""
 
 _HALF_SHORT = 1.5
 _HALF_SHARE = 0.5
