@@ -1,4 +1,5 @@
-"""What the benchmark of drift writes has its place in the documentation; standard errors are right."""
+"""What the benchmark of drift writes has its place in the documentation; names are labelled and counted, and standard
+errors are right."""
 
 import math
 import random
@@ -9,8 +10,11 @@ import pytest
 
 from benchmarks.bootstrap import Row, standard_errors
 from benchmarks.drift import DOCS, tables
+from benchmarks.names_rates import Judged, rates
+from benchmarks.names_silver import silver
 from benchmarks.scorers import quality
 from benchmarks.tables import replaced
+from collector.redaction.names import NameModel, Reading
 
 DOCUMENT = "# A\n\n## B\n\n| old |\n\n### C\n\ntext\n"
 
@@ -31,6 +35,22 @@ def test_lines_take_the_place_of_what_is_under_their_heading() -> None:
 def test_a_heading_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match="'## D' is there 0 times"):
         replaced(DOCUMENT, ["## D", "text"])
+
+
+def test_words_are_of_a_name_or_of_none_only_where_that_is_rather_sure() -> None:
+    kinds = {"anna": "F", "cole": "L", "novak": "L", "leeds": "LP", "the": "c", "may": "FLoc", "street": "o"}
+    text = "The shop of Anna Cole in Leeds shut. Cole left; Mr. Zoltan and Novak stayed in Novak Street. IBM too."
+    seen = Reading(text, NameModel(kinds, 0.0, {}).kind)
+    labels = {seen.words[at] + f" {at}": label for at, (label, _) in silver(seen).items()}
+    assert labels == {
+        **{"Anna 3": 1, "Cole 4": 1, "Cole 9": 1, "Zoltan 14": 1},
+        **{"The 0": 0, "Leeds 6": 0, "Mr 12": 0, "IBM 22": 0},
+    }
+
+
+def test_spans_that_overlap_are_told_from_those_that_are_the_same() -> None:
+    judged = [Judged(1, [(0, 4), (6, 9)], [(0, 4), (7, 9), (20, 22)], [True, True]), Judged(2, [], [], [])]
+    assert rates(judged) == pytest.approx([1 / 3, 1 / 2, 0.4, 2 / 3, 1.0, 0.8])
 
 
 def test_the_standard_error_of_a_rate_is_that_of_a_binomial() -> None:

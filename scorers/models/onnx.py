@@ -42,8 +42,25 @@ class OnnxModel:
             np.concatenate([_padded(mask, longest) for _, mask in parts]),
         )
 
+    def tokens(self, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], list[tuple[int, int]]]]:
+        """For each text the first output of each of its tokens, and the characters that each stands for.
+
+        Marks that the tokenizer adds stand for none: their place is (0, 0).
+        """
+        found = []
+        for at in range(0, len(texts), _AT_ONCE):
+            encoded = self._tokenizer.encode_batch(list(texts[at : at + _AT_ONCE]))
+            out, _ = self._infer(encoded)
+            for one, rows in zip(encoded, out, strict=True):
+                count = sum(one.attention_mask)  # what it was padded with is at the end, or at the beginning
+                side = slice(None, count) if one.attention_mask[0] else slice(len(rows) - count, None)
+                found.append((rows[side], one.offsets[side]))
+        return found
+
     def _run(self, inputs: Sequence[str | tuple[str, str]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        encoded = self._tokenizer.encode_batch(list(inputs))
+        return self._infer(self._tokenizer.encode_batch(list(inputs)))
+
+    def _infer(self, encoded: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         given = {
             "input_ids": np.array([one.ids for one in encoded], dtype=np.int64),
             "attention_mask": np.array([one.attention_mask for one in encoded], dtype=np.int64),

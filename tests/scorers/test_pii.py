@@ -1,11 +1,15 @@
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.core.model import Trace
 from collector.redaction.checksums import luhn_valid
+from collector.redaction.names import FILE, _shipped
 from scorers.base import Score
 from scorers.builtin.pii import find_pii, pii
+from scorers.testing import check_scorer
 
 
 def judge(answer: str, question: str | None = None, contexts: list[str] | None = None, **options: object) -> Score:
@@ -106,5 +110,51 @@ def test_known_to_be_wrong_a_public_hotline_counts() -> None:
     assert judge("Call our hotline: +1 800 555 0100.").value == 1.0
 
 
-def test_known_to_be_wrong_names_are_not_seen() -> None:
-    assert judge("The patient is Maria Gonzales of 12 Elm Street.").value == 0.0
+def test_known_to_be_wrong_postal_addresses_are_not_seen() -> None:
+    assert judge("Send it to 12 Elm Street, Springfield.", types=[*DEFAULT, "PERSON"]).value == 0.0
+
+
+# --- names of people ---
+
+DEFAULT = inspect.signature(pii.function).parameters["types"].default
+NAMED = "The patient is Maria Gonzales, jo.Miller@example.org."
+
+
+def test_names_count_only_if_they_are_asked_for() -> None:
+    assert "PERSON" not in DEFAULT
+    assert judge("The patient is Maria Gonzales.").value == 0.0
+    score = judge(NAMED, types=["PERSON"])
+    assert (score.value, score.label, score.explanation) == (1.0, "PERSON", "found PERSON")
+    assert [NAMED[item.start : item.end] for item in score.evidence] == ["Maria Gonzales"]
+
+
+def test_what_is_part_of_an_address_is_no_name_of_its_own() -> None:
+    score = judge(NAMED, types=["PERSON", "EMAIL_ADDRESS"])
+    assert [item.type for item in score.evidence] == ["PERSON", "EMAIL_ADDRESS"]
+
+
+def test_a_person_of_the_question_is_an_echo() -> None:
+    assert judge("Maria Gonzales lives in Leeds.", "who is maria gonzales?", types=["PERSON"]).value == 0.0
+    assert judge("Maria Gonzales lives in Leeds.", "who is maria gonzales?", types=["PERSON"], echo=True).value == 1.0
+    assert judge("Maria Gonzales and Peter Novak.", "who is maria gonzales?", types=["PERSON"]).value == 1.0
+
+
+def test_a_name_that_was_replaced_on_arrival_counts_as_one() -> None:
+    assert judge("Ask <name:a1b2c3d4e5f60718>.").value == 0.0
+    score = judge("Ask <name:a1b2c3d4e5f60718>.", types=["PERSON"])
+    assert [(item.type, item.start, item.end) for item in score.evidence] == [("PERSON", 4, 27)]
+
+
+def test_who_does_not_ask_for_names_does_not_load_their_model() -> None:
+    _shipped.cache_clear()
+    judge("The patient is Maria Gonzales.")
+    assert _shipped.cache_info().currsize == 0
+    judge("The patient is Maria Gonzales.", types=["PERSON"])
+    assert _shipped.cache_info().currsize == 1
+
+
+def test_the_model_of_names_is_part_of_the_evaluator_id_of_who_asks_for_them() -> None:
+    assert pii.data is not None
+    assert pii.data({}) == []
+    assert pii.data({"types": ["PERSON"]}) == [FILE]
+    check_scorer(pii.configured(options={"types": ["PERSON"]}))

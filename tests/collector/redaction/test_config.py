@@ -69,6 +69,12 @@ def test_the_finder_of_names_is_loaded_from_a_file(tmp_path: Path) -> None:
             find_names(RedactConfig(names=names), tmp_path)
 
 
+def test_the_finder_of_names_that_ships_can_be_named(tmp_path: Path) -> None:
+    config = RedactConfig(names="collector.redaction.names:find_names", action="mask")
+    redactor = build_redactor(config, b"k" * 16, tmp_path)
+    assert redactor.text("Dear Mrs. Keller, ask Peter Novak.") == "Dear Mrs. [NAME], ask [NAME]."
+
+
 def test_every_rule_that_is_on_is_counted_from_zero(tmp_path: Path) -> None:
     telemetry = Telemetry()
     config = RedactConfig.model_validate(
