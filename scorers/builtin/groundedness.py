@@ -33,12 +33,13 @@ _QUESTION = 1.5  # a sentence that asks states nothing that could be supported
 # A summary is to say the same in its own words. There these count less, and names, numbers and who does what to whom
 # tell it from its source.
 _OWN_WORDS = 0.25  # factor for words that no context has, and are no names or numbers
+_RETOLD = 0.15  # share of a sentence's idf mass that its best two context sentences must hold, or it retells nothing
 _PAIR = 0.2  # two words of the contexts as neighbours that they are nowhere in them
 _SUMMARY_HALF = 0.55  # factor for what is half a value, by the same false positives
 
 _HALF = 12.0
 """Weighed unsupported words, as the root of the sum of squares over sentences, at which the value is 0.5.
-Set so that about one in twenty human-approved answers falls below, on RAGTruth QA and WiCE."""
+Set so that about one in fifteen human-approved answers falls below, on RAGTruth QA and WiCE."""
 
 _HALF_SHORT = 1.5
 _HALF_SHARE = 0.5
@@ -266,11 +267,8 @@ def _claims(answer: Text) -> list[Sentence]:
 
 
 def _enumerates(sentence: Sentence) -> bool:
-    return (
-        sentence.end - sentence.start <= _ENUMERATOR_CHARACTERS
-        and len(sentence.words) == 1
-        and sentence.words[0].isdigit()
-    )
+    short = sentence.end - sentence.start <= _ENUMERATOR_CHARACTERS
+    return short and len(sentence.words) == 1 and sentence.words[0].isdigit()
 
 
 def _is_summary(question: str) -> bool:
@@ -292,7 +290,8 @@ def _examine(answer: str, sentence: Sentence, known: _Known, summary: bool) -> _
     words = max(0.0, len(found.missing) - numbers - names - (1 - _NEARLY) * known.forms(found.missing))
     words += _FUNCTION_WORD * len(strange & STOP_WORDS)
     if summary:
-        words = _OWN_WORDS * words + _PAIR * known.strange_pairs(sentence)
+        words *= _OWN_WORDS if found.share > _RETOLD else 1.0
+        words += _PAIR * known.strange_pairs(sentence)
     burden = (
         words
         + (1 + _NUMBER) * numbers

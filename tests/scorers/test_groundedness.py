@@ -242,6 +242,13 @@ def test_of_a_summary_names_numbers_and_negations_count(wrong: str) -> None:
     assert summary(wrong, REPORT) < summary(REWORDED, REPORT)
 
 
+def test_a_summary_that_retells_nothing_does_not_pass() -> None:
+    assert groundedness.passing is not None
+    invented = "Purple marble zebras grin over frozen velvet boulevards while giant elephants dance."
+    assert groundedness.passing.judge(summary(invented, REPORT), None) is False
+    assert groundedness.passing.judge(summary(REWORDED, REPORT), None) is True
+
+
 def test_of_a_summary_known_words_in_new_pairs_count() -> None:
     assert summary("Rivals praised cheap prices.", REPORT) < summary("Rivals lowered prices.", REPORT) == 1.0
 
