@@ -45,7 +45,8 @@ def command(path: Path | None, schema: bool) -> None:
     click.echo(f"keeps\n  {store.path} for {duration_text(store.retention)}, up to {size_text(store.max_size)}")
     click.echo(f"samples\n  {config.sample.rate:.9g} of all traces")
     for rule in config.sample.keep:
-        click.echo(f"  {rule.rate:.9g} where {rule.when}")
+        idle = "" if rule.rate > config.sample.rate else ", which is no more than of all: the rule keeps nothing"
+        click.echo(f"  {rule.rate:.9g} where {rule.when}{idle}")
     click.echo("scores")
     for scorer in scorers:
         passing = f"passes {scorer.passing.text}" if scorer.passing else "no verdict"

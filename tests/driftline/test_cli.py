@@ -161,7 +161,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         listen: {web: null, tokens: [{name: app, role: ingest, env: DRIFTLINE_TEST_SECRET}]}
         store: {path: x.db, retention: 12h, max_size: 5GB}
         kafka: {brokers: [a:1], options: {sasl_plain_password: {env: DRIFTLINE_TEST_SECRET}}}
-        sample: {rate: 0.25, keep: [{when: error}]}
+        sample: {rate: 0.25, keep: [{when: error}, {when: service == shop, rate: 0.1}]}
         scorers: [refusal, {use: latency, passing: "<= 3", rate: 0.5}]
         monitors: [{watch: refusal, by: [service, version]}, {watch: latency, name: slow, min_effect: 0.1}]
         false_pages: 2 per day
@@ -181,6 +181,7 @@ def test_check_says_what_would_be_done(run: Run, tmp_path: Path, monkeypatch: py
         "x.db for 12h, up to 5GB",
         "0.25 of all traces",
         "1 where error",
+        "0.1 where service == shop, which is no more than of all: the rule keeps nothing",
         "latency passes <= 3 rate 0.5, needs nothing",
         "mean of refusal by service and version, rising by 0.03 of its range or more (detector mean)",
         "slow: pass rate of latency by everything together, falling by 0.1 of its range or more (detector mean)",
