@@ -154,6 +154,8 @@ class _Sources:
 
     def has_word(self, word: str, term: str) -> bool:
         """Whether a word was said, or another form of it."""
+        if word in self._terms or term in self._terms:  # mostly, if it was said
+            return True
         if word[0].isdigit():
             return self._ever(lambda: word in self._terms or term in self._terms or word in self._counted()[0])
         beginning = word[:BEGINNING] if len(word) > BEGINNING else None
@@ -233,7 +235,7 @@ def _text_traced(value: str, sources: _Sources, declared: "_Sources | None") -> 
 
 def _known(word: str, sources: _Sources, declared: "_Sources | None") -> bool:
     term = stem(word)
-    return any(source.has_word(word, term) for source in _given(declared, sources))
+    return (declared is not None and declared.has_word(word, term)) or sources.has_word(word, term)
 
 
 def _given(*sources: "_Sources | None") -> Iterator[_Sources]:
