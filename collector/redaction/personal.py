@@ -35,6 +35,7 @@ _PHONE = ("PHONE_NUMBER",)
 _ONLY_THAT = frozenset(
     {"IBAN_CODE", "US_SSN"}
 )  # written so, it is that or nothing: a wrong checksum makes no phone of it
+_LONGEST_PHONE = 15  # digits behind the `+` (E.164)
 _DIGIT = re.compile("[0-9]")
 _COLONS = re.compile("[:][0-9a-fA-F]{0,4}:")  # what an IPv6 or MAC address has
 _TRAILING = ".,;:!?)]}'\""
@@ -93,8 +94,9 @@ def _url(text: str, hit: Hit) -> Span | None:
 def _card(text: str, hit: Hit) -> Span | None:
     digits = "".join(filter(str.isdigit, text[hit.start : hit.end]))
     known = digits[0] in "3456" or digits[:2] in {"18", "21"} or "2221" <= digits[:4] <= "2720"
+    dialled = text[hit.start - 1 : hit.start] == "+" and len(digits) <= _LONGEST_PHONE
     good = known and len(set(digits)) > 1 and luhn_valid(digits) and not inside_number(text, hit, checked=True)
-    return (hit.start, hit.end) if good else None
+    return (hit.start, hit.end) if good and not dialled else None
 
 
 def _iban(text: str, hit: Hit) -> Span | None:

@@ -27,6 +27,8 @@ def judge(answer: str, question: str | None = None, contexts: list[str] | None =
         ("IBAN GB82 WEST 1234 5698 7654 32 please", "IBAN_CODE", "GB82 WEST 1234 5698 7654 32"),
         ("konto DE89370400440532013000", "IBAN_CODE", "DE89370400440532013000"),
         ("SSN 536-90-4399.", "US_SSN", "536-90-4399"),
+        ("+447700677662 has the checksum of a card", "PHONE_NUMBER", "+447700677662"),
+        ("+4111 1111 1111 1111 has too many digits", "CREDIT_CARD", "4111 1111 1111 1111"),
         ("call +49 30 901820 now", "PHONE_NUMBER", "+49 30 901820"),
         ("(555) 123-4567", "PHONE_NUMBER", "(555) 123-4567"),
         ("her phone is 5551234567", "PHONE_NUMBER", "5551234567"),
