@@ -1,7 +1,6 @@
 """`driftline why`: what happened to a trace, scorer by scorer, and why."""
 
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from collector.sample import Sampler
 from driftline.build import open_redactor
 from driftline.commands.why_sessions import (
     add_pending,
+    moment,
     print_nothing,
     print_waiting,
     recorded,
@@ -28,7 +28,6 @@ from driftline.view import View, view_path
 from scorers.ledger import TOLD_ELSEWHERE
 
 _TRACE_ID_DIGITS = 32
-_LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
 
 
 @click.command()
@@ -113,7 +112,7 @@ def checked_trace_id(text: str) -> str:
 def story(sheet: Sheet, config: Config) -> list[str]:
     """A trace's sheet in plain words, a line each."""
     slices = ", ".join(f"{name} {value}" for name, value in sheet["slices"].items())
-    ended = datetime.fromtimestamp(sheet["event_ns"] / 1e9, UTC).isoformat(timespec="milliseconds")
+    ended = moment(sheet["event_ns"])
     counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sheet["counts"].items() if count)
     of_session = sheet.get("target") == "session"
     what = f"session {sheet['session_id']}, recorded as" if of_session else "trace"
@@ -234,7 +233,7 @@ def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | N
         told = {"spans": waits.spans, "ended_ns": waits.ended_ns, "root_ended": waits.root_ended}
         click.echo(orjson.dumps({"trace_id": trace_id, "pending": told, "decisions": decisions}))
         return
-    ended = datetime.fromtimestamp(min(waits.ended_ns / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
+    ended = moment(waits.ended_ns)
     assemble = config.assemble
     root = "its root has ended" if waits.root_ended else "its root has not ended"
     click.echo(f"trace {trace_id} waits for its end: {waits.spans} spans came, the last ended {ended}; {root}")

@@ -19,6 +19,11 @@ from driftline.view import View
 _LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
 
 
+def moment(at_ns: int) -> str:
+    """Unix time as ISO 8601, to the millisecond; what is later than the year 9999 as its end."""
+    return datetime.fromtimestamp(min(at_ns / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
+
+
 def session_scorers(config: Config) -> list[str]:
     """What the scorers of sessions are called."""
     return [one.name for one in load_parts(config)[0] if one.target == "session"]
@@ -96,8 +101,7 @@ def _told(one: PendingSession) -> dict[str, Any]:
 
 
 def _so_far(told: dict[str, Any]) -> str:
-    ended = datetime.fromtimestamp(min(told["ended_ns"] / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
-    return f"{len(told['turns'])} turns so far, the last ended {ended}"
+    return f"{len(told['turns'])} turns so far, the last ended {moment(told['ended_ns'])}"
 
 
 def _decisions(names: Sequence[str]) -> list[dict[str, Any]]:
