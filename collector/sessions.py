@@ -143,7 +143,7 @@ class Sessions:
     def restore(self, state: Iterable[tuple[str, bytes]]) -> None:
         """Begin again with what `take_state` gave."""
         known = dict(state)
-        self._let_go.restore(list(known.items()))
+        self._let_go.restore(known.items())
         if (clock := known.get(_CLOCK)) is not None:
             self.clock.load_json(orjson.loads(clock))
         for head, turns in gathered_in(known.items()):

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from collector.core.engine import LOGS, Entry
@@ -24,19 +24,13 @@ def read_log(path: Path, log: str, stage: str | None = None) -> Iterator[Entry]:
     """
     if log not in LOGS:
         raise ValueError(f"{log!r} is not one of the logs {', '.join(LOGS)}")
-    if not path.is_file():
-        raise StoreError(_no_store(path))
     query = f"SELECT offset, value, key, kind FROM log_{log} WHERE offset >= ? ORDER BY offset LIMIT ?"  # noqa: S608
-    try:
-        with closing(sqlite3.connect(path, timeout=30)) as connection:
-            connection.execute("PRAGMA query_only = ON")
-            found = connection.execute("SELECT next_offset FROM stages WHERE stage = ?", (stage,)).fetchone()
-            position = 0 if found is None else found[0]
-            while rows := connection.execute(query, (position, _ENTRIES_AT_ONCE)).fetchall():
-                yield from (Entry(*row) for row in rows)
-                position = rows[-1][0] + 1
-    except sqlite3.Error as error:
-        raise StoreError(f"the store {path} cannot be read: {error}") from None
+    with _reading(path) as connection:
+        found = connection.execute("SELECT next_offset FROM stages WHERE stage = ?", (stage,)).fetchone()
+        position = 0 if found is None else found[0]
+        while rows := connection.execute(query, (position, _ENTRIES_AT_ONCE)).fetchall():
+            yield from (Entry(*row) for row in rows)
+            position = rows[-1][0] + 1
 
 
 def read_state(path: Path, stage: str) -> Iterator[tuple[str, bytes]]:
@@ -45,18 +39,20 @@ def read_state(path: Path, stage: str) -> Iterator[tuple[str, bytes]]:
     Raises:
         StoreError: there is no such store, or it cannot be read.
     """
+    with _reading(path) as connection:
+        yield from connection.execute("SELECT key, value FROM state WHERE stage = ?", (stage,))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
-        raise StoreError(_no_store(path))
+        raise StoreError(f"there is no store {path}; has `driftline serve` run with this configuration?")
     try:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("PRAGMA query_only = ON")
-            yield from connection.execute("SELECT key, value FROM state WHERE stage = ?", (stage,))
+            yield connection
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be read: {error}") from None
-
-
-def _no_store(path: Path) -> str:
-    return f"there is no store {path}; has `driftline serve` run with this configuration?"
 
 
 def end_of_log(path: Path, log: str) -> int:

@@ -15,13 +15,11 @@ from driftline.commands.why_sessions import (
     moment,
     print_nothing,
     print_waiting,
-    recorded,
-    session_scorers,
+    scorer_names,
     waiting,
     when,
 )
 from driftline.config import Config, load_config
-from driftline.flow import load_parts
 from driftline.pending import Pending, pending_trace, pending_traces
 from driftline.records import Sheet
 from driftline.view import View, view_path
@@ -86,10 +84,11 @@ def print_sheet(found: Sheet, config: Config, scorer: str | None, as_json: bool)
 
 def print_sessions(view: View, config: Config, session_id: str, scorer: str | None, as_json: bool) -> int:
     """Tell what waits of a session, and what was recorded, the newest first; 1 if nothing is known of it."""
-    open_ones = [one for one in waiting(config) if one.session_id == session_id]
-    sheets = recorded(view, session_id)
+    _, scorers = scorer_names(config)
+    open_ones = [one for one in waiting(config, scorers) if one.session_id == session_id]
+    sheets = [sheet for one in view.sessions(session_id) if (sheet := view.sheet(one)) is not None]
     for one in open_ones:
-        print_waiting(config, one, scorer, as_json)
+        print_waiting(config, one, scorers, scorer, as_json)
     for found in sheets:
         print_sheet(found, config, scorer, as_json)
     if not sheets and not open_ones and not as_json:
@@ -227,7 +226,7 @@ def explain_absence(config: Config, trace_id: str, scorer: str | None, as_json: 
 
 def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | None, as_json: bool) -> None:
     """Tell of a trace that is not evaluated yet; all its candidates are pending."""
-    scorers = [name for name in scorer_names(config) if scorer in (None, name)]
+    scorers = [name for name in scorer_names(config)[0] if scorer in (None, name)]
     if as_json:
         decisions = [{"scorer": name, "decision": "pending", "reason": "open"} for name in scorers]
         told = {"spans": waits.spans, "ended_ns": waits.ended_ns, "root_ended": waits.root_ended}
@@ -245,11 +244,6 @@ def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | N
         click.echo(f"  {name:20} pending: open")
 
 
-def scorer_names(config: Config) -> list[str]:
-    """What the scorers of traces are called."""
-    return [one.name for one in load_parts(config)[0] if one.target != "session"]
-
-
 def print_funnel(view: View, config: Config, as_json: bool) -> None:
     rows = view.funnel()
     try:
@@ -257,9 +251,10 @@ def print_funnel(view: View, config: Config, as_json: bool) -> None:
     except StoreError as error:  # the view says what it has all the same
         click.echo(f"what is pending is not counted: {error}", err=True)
         traces = 0
-    rows += [(name, "pending", "open", traces) for name in scorer_names(config) if traces]
-    sessions = sum(not one.evaluated for one in waiting(config))
-    rows += [(name, "pending", "open", sessions) for name in session_scorers(config) if sessions]
+    of_traces, of_sessions = scorer_names(config)
+    sessions = sum(not one.evaluated for one in waiting(config, of_sessions))
+    for scorers, count in ((of_traces, traces), (of_sessions, sessions)):
+        rows += [(name, "pending", "open", count) for name in scorers if count]
     if as_json:
         names = ("scorer", "decision", "reason", "count")
         click.echo(orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]))

@@ -1,6 +1,5 @@
 """`driftline why` of sessions: what was recorded of one, and what waits for its end."""
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,6 @@ from driftline.config import Config
 from driftline.flow import load_parts
 from driftline.pending_sessions import PendingSession, pending_sessions
 from driftline.records import Sheet
-from driftline.view import View
 
 _LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
 
@@ -24,14 +22,18 @@ def moment(at_ns: int) -> str:
     return datetime.fromtimestamp(min(at_ns / 1e9, _LATEST_SECONDS), UTC).isoformat(timespec="milliseconds")
 
 
-def session_scorers(config: Config) -> list[str]:
-    """What the scorers of sessions are called."""
-    return [one.name for one in load_parts(config)[0] if one.target == "session"]
+def scorer_names(config: Config) -> tuple[list[str], list[str]]:
+    """What the scorers of traces are called, and those of sessions."""
+    every = load_parts(config)[0]
+    return (
+        [one.name for one in every if one.target != "session"],
+        [one.name for one in every if one.target == "session"],
+    )
 
 
-def waiting(config: Config) -> list[PendingSession]:
-    """The sessions that wait; none where no scorer asks for them, or where they cannot be read, which is said."""
-    if not session_scorers(config):
+def waiting(config: Config, scorers: Sequence[str]) -> list[PendingSession]:
+    """The sessions that wait for these scorers; none where there are none, or they cannot be read, which is said."""
+    if not scorers:
         return []
     try:
         return pending_sessions(config)
@@ -40,26 +42,15 @@ def waiting(config: Config) -> list[PendingSession]:
         return []
 
 
-def recorded(view: View, session_id: str) -> list[Sheet]:
-    """What was recorded of a session, the newest first.
-
-    Raises:
-        StoreError: the view cannot be read.
-    """
-    try:
-        return [sheet for one in view.sessions(session_id) if (sheet := view.sheet(one)) is not None]
-    except sqlite3.Error as error:
-        raise StoreError(f"the view {view.path} cannot be read: {error}") from None
-
-
 def add_pending(config: Config, sheet: Sheet) -> None:
     """Add to the sheet of a trace that its session waits, if it does: `session_pending`, and a decision a scorer."""
     if not sheet["session_id"] or sheet.get("target") == "session":
         return
-    for one in waiting(config):
+    _, scorers = scorer_names(config)
+    for one in waiting(config, scorers):
         if sheet["trace_id"] in one.turns and sheet.get("tenant", "") == one.tenant:
             sheet["session_pending"] = _told(one)
-            sheet["decisions"] += [] if one.evaluated else _decisions(session_scorers(config))
+            sheet["decisions"] += [] if one.evaluated else _decisions(scorers)
 
 
 def when(config: Config, told: dict[str, Any]) -> str:
@@ -72,9 +63,11 @@ def when(config: Config, told: dict[str, Any]) -> str:
     return f"waits for its end: {_so_far(told)}; it is decided on {idle}, at the latest {age}"
 
 
-def print_waiting(config: Config, one: PendingSession, scorer: str | None, as_json: bool) -> None:
-    """Tell of a session that waits."""
-    names = [] if one.evaluated else [name for name in session_scorers(config) if scorer in (None, name)]
+def print_waiting(
+    config: Config, one: PendingSession, scorers: Sequence[str], scorer: str | None, as_json: bool
+) -> None:
+    """Tell of a session that waits for these scorers, or of the one of them that is asked for."""
+    names = [] if one.evaluated else [name for name in scorers if scorer in (None, name)]
     told = _told(one)
     if as_json:
         about = {"session_id": one.session_id, "service": one.service, "session_pending": told}
@@ -84,7 +77,7 @@ def print_waiting(config: Config, one: PendingSession, scorer: str | None, as_js
     lines += [f"  turn {number}: trace {turn}" for number, turn in enumerate(one.turns, start=1)]
     lines += [f"  {name:20} pending: open" for name in names]
     if not names and not one.evaluated:
-        lines.append(f"  no scorer of sessions has this name; there are: {', '.join(session_scorers(config))}")
+        lines.append(f"  no scorer of sessions has this name; there are: {', '.join(scorers)}")
     click.echo("\n".join(map(entry, lines)))
 
 
