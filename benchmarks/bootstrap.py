@@ -4,9 +4,11 @@ import math
 import random
 import statistics
 from collections.abc import Hashable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from scorers.quality import auroc, verdicts
+
+T = TypeVar("T")
 
 DRAWS = 400
 _SEED = 1
@@ -38,9 +40,15 @@ def standard_errors(rows: Sequence[Row]) -> Errors:
     together: dict[Hashable, list[Row]] = {}
     for row in rows:
         together.setdefault(row.group, []).append(row)
-    groups, rng = list(together.values()), random.Random(_SEED)
-    drawn = [list(_of([row for group in rng.choices(groups, k=len(groups)) for row in group])) for _ in range(DRAWS)]
+    drawn = [list(_of(some)) for some in redrawn(list(together.values()), DRAWS, _SEED)]
     return Errors(*(_deviation([one[at] for one in drawn]) for at in range(3)))
+
+
+def redrawn(groups: Sequence[Sequence[T]], draws: int, seed: int) -> Iterator[list[T]]:
+    """What is in as many of the groups, drawn with replacement, each time."""
+    rng = random.Random(seed)
+    for _ in range(draws):
+        yield [row for group in rng.choices(groups, k=len(groups)) for row in group]
 
 
 def _of(rows: Sequence[Row]) -> Iterator[float]:

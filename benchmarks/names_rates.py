@@ -1,12 +1,12 @@
 """How well the spans of names are found, with standard errors over templates."""
 
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.bootstrap import redrawn
 from collector.redaction.names import Span
 
 SAMPLES = 500  # of templates, for standard errors
@@ -39,10 +39,8 @@ def tell(title: str, judged: Sequence[Judged]) -> None:
     by_template = defaultdict[int, list[Judged]](list)
     for one in judged:
         by_template[one.template].append(one)
-    chance, keys = random.Random(0), sorted(by_template)
-    drawn = [
-        rates(one for key in chance.choices(keys, k=len(keys)) for one in by_template[key]) for _ in range(SAMPLES)
-    ]
+    groups = [by_template[template] for template in sorted(by_template)]
+    drawn = [rates(some) for some in redrawn(groups, SAMPLES, seed=0)]
     errors = np.std(drawn, axis=0)
     told = [f"{value:.3f} ± {error:.3f}" for value, error in zip(rates(judged), errors, strict=True)]
     print(f"{title}\n  the same span:  precision {told[0]}  recall {told[1]}  F1 {told[2]}")
