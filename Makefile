@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := requirements/environment.py
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
-	$(if $(UPGRADE),--upgrade) pyproject.toml requirements/build.in
+PIN := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
+LOCK := $(PIN) pyproject.toml requirements/build.in
 
 .DEFAULT_GOAL := help
 .PHONY: help run test long quick check lint type format bench soak fuzz collector gotools lock audit advisories clean
@@ -41,7 +41,7 @@ lint: $(VENV)/.dev ## style, format and the direction of imports
 type: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy -p tests.real
-	$(BIN)/mypy tests/conftest.py tests/test_project.py $(SETUP) requirements/audit.py
+	$(BIN)/mypy tests/conftest.py tests/test_project.py $(SETUP) requirements/audit.py requirements/compile.py
 
 format: $(VENV)/.dev ## put the code in the one format, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
@@ -67,6 +67,7 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml; UPGRADE=1 t
 	$(LOCK) --extra dev -c requirements/runtime.lock -o requirements/dev.lock
 	for extra in parquet compression models; do \
 	  $(LOCK) --extra $$extra -c requirements/dev.lock -o requirements/$$extra.lock || exit 1; done
+	$(PIN) requirements/compile.in -c requirements/dev.lock -o requirements/compile.lock
 
 advisories: $(VENV)/.dev ## as audit, but where nobody can be asked it says so and does not fail
 	$(BIN)/python requirements/audit.py --if-possible

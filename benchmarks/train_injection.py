@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from benchmarks import logistic
 from scorers.builtin import injection
-from scorers.builtin.injection import judge_document, judge_prompt, order_features, prompt_features
+from scorers.builtin.instructions import judge_document, judge_prompt, order_features, prompt_features
 from scorers.linear import LinearModel
 from scorers.quality import auroc
 from scorers.text import read

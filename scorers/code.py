@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import blake2b, file_digest
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +31,8 @@ def code_hash(function: Callable[..., Any], files: tuple[str, ...] = ()) -> str:
         OSError: a data file cannot be read.
     """
     module = sys.modules.get(function.__module__)
-    path = getattr(module, "__file__", None)
-    if module is None or path is None or not Path(path).is_file():
+    path = _source_path(module)
+    if module is None or path is None or not path.is_file():
         code = getattr(function, "__code__", None)
         told = repr((code.co_code, code.co_consts)) if code else getattr(function, "__qualname__", "")
         return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -39,7 +40,7 @@ def code_hash(function: Callable[..., Any], files: tuple[str, ...] = ()) -> str:
     for name, source in sorted(_sources(module)):
         digest.update(f"{name}\0{len(source)}\0".encode() + source)
     for name in files:
-        data = (Path(path).parent / name).read_bytes()
+        data = (path.parent / name).read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
 
@@ -72,13 +73,23 @@ def _sources(module: ModuleType) -> list[tuple[str, bytes]]:
 
 def _source(name: str) -> bytes | None:
     """None if it is no module with a source, such as a name that was imported from one."""
-    path = getattr(sys.modules.get(name), "__file__", None)
-    if path is None or not path.endswith(".py"):
+    path = _source_path(sys.modules.get(name))
+    if path is None or path.suffix != ".py":
         return None
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
     except OSError:
         return None
+
+
+def _source_path(module: ModuleType | None) -> Path | None:
+    """Where a module's source is: beside what it was compiled to, so that compiled code is the same evaluator."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    path = Path(file)
+    compiled = path.name.endswith(tuple(EXTENSION_SUFFIXES))
+    return path.with_name(path.name.partition(".")[0] + ".py") if compiled else path
 
 
 @cache

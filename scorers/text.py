@@ -12,6 +12,8 @@ from operator import itemgetter
 from string import ascii_letters
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from mypy_extensions import mypyc_attr
+
 T = TypeVar("T")
 
 LIMIT_CHARACTERS = 32_768
@@ -91,19 +93,23 @@ class Sentence(NamedTuple):
 _new_sentence: Callable[[tuple[Any, ...]], Sentence] = partial(tuple.__new__, Sentence)  # in half the time
 
 
+@mypyc_attr(native_class=False)
 class _kept(Generic[T]):  # noqa: N801 - it is used as a decorator
     """`functools.cached_property` without the lock that it has before Python 3.12, which costs more than many of these.
     Two threads may make the same value; one is kept."""
 
     def __init__(self, make: Callable[[Any], T]) -> None:
-        self._make, self._name = make, make.__name__
-        self.__doc__ = make.__doc__
+        self._make, self.__doc__ = make, make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
     def __get__(self, text: Any, kind: type) -> T:
         found = text.__dict__[self._name] = self._make(text)
         return found
 
 
+@mypyc_attr(native_class=False)  # compiled as well it has a `__dict__`, where `_kept` keeps
 class Text:
     """A text as scorers read it. Get one from `read`.
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from collector.core.model import Trace
 from scorers.base import Score, scorer
-from scorers.builtin.relevance import shared_start
+from scorers.builtin.overlap import shared_start
 from scorers.text import LIMIT_CHARACTERS, STOP_WORDS, clipped_note, read, stem
 
 _MOST_ALTERNATIVES = 100

@@ -2,21 +2,16 @@
 
 import math
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, pairwise
-from typing import TypeAlias
 
 from collector.core.model import Trace
 from scorers.base import Evidence, Score, scorer
-from scorers.text import BEGINNING, STOP_WORDS, Sentence, Text, clipped_note, content, read, read_passage, stem
+from scorers.builtin.support import Known, Support, read_contexts
+from scorers.text import STOP_WORDS, Sentence, Text, clipped_note, read, stem
 
 _MOST_ANSWER_SENTENCES = 200
-_MOST_CONTEXT_SENTENCES = 2_000
-_MOST_CONTEXT_CHARACTERS = 200_000
 
 # What counts how much against a sentence; one content word that no context has is 1. Set by hand, comparing variants on
 # the labelled sets of docs/scorers.md.
@@ -55,8 +50,6 @@ _SUPPORTED = 0.6
 _DENIED = 0.4
 """The same share, from which on a negation that only the answer has counts."""
 
-_UNIT = 2**32
-
 _ASKS = ("?", '?"', "?”", "？")
 
 _NAME_PATTERN = re.compile(r"(?<=[\w,;:] )[A-Z][\w’'-]+")
@@ -89,8 +82,6 @@ _SUMMARIES = (
 )
 _ASKED_CHARACTERS = 300
 """Of the beginning and of the end of a question, where it says what is to be done with the text between them."""
-_FORM_SHARE = 0.7
-"""Share of the longer of two words that both begin with, if they are forms of one."""
 _COUNTED = STOP_WORDS | _SPEAKER_WORDS
 
 
@@ -106,8 +97,8 @@ def groundedness(trace: Trace, *, support: bool = False) -> Score | None:
     option `support` every sentence is, with the place of the context sentence that covers it best.
     """
     answer = read(trace.answer or "")
-    contexts = _read_contexts(trace.contexts)
-    known = _Known(answer, contexts)
+    contexts = read_contexts(trace.contexts)
+    known = Known(answer, contexts, _COUNTED)
     summary = _is_summary(trace.question or "")
     findings = [_examine(answer.text, sentence, known, summary) for sentence in _claims(answer)]
     if not findings or not known.says_anything:
@@ -136,129 +127,6 @@ class _Finding:
     best: int | None  # the number of the context sentence that covers it best
 
 
-_Place: TypeAlias = tuple[int, Sequence[int]]
-"""Of a term in a context: the number of the context's first sentence, and which of its sentences have the term."""
-
-
-class _Known:
-    """The sentences of all contexts, and where the words of an answer are in them.
-
-    Each text brings its own index, made once however often the text is retrieved.
-    """
-
-    def __init__(self, answer: Text, contexts: Sequence[Text]) -> None:
-        self.sentences: list[Sentence] = []
-        self.contexts: list[tuple[int, Text]] = []  # with the number of its first sentence
-        for text in contexts:
-            if len(self.sentences) >= _MOST_CONTEXT_SENTENCES:
-                break
-            self.contexts.append((len(self.sentences), text))
-            self.sentences += text.sentences
-        self.says_anything = any(text.vocabulary for _, text in self.contexts)
-        self.strange = _COUNTED & answer.vocabulary
-        for _, text in self.contexts:
-            self.strange = self.strange - text.vocabulary  # not `-=`, which would walk through the vocabulary
-        self._find(answer.terms)
-
-    def place(self, number: int) -> str:
-        """Where a sentence is, in words without content: the context counted from 0, and its characters."""
-        context = bisect_right(self.contexts, number, key=lambda one: one[0]) - 1
-        sentence = self.sentences[number]
-        return f"contexts[{context}] {sentence.start}-{sentence.end}"
-
-    def forms(self, words: Set[str]) -> int:
-        """How many of the words some context has in another form."""
-        return sum(
-            [any(_has_form(text, word) for _, text in self.contexts) for word in words if len(word) >= BEGINNING]
-        )
-
-    def support(self, terms: frozenset[str]) -> "_Support":
-        """What the context sentences hold of an answer sentence's terms."""
-        missing = terms - self._found
-        held = terms & self._found
-        covered, best = self._heaviest(held)
-        if best is None:
-            return _Support(0.0 if terms else 1.0, missing, None, None)
-        second = None
-        if others := held - self.sentences[best].terms:
-            more, second = self._heaviest(others)
-            covered += more
-        return _Support(covered / sum(map(self._weight.__getitem__, terms)), missing, best, second)
-
-    def strange_pairs(self, sentence: Sentence) -> int:
-        """How many neighbours among the words that the contexts have are neighbours in none of them."""
-        told = _neighbours([sentence])
-        for _, text in self.contexts:
-            told -= text.once(_pairs)
-        return sum(one in self._found and other in self._found for one, other in told)
-
-    def _find(self, terms: frozenset[str]) -> None:
-        """Note where the terms are, and what each weighs."""
-        self._places: dict[str, list[_Place]] = {}
-        frequency = dict.fromkeys(terms, 0)
-        for first, text in self.contexts:
-            where = text.where
-            for term in terms & text.terms:
-                numbers = where[term]
-                frequency[term] += len(numbers)
-                if term in self._places:
-                    self._places[term].append((first, numbers))
-                else:
-                    self._places[term] = [(first, numbers)]
-        self._found = frozenset(self._places)
-        by_frequency = _weights(len(self.sentences))
-        self._weight = {term: by_frequency[count] for term, count in frequency.items()}
-
-    def _heaviest(self, terms: Iterable[str]) -> tuple[int, int | None]:
-        """The greatest mass of one sentence's terms, and the first sentence that has it."""
-        masses = [0] * len(self.sentences)
-        for term in terms:
-            weight = self._weight[term]
-            for first, numbers in self._places[term]:
-                for number in numbers:
-                    masses[first + number] += weight
-        most = max(masses, default=0)
-        return most, masses.index(most) if most else None
-
-
-class _Weights(dict[int, int]):
-    """Inverse sentence frequency: about 1 for a term that is nowhere, towards 0 for one that is everywhere.
-
-    In whole parts of `_UNIT`, so that a sum does not depend on the order of its parts.
-    """
-
-    def __init__(self, sentences: int) -> None:
-        super().__init__()
-        self._sentences = sentences
-
-    def __missing__(self, frequency: int) -> int:
-        weight = math.log1p((self._sentences + 1) / (frequency + 1)) / math.log(self._sentences + 2)
-        self[frequency] = found = round(weight * _UNIT)
-        return found
-
-
-_weights = lru_cache(maxsize=64)(_Weights)  # traces have few different numbers of context sentences
-
-
-@dataclass(slots=True)
-class _Support:
-    share: float  # of the idf mass, that the best pair of sentences holds (greedily chosen)
-    missing: frozenset[str]  # terms that are nowhere
-    best: int | None  # the number of the sentence that holds most
-    second: int | None  # of the one that holds most of the rest
-
-
-def _read_contexts(contexts: Sequence[str]) -> list[Text]:
-    read_so_far, texts = 0, []
-    for context in contexts:
-        if read_so_far >= _MOST_CONTEXT_CHARACTERS:
-            break
-        text = read_passage(context)
-        read_so_far += len(text.text)
-        texts.append(text)
-    return texts
-
-
 def _claims(answer: Text) -> list[Sentence]:
     """The sentences that may state something: with words, and no "2." before an entry of a list."""
     sentences = answer.sentences[:_MOST_ANSWER_SENTENCES]
@@ -279,7 +147,7 @@ def _is_summary(question: str) -> bool:
     return any(word in asked for word in _SUMMARIES)
 
 
-def _examine(answer: str, sentence: Sentence, known: _Known, summary: bool) -> _Finding:
+def _examine(answer: str, sentence: Sentence, known: Known, summary: bool) -> _Finding:
     found = known.support(sentence.terms)
     text = answer[sentence.start : sentence.end]
     if cited := _cited(text, found.missing):
@@ -319,7 +187,7 @@ def _numbers(sentence: Sentence, missing: frozenset[str]) -> int:
     return len(found) - ("1" in found and "1" not in sentence.numbers)
 
 
-def _negation(sentence: Sentence, found: _Support, known: _Known) -> tuple[bool, bool]:
+def _negation(sentence: Sentence, found: Support, known: Known) -> tuple[bool, bool]:
     """Whether the sentence denies what the contexts say, and whether it says what they deny."""
     if found.best is None or found.share <= _DENIED:
         return False, False
@@ -329,29 +197,7 @@ def _negation(sentence: Sentence, found: _Support, known: _Known) -> tuple[bool,
     return not best and not (found.second is not None and _negated(known.sentences[found.second])), False
 
 
-def _pairs(text: str) -> frozenset[tuple[str, str]]:
-    return _neighbours(read_passage(text).sentences)
-
-
-def _neighbours(sentences: Iterable[Sentence]) -> frozenset[tuple[str, str]]:
-    """Content words that follow each other in a sentence."""
-    return frozenset(chain.from_iterable([pairwise(content(sentence.words)) for sentence in sentences]))
-
-
-def _has_form(text: Text, word: str) -> bool:
-    if word[:BEGINNING] not in text.beginnings:
-        return False
-    least = word[: max(BEGINNING, math.ceil(_FORM_SHARE * len(word)))]  # of the start that they share
-    near = [other for other in text.terms if other.startswith(least)]
-    return any(other.isalpha() and _one_word(word, other) for other in near)
-
-
-def _one_word(word: str, other: str) -> bool:
-    shared = math.ceil(_FORM_SHARE * max(len(word), len(other)))
-    return word[:shared] == other[:shared]
-
-
-def _evidence(findings: Sequence[_Finding], known: _Known | None) -> tuple[Evidence, ...]:
+def _evidence(findings: Sequence[_Finding], known: Known | None) -> tuple[Evidence, ...]:
     """The sentences without support; with the contexts given, all of them, each with what comes nearest to it."""
     if known is None:
         return tuple(Evidence(f.start, f.end, f.fault) for f in findings if f.fault)

@@ -7,7 +7,8 @@ from itertools import chain
 
 from collector.core.model import Retrieval, Trace
 from scorers.base import Score, scorer
-from scorers.builtin.relevance import RELEVANT, relevances
+from scorers.builtin.overlap import relevances
+from scorers.builtin.relevance import RELEVANT
 from scorers.ranking import average_precision, ndcg, precision_at, reciprocal_rank
 from scorers.text import Text, clipped_note, read, read_passage
 

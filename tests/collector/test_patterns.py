@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from collector.patterns import PatternSet, Sign
 from scorers.builtin.failure import _INVENTS, _TROUBLE
-from scorers.builtin.injection import _DIRECT, _FOREIGN
+from scorers.builtin.instructions import _DIRECT, _FOREIGN
 from scorers.builtin.planning import _SPEAKS_OF_A_PLAN
 
 PIECES = [

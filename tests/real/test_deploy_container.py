@@ -58,7 +58,7 @@ def stages() -> list[Stage]:
 
 @dataclass
 class Image:
-    """What the build stage made, in folders that stand for /src, /dist and /opt/driftline."""
+    """What the build stage made, in folders that stand for /src, /dist and those below /opt."""
 
     folder: Path
 
@@ -71,7 +71,12 @@ class Image:
         return self.folder / "state"
 
     def local(self, text: str) -> str:
-        for there, here in (("/opt/driftline", self.opt), ("/var/lib/driftline", self.state), ("/dist", "dist")):
+        for there, here in (
+            ("/opt/driftline", "opt"),
+            ("/opt/compile", "compile"),
+            ("/var/lib/driftline", "state"),
+            ("/dist", "dist"),
+        ):
             text = text.replace(there, str(self.folder / here))
         return text
 
@@ -146,7 +151,8 @@ def test_the_linter_has_nothing_against_the_container_file() -> None:
 def test_the_image_is_for_a_user_without_rights_and_says_how_it_is_stopped_and_asked() -> None:
     before, build, final = stages()
     assert before.pairs("ARG")["PYTHON_IMAGE"].startswith("python:3.11-slim")
-    assert (build.base, final.base) == ("${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}")
+    assert before.pairs("ARG")["BUILD_IMAGE"] == before.pairs("ARG")["PYTHON_IMAGE"].replace("-slim", "")
+    assert (build.base, final.base) == ("${BUILD_IMAGE} AS build", "${PYTHON_IMAGE}")
     assert final.only("USER") == f"{UID}:{UID}"
     assert final.only("STOPSIGNAL") == "SIGTERM"
     assert final.only("VOLUME") == "/var/lib/driftline"
@@ -178,7 +184,9 @@ def test_no_tool_that_builds_goes_along(image: Image) -> None:
     site = next(image.opt.glob("lib/python*/site-packages"))
     there = {path.name.partition("-")[0] for path in site.glob("*.dist-info")}
     assert {"driftline", "lz4"} <= there  # lz4: of the extra
-    assert there.isdisjoint({"pip", "setuptools", "hatchling", "editables", "pathspec", "pluggy", "uv", "pytest"})
+    assert there.isdisjoint(
+        {"pip", "setuptools", "hatchling", "editables", "pathspec", "pluggy", "uv", "pytest", "mypy"}
+    )
     assert not (image.opt / "bin" / "pip").exists()
 
 

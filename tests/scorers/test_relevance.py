@@ -2,7 +2,8 @@ import pytest
 
 from collector.core.model import Trace
 from scorers.base import Score
-from scorers.builtin.relevance import answer_relevance, context_relevance, relevances
+from scorers.builtin.overlap import relevances
+from scorers.builtin.relevance import answer_relevance, context_relevance
 from scorers.text import read
 
 QUESTION = "When was the Hoover Dam on the Colorado River completed?"
