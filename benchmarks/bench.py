@@ -14,7 +14,7 @@ from pathlib import Path
 
 TABLES = (
     *("service", "cluster", "scaling", "wire", "scrape", "normalise", "redaction"),
-    *("scorers", "drift", "combinations", "embeddings"),
+    *("scorers", "compiled", "drift", "combinations", "embeddings"),
 )
 ON_DATASETS = {"redaction": (), "scorers": (), "embeddings": ("--texts",)}  # what comes before the folder
 

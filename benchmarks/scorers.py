@@ -159,7 +159,8 @@ def built_in(reference: str) -> Scorer:
     return load_scorer(ScorerConfig(use=f"scorers.builtin.{reference}"))
 
 
-def _seconds(runner: Runner, traces: list[Trace], together: int) -> float:
+def seconds(runner: Runner, traces: list[Trace], together: int) -> float:
+    """Processor time of evaluating the traces, so many together."""
     everything = Admission(0.0, 1.0, 1.0, "benchmark")
     groups = [traces[at : at + together] for at in range(0, len(traces), together)]
     began = time.process_time()
@@ -186,14 +187,14 @@ def _cost_of(scorers: list[Scorer], seed: int, together: int = TOGETHER) -> floa
     """Microseconds a trace; `seed` is that of the first."""
     runner = Runner(scorers, Telemetry())
     traces = [rag_trace(seed + at) for at in range(TRACES)]
-    return min(_seconds(runner, traces, together) for _ in range(ROUNDS)) / TRACES * 1e6
+    return min(seconds(runner, traces, together) for _ in range(ROUNDS)) / TRACES * 1e6
 
 
 def _cost_of_new(scorers: list[Scorer], seeds: Iterator[int], together: int = TOGETHER) -> float:
     """The same with traces that were never seen. Words were: whatever an application is asked, its words come again."""
     runner = Runner(scorers, Telemetry())
     rounds = [[rag_trace(seed + at) for at in range(TRACES)] for seed in islice(seeds, ROUNDS)]
-    return min(_seconds(runner, traces, together) for traces in rounds) / TRACES * 1e6
+    return min(seconds(runner, traces, together) for traces in rounds) / TRACES * 1e6
 
 
 def _of_interest(rows: Iterator[object], mutations: frozenset[str] | None) -> Iterator[object]:

@@ -1,6 +1,5 @@
 """The wheel with compiled modules: it can be built, gives the same scores, and passes the tests of what is compiled."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from benchmarks.compiled import build, environment
 from tests.real.parts.process import missing
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ WHEEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["b
 MODULES = WHEEL["hooks"]["custom"]["modules"]
 TESTS = ("text", "linear", "steps", "injection", "relevance", "correctness", "groundedness", "hostile", "conformance")
 SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
-BUILD_SECONDS, RUN_SECONDS = 300, 240
+RUN_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing("A C compiler", "apt-get install gcc libc6-dev")
     if not Path(sysconfig.get_paths()["include"], "Python.h").is_file():
         missing("Python.h", "apt-get install python3-dev")
-    folder = tmp_path_factory.mktemp("wheel")
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "HATCH_BUILD_HOOK_ENABLE_CUSTOM": "true"},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = folder.glob("*.whl")
-    return path
+    return build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +43,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: str, first: Path) -> subprocess.CompletedProcess[bytes]:
     """A module of Python with the packages of `first`, and tests and benchmarks of this checkout."""
     return subprocess.run(
-        [sys.executable, "-P", "-m", *arguments],
+        [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{first}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"},
+        env=environment(first),
         capture_output=True,
         timeout=RUN_SECONDS,
     )
