@@ -217,8 +217,7 @@ class Sessions:
             self._schedule(held)
 
     def _due_ns(self, held: Gathered) -> int:
-        idle = held.last_end_ns + self._idle_ns
-        return idle if held.revision >= 0 else min(idle, held.first_start_ns + self._max_age_ns)
+        return due_ns(held, self._idle_ns, self._max_age_ns)
 
     def _schedule(self, held: Gathered) -> None:
         due_ns = self._due_ns(held)
@@ -302,6 +301,12 @@ class Sessions:
 
     def _changed_head(self, held: Gathered) -> None:
         self._changed[_SESSION + held.key.hex()] = _head_to(held)
+
+
+def due_ns(held: Gathered, idle_ns: int, max_age_ns: int) -> int:
+    """The event time at which a session is to be evaluated if no more comes of it; lateness is waited for as well."""
+    idle = held.last_end_ns + idle_ns
+    return idle if held.revision >= 0 else min(idle, held.first_start_ns + max_age_ns)
 
 
 def gathered_in(state: Iterable[tuple[str, bytes]]) -> list[tuple[Gathered, list[Told]]]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from collector.assemble_config import AssembleConfig
 from collector.core.engine import MOVED_KIND, STRAY_KIND, TURNS, Entry
-from collector.sessions import Gathered, gathered_in, moved_in
+from collector.sessions import Gathered, due_ns, gathered_in, moved_in
 from collector.turns import Told, decode_turn
 from driftline.config import Config
 from driftline.store_reading import read_log, read_state
@@ -12,14 +13,17 @@ from driftline.store_reading import read_log, read_state
 
 @dataclass(frozen=True, slots=True)
 class PendingSession:
-    """A session that waits. `turns` are the ids of its traces, the first first; `evaluated` says whether it has been
-    scored before, without the newest of them; `ended_ns` is the end of the last one."""
+    """A session that waits. `turns` are the ids of its traces, the first first; `started_ns` and `ended_ns` are the
+    start of the first and the end of the last; `due_ns` is the event time at which it is evaluated if no more come;
+    `evaluated` says whether it has been before, without the newest of them."""
 
     session_id: str
     service: str
     tenant: str
     turns: tuple[str, ...]
+    started_ns: int
     ended_ns: int
+    due_ns: int
     evaluated: bool
 
 
@@ -34,7 +38,7 @@ def pending_sessions(config: Config) -> list[PendingSession]:
         _put(held, head, turns)
     for moved, turns in _unread(read_log(config, TURNS, "session")):
         _put(held, moved, turns)
-    waiting = [_pending(one) for one in held.values() if one.fresh and one.turns]
+    waiting = [_pending(one, config.assemble) for one in held.values() if one.fresh and one.turns]
     return sorted(waiting, key=lambda one: (one.ended_ns, one.service, one.session_id))
 
 
@@ -57,8 +61,17 @@ def _put(held: dict[bytes, Gathered], found: Gathered, turns: Iterable[Told]) ->
     known.turns.update((told.turn.trace_id, told) for told in turns)
 
 
-def _pending(one: Gathered) -> PendingSession:
+def _pending(one: Gathered, assemble: AssembleConfig) -> PendingSession:
     in_order = sorted(one.turns.values(), key=lambda told: (told.turn.start_ns, told.turn.trace_id))
     first = in_order[0]
-    ids = tuple(told.turn.trace_id for told in in_order)
-    return PendingSession(first.session_id, first.service, first.tenant, ids, one.last_end_ns, one.revision >= 0)
+    due = due_ns(one, round(assemble.session_idle * 1e9), round(assemble.session_max_age * 1e9))
+    return PendingSession(
+        first.session_id,
+        first.service,
+        first.tenant,
+        tuple(told.turn.trace_id for told in in_order),
+        one.first_start_ns,
+        one.last_end_ns,
+        due + round(assemble.lateness * 1e9),
+        one.revision >= 0,
+    )

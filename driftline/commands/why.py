@@ -11,7 +11,7 @@ from collector.core.printable import entry
 from collector.sample import Sampler
 from driftline.build import open_redactor
 from driftline.commands.why_sessions import (
-    add_pending,
+    add_session,
     moment,
     print_nothing,
     print_waiting,
@@ -60,25 +60,27 @@ def command(
             return
         trace_id = checked_trace_id(trace_id)
         found = view.sheet(trace_id)
-        continued_by = view.continued_by(trace_id) if found is not None else []
+        if found is None:
+            ctx.exit(explain_absence(config, view, trace_id, scorer, as_json))
+        if continued_by := view.continued_by(trace_id):
+            found["continued_by"] = continued_by
+        add_session(config, view, found)
     except sqlite3.Error as error:
         raise StoreError(f"the view {view.path} cannot be read: {error}") from None
-    if found is None:
-        ctx.exit(explain_absence(config, trace_id, scorer, as_json))
-    if continued_by:
-        found["continued_by"] = continued_by
-    add_pending(config, found)
     print_sheet(found, config, scorer, as_json)
 
 
 def print_sheet(found: Sheet, config: Config, scorer: str | None, as_json: bool) -> None:
     if scorer is not None:
-        others = sorted({decision["scorer"] for decision in found["decisions"]} - {scorer})
-        found["decisions"] = [decision for decision in found["decisions"] if decision["scorer"] == scorer]
-        if not found["decisions"]:
-            found["not_of_this_scorer"] = others
+        sheets = [found, *found.get("sessions", ())]
+        every = {decision["scorer"] for sheet in sheets for decision in sheet["decisions"]}
+        for sheet in sheets:
+            sheet["decisions"] = [decision for decision in sheet["decisions"] if decision["scorer"] == scorer]
+        mine = [decision for sheet in sheets for decision in sheet["decisions"]]
+        if not mine:
+            found["not_of_this_scorer"] = sorted(every)
         elif not as_json:
-            found["evaluator_id"] = found["decisions"][0].get("evaluator_id")
+            found["evaluator_id"] = mine[0].get("evaluator_id")
     click.echo(orjson.dumps(found) if as_json else "\n".join(map(entry, story(found, config))))
 
 
@@ -137,8 +139,15 @@ def story(sheet: Sheet, config: Config) -> list[str]:
     lines.append(f"  sampled with probability {chance:.9g} ({sheet['rate_rule']}{upstream})")
     if (others := sheet.get("not_of_this_scorer")) is not None:
         lines.append(f"  nothing was decided on this scorer; what was decided on: {', '.join(others) or 'none'}")
-    lines += [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
+    lines += _decisions(sheet)
+    for session in sheet.get("sessions", ()):
+        if told := _decisions(session):
+            lines += [f"  its session, recorded as {session['trace_id']}:", *told]
     return lines + ([f"{'':23}evaluator {sheet['evaluator_id']}"] if sheet.get("evaluator_id") else [])
+
+
+def _decisions(sheet: Sheet) -> list[str]:
+    return [line for decision in sheet["decisions"] for line in _decision(decision, sheet)]
 
 
 def _usual_chance(sheet: Sheet) -> float:
@@ -198,7 +207,7 @@ def _not_sampled(decision: Sheet, sheet: Sheet) -> str:
     return f"its id's place {sheet['unit']:.9f} is not below the rate of {rule}"
 
 
-def explain_absence(config: Config, trace_id: str, scorer: str | None, as_json: bool) -> int:
+def explain_absence(config: Config, view: View, trace_id: str, scorer: str | None, as_json: bool) -> int:
     """Say why a trace is not in the view: 0 if its id alone explains it or it waits, 1 if nothing is known."""
     sampler = Sampler(config.sample)
     raw = bytes.fromhex(trace_id)
@@ -207,30 +216,35 @@ def explain_absence(config: Config, trace_id: str, scorer: str | None, as_json: 
     if waits is not None:
         print_pending(config, trace_id, waits, scorer, as_json)
         return 0
-    unit = sampler.unit(raw)
+    unit, since_ns = sampler.unit(raw), view.earliest_ns()
     if as_json:
-        reason = "sample.rate" if by_hash else None
-        click.echo(orjson.dumps({"trace_id": trace_id, "unit": unit, "not_sampled": by_hash, "rule": reason}))
+        rule = "sample.rate" if by_hash else None
+        told = {"trace_id": trace_id, "unit": unit, "not_sampled": by_hash, "rule": rule, "kept_since_ns": since_ns}
+        click.echo(orjson.dumps(told))
     elif by_hash:
         click.echo(
             f"trace {trace_id} is not sampled, whatever it holds: its id's place {unit:.9f} is not below "
             f"sample.rate ({config.sample.rate:.9g}) nor the rate of any keep rule"
         )
     else:
+        kept = "nothing is kept yet" if since_ns is None else f"the oldest that is kept ended {moment(since_ns)}"
         click.echo(
             f"nothing is known of trace {trace_id}: it was never received, or is older than "
-            f"{config.store.retention / 86400:g} days"
+            f"{config.store.retention / 86400:g} days (store.retention); {kept}"
         )
     return 0 if by_hash else 1
 
 
 def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | None, as_json: bool) -> None:
     """Tell of a trace that is not evaluated yet; all its candidates are pending."""
-    scorers = [name for name in scorer_names(config)[0] if scorer in (None, name)]
+    every, every_of_sessions = scorer_names(config)
+    scorers = [name for name in every if scorer in (None, name)]
+    of_sessions = [name for name in every_of_sessions if scorer in (None, name)]
     if as_json:
         decisions = [{"scorer": name, "decision": "pending", "reason": "open"} for name in scorers]
         told = {"spans": waits.spans, "ended_ns": waits.ended_ns, "root_ended": waits.root_ended}
-        click.echo(orjson.dumps({"trace_id": trace_id, "pending": told, "decisions": decisions}))
+        about = {"trace_id": trace_id, "pending": told, "decisions": decisions, "scorers_of_sessions": of_sessions}
+        click.echo(orjson.dumps(about))
         return
     ended = moment(waits.ended_ns)
     assemble = config.assemble
@@ -242,6 +256,10 @@ def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | N
     )
     for name in scorers:
         click.echo(f"  {name:20} pending: open")
+    for name in of_sessions:
+        click.echo(f"  {name:20} looks at sessions: if the trace has one, it is a turn of it once it was evaluated")
+    if not scorers and not of_sessions and every:
+        click.echo(f"  no scorer has this name; there are: {', '.join([*every, *every_of_sessions])}")
 
 
 def print_funnel(view: View, config: Config, as_json: bool) -> None:

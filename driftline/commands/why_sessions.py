@@ -7,12 +7,13 @@ from typing import Any
 import click
 import orjson
 
-from collector.core.errors import StoreError
+from collector.core.errors import StoreError, UserError
 from collector.core.printable import entry, printable
 from driftline.config import Config
 from driftline.flow import load_parts
 from driftline.pending_sessions import PendingSession, pending_sessions
 from driftline.records import Sheet
+from driftline.view import View
 
 _LATEST_SECONDS = 253402300799.0  # the last second of the year 9999
 
@@ -23,8 +24,12 @@ def moment(at_ns: int) -> str:
 
 
 def scorer_names(config: Config) -> tuple[list[str], list[str]]:
-    """What the scorers of traces are called, and those of sessions."""
-    every = load_parts(config)[0]
+    """What the scorers of traces are called, and those of sessions; none if one cannot be had, which is said."""
+    try:
+        every = load_parts(config)[0]
+    except UserError as error:  # what was recorded can be told all the same
+        click.echo(f"what is pending is not told by scorer: {error}", err=True)
+        return [], []
     return (
         [one.name for one in every if one.target != "session"],
         [one.name for one in every if one.target == "session"],
@@ -42,10 +47,16 @@ def waiting(config: Config, scorers: Sequence[str]) -> list[PendingSession]:
         return []
 
 
-def add_pending(config: Config, sheet: Sheet) -> None:
-    """Add to the sheet of a trace that its session waits, if it does: `session_pending`, and a decision a scorer."""
+def add_session(config: Config, view: View, sheet: Sheet) -> None:
+    """Add to the sheet of a trace what is known of its session.
+
+    That is `sessions`, the sheets of what was recorded with this turn, and if it waits, `session_pending`, and a
+    decision for each scorer that has none yet.
+    """
     if not sheet["session_id"] or sheet.get("target") == "session":
         return
+    recorded = map(view.sheet, view.sessions(sheet["session_id"]))
+    sheet["sessions"] = [one for one in recorded if one is not None and sheet["trace_id"] in one["turns"]]
     _, scorers = scorer_names(config)
     for one in waiting(config, scorers):
         if sheet["trace_id"] in one.turns and sheet.get("tenant", "") == one.tenant:
@@ -56,11 +67,12 @@ def add_pending(config: Config, sheet: Sheet) -> None:
 def when(config: Config, told: dict[str, Any]) -> str:
     """Since when a session of `session_pending` waits, and for what."""
     assemble = config.assemble
-    idle = f"once it was idle for {assemble.session_idle:g} s (assemble.session_idle)"
+    due = f"at {moment(told['due_ns'])} if no more come"
+    idle = f"idle for {assemble.session_idle:g} s (assemble.session_idle)"
     if told["evaluated"]:
-        return f"was scored and went on since: {_so_far(told)}; it is scored anew {idle}"
+        return f"was scored and went on since: {_so_far(told)}; it is scored anew {due}: once it was {idle}"
     age = f"{assemble.session_max_age:g} s after its first turn began (assemble.session_max_age)"
-    return f"waits for its end: {_so_far(told)}; it is decided on {idle}, at the latest {age}"
+    return f"waits for its end: {_so_far(told)}; it is decided on {due}: once it was {idle}, at the latest {age}"
 
 
 def print_waiting(
@@ -90,11 +102,13 @@ def print_nothing(session_id: str) -> None:
 
 
 def _told(one: PendingSession) -> dict[str, Any]:
-    return {"turns": list(one.turns), "ended_ns": one.ended_ns, "evaluated": one.evaluated}
+    times = {"started_ns": one.started_ns, "ended_ns": one.ended_ns, "due_ns": one.due_ns}
+    return {"turns": list(one.turns), **times, "evaluated": one.evaluated}
 
 
 def _so_far(told: dict[str, Any]) -> str:
-    return f"{len(told['turns'])} turns so far, the last ended {moment(told['ended_ns'])}"
+    turns = f"{len(told['turns'])} turns" if len(told["turns"]) > 1 else "1 turn"
+    return f"{turns} so far, the first began {moment(told['started_ns'])}, the last ended {moment(told['ended_ns'])}"
 
 
 def _decisions(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Sessions that wait, of a cluster: what the stage has committed, in any partition, and what it has yet to read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOG_OF = {"score": SPANS, "session": TURNS}
 SECOND = 10**9
+ASSEMBLE = AssembleConfig.model_validate({"session_idle": "10m", "lateness": "5s"})
 
 
 def turn(number: int, session: str, end_seconds: int) -> Told:
@@ -39,7 +40,7 @@ def turn(number: int, session: str, end_seconds: int) -> Told:
 
 def keep(partition: Partition, turns: list[Told], next_offset: int) -> None:
     """As the stage does."""
-    sessions = Sessions(AssembleConfig.model_validate({"session_idle": "10m"}), Telemetry())
+    sessions = Sessions(ASSEMBLE, Telemetry())
     for told in turns:
         list(sessions.add(told))
     transaction = partition.transaction()
@@ -48,6 +49,14 @@ def keep(partition: Partition, turns: list[Told], next_offset: int) -> None:
             transaction.put(key, value)
     transaction.offset(next_offset)
     transaction.commit()
+
+
+def waiting(
+    session: str, traces: Sequence[int], first_end_seconds: int, end_seconds: int, evaluated: bool = False
+) -> PendingSession:
+    ids = tuple(f"{trace:032x}" for trace in traces)
+    started, ended = (10**18 + seconds * SECOND for seconds in (first_end_seconds - 1, end_seconds))
+    return PendingSession(session, "shop", "", ids, started, ended, ended + (600 + 5) * SECOND, evaluated)
 
 
 def test_sessions_of_all_partitions_wait_with_the_turns_that_are_not_read_yet(
@@ -75,10 +84,10 @@ def test_sessions_of_all_partitions_wait_with_the_turns_that_are_not_read_yet(
         for number, partition in reader.owner.owned.items():
             keep(partition, sent[number][: read[number]], read[number])
         reader.subscription.close()
-        found = pending_sessions(Config.model_construct(cluster=config))
+        found = pending_sessions(Config.model_construct(cluster=config, assemble=ASSEMBLE))
     assert found == [
-        PendingSession("waits", "shop", "", tuple(f"{at:032x}" for at in (1, 2, 3)), 10**18 + 90 * SECOND, False),
-        PendingSession("other", "shop", "", (f"{5:032x}",), 10**18 + 700 * SECOND, False),
-        PendingSession("new", "shop", "", (f"{6:032x}",), 10**18 + 710 * SECOND, False),
-        PendingSession("over", "shop", "", (f"{4:032x}", f"{7:032x}"), 10**18 + 720 * SECOND, True),
+        waiting("waits", (1, 2, 3), 0, 90),
+        waiting("other", (5,), 700, 700),
+        waiting("new", (6,), 710, 710),
+        waiting("over", (4, 7), 0, 720, evaluated=True),
     ]

@@ -12,9 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.core.clock import FakeClock
 from collector.core.engine import DECISIONS, MOVED_KIND, SPANS, STRAY_KIND, TICK_KIND, TURNS, Record
-from collector.core.model import Trace
 from collector.sample import SampleConfig, Sampler, hashed_unit
-from collector.turns import encode_turn, session_key, told_by
+from collector.turns import session_key
 from collector.wire.route import partition_of
 from driftline.build import build
 from driftline.commands import why
@@ -100,64 +99,6 @@ def test_why_tells_of_a_session_and_of_its_turns(tmp_path: Path) -> None:
     unknown = CliRunner().invoke(why.command, ["--session", "nobody", "-c", str(path)])
     assert unknown.exit_code == 1
     assert unknown.output.startswith("nothing is known of session nobody: ")
-
-
-def asked_why(folder: Path, *arguments: str) -> str:
-    path = folder / "config.yaml"
-    store = {"path": str(folder / "replay.db")}
-    path.write_bytes(orjson.dumps({"store": store, "scorers": SCORERS, "assemble": {"session_idle": "10m"}}))
-    shown = CliRunner().invoke(why.command, [*arguments, "-c", str(path)])
-    assert shown.exit_code == 0, shown.output
-    return shown.output
-
-
-def test_why_tells_of_a_session_that_waits_and_each_of_its_candidates_is_pending(tmp_path: Path) -> None:
-    under = service(tmp_path)
-    feed(under, conversations(2, 3))
-    under.stop()
-    told = asked_why(tmp_path, "--session", "s0")
-    assert told.startswith("session s0 (service shop) waits for its end: 3 turns so far, the last ended ")
-    assert "idle for 600 s (assemble.session_idle), at the latest 86400 s after" in told
-    assert [line.split()[2:] for line in told.splitlines() if "turn" in line and "trace" in line] == [
-        ["trace", f"{number:032x}"] for number in (1, 3, 5)
-    ]
-    for name in ("session_turns", "repeated_questions"):
-        assert f"  {name:20} pending: open\n" in told
-        assert f"  {name:20} pending: open\n" in asked_why(tmp_path, f"{3:032x}")
-        assert f"{name}: 2 candidates\n          2 100.0%  pending: open\n" in asked_why(tmp_path, "--summary")
-    assert "error" not in told, "it looks at traces"
-    of_a_turn = asked_why(tmp_path, f"{3:032x}", "--scorer", "session_turns")
-    assert "  of session s0, which waits for its end: 3 turns so far" in of_a_turn
-    assert "pending: open" in of_a_turn
-    assert "there are: session_turns, repeated_questions" in asked_why(tmp_path, "--session", "s0", "--scorer", "error")
-    as_json = orjson.loads(asked_why(tmp_path, f"{3:032x}", "--json"))
-    assert [one["scorer"] for one in as_json["decisions"] if one["decision"] == "pending"] == SCORERS[:2]
-    assert as_json["session_pending"]["turns"] == [f"{number:032x}" for number in (1, 3, 5)]
-
-
-def test_turns_that_no_stage_has_read_yet_are_of_a_session_that_waits(tmp_path: Path) -> None:
-    under = service(tmp_path)
-    feed(under, conversations(1, 2))
-    trace = Trace(f"{9:032x}", END_NS, END_NS + 200 * SECOND, session_id="s0", resource={"service.name": "shop"})
-    later = told_by(trace, 0, 1.0, {})
-    assert later is not None
-    records = [Record(encode_turn(later), key=later.key), Record(b"no turn", key=later.key)]
-    under.engine.append(TURNS, records).result()
-    under.stop()
-    assert f"  turn 2: trace {9:032x}\n" in asked_why(tmp_path, "--session", "s0")
-
-
-def test_a_session_that_goes_on_after_it_was_scored_has_its_decisions_until_the_revision(tmp_path: Path) -> None:
-    under = service(tmp_path)
-    later = [turn(50 + number, "s1", END_NS + (700 + 60 * number) * SECOND) for number in range(2)]
-    feed(under, [*conversations(1, 2), *later, turn(60, "s0", END_NS + 850 * SECOND)])
-    feed(under, [turn(61, "s1", END_NS + 900 * SECOND)])
-    under.stop()
-    told = asked_why(tmp_path, "--session", "s0")
-    assert "session s0 (service shop) was scored and went on since: 3 turns so far" in told
-    assert "session_turns        scored 2" in told
-    assert "pending" not in told
-    assert "session_turns: 2 candidates" in asked_why(tmp_path, "--summary"), "one scored, one pending"
 
 
 def test_a_turn_that_comes_later_supersedes_and_counts_as_a_correction(tmp_path: Path) -> None:
