@@ -44,6 +44,7 @@ from driftline.stages.watch import WatchStage
 from driftline.versions import VersionMetric
 from driftline.view import View
 from driftline.web.source import ScorerFacts
+from scorers.apart import Apart
 from scorers.base import Scorer
 from scorers.loading import load_scorers
 from scorers.rules.rule import load_rules
@@ -106,10 +107,13 @@ def plan_flow(config: Config, telemetry: Telemetry, clock: Clock) -> Callable[[G
     deliverer = build_deliverer(config.alerts, telemetry, clock=clock, base=config.base, units=units(scorers))
     prices = load_prices(config.prices, config.base)
     sampler = Sampler(config.sample)
+    entries = zip(scorers, config.scorers, strict=False)  # the scorers of `rules` come after
+    own = [(one, entry) for one, entry in entries if not one.shipped and entry.isolation == "process"]
+    apart = Apart(own, config.base, telemetry)
 
     def lay(ground: Ground) -> Flow:
         engine, view = ground.engine, ground.view
-        runner = Runner(scorers, telemetry, clock, config.shed)
+        runner = Runner(scorers, telemetry, clock, config.shed, apart)
         events = EventExporter(config.events, telemetry, clock) if config.events.otlp_http is not None else None
         reader = f".{view.identity}" if config.cluster is not None else ""
         route = ScoreRoute(config.monitors, partial(engine.partitions, SCORES))

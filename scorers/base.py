@@ -145,8 +145,13 @@ class Scorer:
         return self.told or " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
     @property
+    def shipped(self) -> bool:
+        """Comes with this package: trusted not to harm the process that it runs in."""
+        return self.function.__module__.startswith("scorers.")
+
+    @property
     def built_in(self) -> bool:
-        """Ships with this package: trusted to be quick, so it runs without a thread of its own."""
+        """Of tier 0 or a rule: trusted to be quick as well, so it runs without a thread of its own."""
         return self.function.__module__.startswith(("scorers.builtin.", "scorers.rules."))
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,9 @@ class ScorerConfig(Settings):
         ge=0,
         le=MOST_RETRIES,
         description="how often a call that failed in passing is tried again, within the timeout; 2 if not given",
+    )
+    isolation: Literal["process", "thread"] = Field(
+        default="process", description="where one of your own runs: apart from the service, or on a thread of it"
     )
     concurrency: int = Field(
         default=1, ge=1, le=MOST_CONCURRENCY, description="how many calls of an async scorer are under way at once"

@@ -12,10 +12,11 @@ from collector.allowance import Allowance, marked_step, rate_of_step
 from collector.core.clock import Clock, SystemClock
 from collector.core.frequency import Frequency
 from collector.core.model import Session, Trace
-from collector.core.telemetry import Telemetry
+from collector.core.telemetry import Counter, Telemetry
 from collector.quota import Allowances
 from collector.sample import Admission, hashed_unit
 from collector.turns import session_key
+from scorers.apart import Apart, ApartExecution
 from scorers.base import Scorer
 from scorers.execution import Execution, Ran, Verdict
 from scorers.ledger import MORE_OPERATIONS, TOLD_ELSEWHERE, Decision, DecisionKind
@@ -29,7 +30,15 @@ Item: TypeAlias = tuple[Trace | Session, Admission, Collection[str]]
 
 
 class Runner:
-    """Holds the scorers of a service. Built-ins run inline; others on a thread each, with a timeout."""
+    """Holds the scorers of a service. Built-ins run inline; others on a thread each, with a timeout, or apart.
+
+    Args:
+        scorers: in the order of the configuration.
+        telemetry: of the service.
+        clock: tells how long they take.
+        shed: when to leave some out.
+        apart: the process in which those that it names run.
+    """
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class Runner:
         telemetry: Telemetry,
         clock: Clock | None = None,
         shed: ShedConfig = ShedConfig(),  # noqa: B008  it cannot change
+        apart: Apart | None = None,
     ) -> None:
         self.scorers = tuple(scorers)
         self._shed = shed
@@ -48,9 +58,12 @@ class Runner:
         retried = telemetry.counter(
             "driftline_scorer_retries", "Calls of scorers that failed in passing and were tried again.", ("scorer",)
         )
-        self._executions = {
-            one.name: Execution(one, self._clock, partial(retried.add, 1, one.name)) for one in self.scorers
-        }
+        self._executions: dict[str, Execution | ApartExecution] = {}
+        for one in self.scorers:
+            if apart is not None and one.name in apart.names:
+                self._executions[one.name] = ApartExecution(apart, one, partial(_add, retried, one.name))
+            else:
+                self._executions[one.name] = Execution(one, self._clock, partial(retried.add, 1, one.name))
 
     @property
     def gathers_sessions(self) -> bool:
@@ -225,6 +238,10 @@ class _Limit(NamedTuple):
                 refusal = _unscored(one, (refused, "limit", share), probability, rule, run.span_id, step)
                 run.decisions.append(refusal)
         return through
+
+
+def _add(counter: Counter, name: str, count: int) -> None:
+    counter.add(count, name)
 
 
 _NOT_SAMPLED: Verdict = ("not_sampled", "rate", "")

@@ -139,7 +139,7 @@ def replay(
             funnel = service.view.funnel()
             columns = ("scorer", "decision", "reason", "count")
             counts, runs = service.counts(), service.scorer_runs()
-            own = [scorer.name for scorer in scorers if not scorer.function.__module__.startswith("scorers.")]
+            own = [scorer.name for scorer in scorers if not scorer.shipped]
             return Replayed(
                 counts,
                 [dict(zip(columns, row, strict=True)) for row in funnel],

@@ -301,7 +301,11 @@ def test_why_of_a_trace_that_waits_says_for_what_and_counts_it_as_pending(run: R
         "its root has ended"
     )
     assert "nothing more came for 5 s (assemble.quiet), at the latest 600 s after" in second
-    assert others == ["  refusal              pending: open", "  seconds              pending: open"]
+    assert others == [
+        "  refusal              pending: open",
+        "  seconds              pending: open",
+        "  session_turns        looks at sessions: if the trace has one, it is a turn of it once it was evaluated",
+    ]
     found = run("why", rootless.hex(), "--scorer", "seconds", "--json", "-c", config).json
     assert found["pending"] == {"spans": 1, "ended_ns": 6 * 10**9, "root_ended": False}
     assert found["decisions"] == [{"scorer": "seconds", "decision": "pending", "reason": "open"}]
@@ -329,6 +333,7 @@ def test_why_explains_a_trace_whose_id_alone_leaves_it_out(
     assert shown.code == 0
     assert f"is not sampled, whatever it holds: its id's place {unit:.9f} is not below sample.rate (1e-09)" in shown.out
     found = run("why", trace_id, "--json", "-c", store.config).json
+    assert found.pop("kept_since_ns") > 0
     assert found == {"trace_id": trace_id, "unit": unit, "not_sampled": True, "rule": "sample.rate"}
     summary = run("why", "--summary", "-c", store.config).out.splitlines()[-1]
     assert summary.startswith("not counted here: traces that their id alone leaves out, by sample; 1e-09 of all")
