@@ -188,6 +188,8 @@ class Apart:
         setup = self._setup._replace(path=tuple(sys.path), log_level=logging.getLogger().getEffectiveLevel())
         send(ours, pickle.dumps(setup))
         self._problems = dict(_next(ours, time.monotonic() + _LOAD_SECONDS)["problems"])
+        for name, problem in self._problems.items():
+            _log.warning("scorer %s: not loaded: %s", name, problem)
         return ours
 
     def _not_started(self, error: Exception) -> Verdict:

@@ -357,10 +357,13 @@ def test_what_a_scorer_logs_the_service_logs(made: Any, caplog: pytest.LogCaptur
     ]
 
 
-def test_code_that_changed_since_the_service_began_is_not_run_as_if_it_were_the_same(made: Any, file: Path) -> None:
+def test_code_that_changed_since_the_service_began_is_not_run_as_if_it_were_the_same(
+    made: Any, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     one = made(HOSTILE, "good")
     file.write_text(HOSTILE.replace("return 0.5", "return 0.6"))
     (decision,) = one.decide(TRACES[:1])[0]
+    assert [record.message.partition(": its")[0] for record in caplog.records] == ["scorer good: not loaded"]
     assert (decision.decision, decision.reason) == ("failed", "exception")
     assert "`driftline reload` takes it as it is now" in decision.detail
     file.write_text(HOSTILE)
