@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 120.0  # models may be read
 _PAUSE_SECONDS = 10.0  # after a start that failed
+_REMEMBERED_SECONDS = 3600.0  # so many ends within this suspend a scorer
 _END_SECONDS = 2.0  # for an end of its own, once its socket is closed
 _VERDICTS = frozenset(
     [("filtered", reason) for reason in (NOTHING_TO_SCORE, *(one.value for one in Filtered))]
@@ -69,7 +70,7 @@ class Apart:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._problems: Mapping[str, str] = {}
-        self._ends = Counter[str]()
+        self._ends: dict[str, deque[float]] = {}  # the last of each scorer, by the monotonic clock
         self.suspended: set[str] = set()
         self._ended = telemetry.counter(
             "driftline_scorer_process_ends",
@@ -98,36 +99,45 @@ class Apart:
         self, scorer: Scorer, runs: Sequence[Sequence[object]], found: list[Ran], retried: Callable[[int], None]
     ) -> None:
         """Add to `found` what came of these calls, up to and with one that ended the process."""
-        size, before = pieces(scorer, len(runs)), len(found)
         try:
             connection = self._started()
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             found += [Ran(self._not_started(error), (), 0.0)] * len(runs)
             return
         if (problem := self._problems.get(scorer.name)) is not None:
-            found += [Ran(("failed", "exception", f"not loaded: {problem}"[:_LONGEST_DETAIL]), (), 0.0)] * len(runs)
+            found += [_failed(f"not loaded: {problem}")] * len(runs)
             return
         try:
             message = pickle.dumps((scorer.name, [tuple(arguments) for arguments in runs]))
-        except RecursionError:  # JSON may be nested deeper than pickle goes: it is to cost the others nothing
-            if len(runs) == 1:
-                found.append(Ran(("failed", "exception", "RecursionError: nested too deep for its process"), (), 0.0))
-            for run in runs if len(runs) > 1 else ():
-                self._run_some(scorer, [run], found, retried)
+        except RecursionError:  # JSON may be nested deeper than pickle goes
+            if len(runs) > 1:  # alone, so that it costs the others nothing
+                self._run_some(scorer, runs[:1], found, retried)
+            else:
+                found.append(_failed("RecursionError: nested too deep for its process"))
             return
+        self._ask(connection, message, scorer, len(runs), found, retried)
+
+    def _ask(
+        self,
+        connection: socket.socket,
+        message: bytes,
+        scorer: Scorer,
+        count: int,
+        found: list[Ran],
+        retried: Callable[[int], None],
+    ) -> None:
+        size, left = pieces(scorer, count), count
+        allowed_seconds = _limit_seconds(scorer, size) + self._grace_seconds
         began = time.monotonic()
         try:
-            allowed = _limit_seconds(scorer, size) + self._grace_seconds
-            connection.settimeout(allowed)
+            connection.settimeout(allowed_seconds)
             send(connection, message)
-            while len(found) - before < len(runs) and scorer.name not in self.suspended:
+            while left and scorer.name not in self.suspended:
                 began = time.monotonic()
-                count = min(size, len(runs) - (len(found) - before))
-                found += self._answered(scorer, _next(connection, began + allowed), count, retried)
+                found += self._answered(scorer, _next(connection, began + allowed_seconds), min(size, left), retried)
+                left -= min(size, left)
         except (OSError, EOFError, ValueError) as error:
-            verdict = self._blamed(scorer, error)
-            count = min(size, len(runs) - (len(found) - before))
-            found += [Ran(verdict, (), time.monotonic() - began)] * count
+            found += [Ran(self._blamed(scorer, error), (), time.monotonic() - began)] * min(size, left)
 
     def _answered(self, scorer: Scorer, answer: Any, count: int, retried: Callable[[int], None]) -> list[Ran]:
         """Raises ValueError: it is no answer to so many calls."""
@@ -155,10 +165,11 @@ class Apart:
         else:
             self._end()
             verdict = ("failed", "exception", f"its process was ended: {type(error).__name__}")
-        self._ends[scorer.name] += 1
         self._ended.add(1, scorer.name)
         _log.warning("scorer %s: %s", scorer.name, verdict[2])
-        if self._ends[scorer.name] >= MOST_HUNG:
+        ends = self._ends.setdefault(scorer.name, deque(maxlen=MOST_HUNG))
+        ends.append(time.monotonic())
+        if len(ends) == MOST_HUNG and ends[-1] - ends[0] < _REMEMBERED_SECONDS:
             self._suspend(scorer)
         return verdict
 
@@ -216,7 +227,9 @@ class Apart:
             process.wait(wait_seconds)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        return process.wait()
+        with suppress(subprocess.TimeoutExpired):  # in vain only where the kernel holds it
+            process.wait(_END_SECONDS)
+        return process.returncode or 0
 
 
 class ApartExecution:
@@ -278,6 +291,10 @@ def outcome_of(scorer: Scorer, said: Any) -> Ran:
         return Ran(("failed", error.reason, str(error)), (), 0.0)
     except (TypeError, KeyError) as error:
         raise ValueError(f"no outcome: {type(error).__name__}") from None
+
+
+def _failed(detail: str) -> Ran:
+    return Ran(("failed", "exception", detail[:_LONGEST_DETAIL]), (), 0.0)
 
 
 def _ending(code: int) -> str:

@@ -330,6 +330,13 @@ def test_who_ends_the_process_fails_alone_and_the_third_time_for_good(
     ]
 
 
+def test_what_crashes_now_and_then_is_not_suspended(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = made(HOSTILE, "exits")
+    monkeypatch.setattr("scorers.apart._REMEMBERED_SECONDS", 0.0)
+    assert one.told("exits") == [("failed", "exception")] * len(TRACES)
+    assert one.ends() == {("exits",): len(TRACES)}
+
+
 def test_what_loops_is_suspended_and_goes_with_its_process(made: Any) -> None:
     one = made(HOSTILE, "good", "loops", {"use": "good", "name": "after"})
     one.decide(TRACES[:1])
