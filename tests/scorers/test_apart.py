@@ -32,7 +32,9 @@ TRACES = [
         question="What?",
         answer=f"It is {number}. \ud800",
         contexts=["It is 3."],
-        llm_calls=[LLMCall(f"{number:016x}", [Message("user", "What?")], output_text=f"It is {number}.")],
+        llm_calls=[
+            LLMCall(f"{number:016x}", input_messages=[Message("user", "What?")], output_text=f"It is {number}.")
+        ],
         tool_executions=[
             ToolCall(f"{number + 100:016x}", name="search", arguments={"q": [1, {"a": None}]}, result="x")
         ],
