@@ -352,7 +352,7 @@ def test_what_loops_is_suspended_and_goes_with_its_process(made: Any) -> None:
 def test_nothing_that_a_scorer_changes_is_seen_by_another_or_by_the_service(made: Any) -> None:
     one = made(HOSTILE, "changes", "sees")
     assert all(some[1].score is not None and some[1].score.value == 0 for some in one.decide())
-    assert TRACES[0].llm_calls[0].output_text == "It is 3."
+    assert TRACES[0].llm_calls[0].output_text == "It is 1."
     assert "CHANGED" not in os.environ
 
 
