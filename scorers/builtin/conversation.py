@@ -1,8 +1,10 @@
 # ruff: noqa: E501 - a pattern is read as one line
 """What goes wrong between the turns of a conversation: people who are not served, and answers that contradict."""
 
+import math
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from collector.core.model import Session
@@ -100,7 +102,8 @@ def contradiction(session: Session) -> Score | None:
     against: list[tuple[int, _Said]] = []
     for at, answer in answers:
         sentences = list(_sentences(at, answer))[:_MOST_SENTENCES]
-        found = next((other for one in sentences for other in said if _contradicts(one, other)), None)
+        alike = _by_telling_terms(said)
+        found = next((other for one in sentences if (other := _first_against(one, alike))), None)
         if found is not None:
             against.append((at, found))
         said = (said + sentences)[-_MOST_SENTENCES:]
@@ -140,6 +143,26 @@ def _negated(text: Text, sentence: Sentence) -> bool:
         return False
     said = read(_ASIDE.sub(" ", text.lower[sentence.start : sentence.end]))
     return sum(word in _NEGATIONS for word in said.words) % 2 == 1
+
+
+def _telling_terms(one: _Said) -> list[str]:
+    """So many of its terms, the longest first, that a sentence with none of them cannot share enough of all of them."""
+    enough = math.ceil(_ALIKE * len(one.terms))
+    return sorted(one.terms, key=lambda term: (-len(term), term))[: len(one.terms) - enough + 1]
+
+
+def _by_telling_terms(said: Iterable[_Said]) -> Mapping[str, list[_Said]]:
+    """Two sentences that are alike have a telling term in common: the others need not be compared."""
+    found: defaultdict[str, list[_Said]] = defaultdict(list)
+    for one in said:
+        for term in _telling_terms(one):
+            found[term].append(one)
+    return found
+
+
+def _first_against(one: _Said, said: Mapping[str, list[_Said]]) -> _Said | None:
+    against = [other for term in _telling_terms(one) for other in said.get(term, ()) if _contradicts(one, other)]
+    return min(against, key=lambda other: other.turn, default=None)
 
 
 def _contradicts(one: _Said, other: _Said) -> bool:

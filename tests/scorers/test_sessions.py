@@ -1,11 +1,14 @@
 """Scorers of whole sessions: what they find, what they leave, and that they stand what every scorer must."""
 
+import random
+
 import pytest
 
 from collector.core.model import Session, Trace, Turn
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.base import Score, scorer
+from scorers.builtin import conversation
 from scorers.builtin.conversation import contradiction, frustration
 from scorers.builtin.sessions import repeated_questions, session_turns, unanswered_ending
 from scorers.offline import score_rows
@@ -169,3 +172,43 @@ def test_what_one_answer_says_twice_is_no_contradiction_between_turns() -> None:
     found = contradiction(talk(("Can I?", both), ("Thanks", "You are welcome.")))
     assert isinstance(found, Score)
     assert found.value == 0
+
+
+def statements(rng: random.Random, words: list[str], count: int) -> str:
+    def statement() -> str:
+        told = " ".join(rng.sample(words, rng.randint(4, 7)))
+        return f"The {told} {rng.choice(('can', 'cannot'))} be {rng.randint(1, 3)}."
+
+    return " ".join(statement() for _ in range(count))
+
+
+def test_of_long_answers_few_sentences_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def never(one: object, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return False
+
+    monkeypatch.setattr(conversation, "_contradicts", never)
+    rng = random.Random(1)
+    words = [f"w{first}{second}{third}" for first in "bcdfgh" for second in "aeiou" for third in "klmnp"]
+    turns, count = 6, 100
+    contradiction(talk(*[("Go on", statements(rng, words, count)) for _ in range(turns)]))
+    pairs = sum(count * min(400, at * count) for at in range(turns))
+    assert 0 < compared < pairs / 10
+
+
+def test_a_contradiction_is_found_wherever_comparing_all_sentences_finds_one() -> None:
+    rng = random.Random(2)
+    words = ["premium", "ticket", "refund", "month", "order", "silver", "member", "flight"]
+    found = 0
+    for _ in range(300):
+        earlier, later = statements(rng, words, 3), statements(rng, words, 3)
+        before, after = (list(conversation._sentences(at, text)) for at, text in enumerate((earlier, later)))
+        expected = any(conversation._contradicts(one, other) for one in after for other in before)
+        score = contradiction(talk(("What is it?", earlier), ("Really?", later)))
+        assert isinstance(score, Score)
+        assert score.value == expected
+        found += expected
+    assert 30 < found < 270
