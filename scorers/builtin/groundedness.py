@@ -20,6 +20,7 @@ _NUMBER = 1.5  # on top of being a missing word: numbers are where answers are w
 _NAME = 1.0
 _NEGATED = 1.0  # a sentence that denies what its best two context sentences say without a negation
 _NEGATION_LOST = 0.5  # the best context sentence denies what the sentence says
+_NO_LONGER = 1.25  # times as many words as the sentence: in a longer one another part may be what is denied
 _NEGATION_WORD = 0.5  # "not", "never" and the like in contexts that have none
 _FUNCTION_WORD = 0.2
 _SPEAKER = 0.5  # "I", "my", "you", "yes": a remark from person to person, which no document supports
@@ -191,9 +192,11 @@ def _negation(sentence: Sentence, found: Support, known: Known) -> tuple[bool, b
     """Whether the sentence denies what the contexts say, and whether it says what they deny."""
     if found.best is None or found.share <= _DENIED:
         return False, False
-    best = _negated(known.sentences[found.best])
+    nearest = known.sentences[found.best]
+    best = _negated(nearest)
     if not _negated(sentence):
-        return False, best and found.share > _SUPPORTED
+        alike = found.share > _SUPPORTED and len(nearest.terms) <= _NO_LONGER * len(sentence.terms)
+        return False, best and alike
     return not best and not (found.second is not None and _negated(known.sentences[found.second])), False
 
 

@@ -83,6 +83,15 @@ def test_one_wrong_word_that_matters_is_told(wrong: str, right: str, fault: str)
     assert [item.type for item in judge(wrong).evidence] == [fault]
 
 
+def test_a_longer_sentence_of_the_contexts_may_deny_something_else() -> None:
+    said = "Premium tickets can be refunded within a month."
+    more = " by every customer who bought them in the shop, although annual parking permits may not."
+    assert [item.type for item in judge(said, ["Premium tickets cannot be refunded within a month."]).evidence] == [
+        "negation"
+    ]
+    assert judge(said, [said[:-1] + more]).evidence == ()
+
+
 @pytest.mark.parametrize("days", ["90", "14", "3"])
 def test_a_short_answer_with_a_wrong_number_does_not_pass(days: str) -> None:
     contexts = ["Unopened items may be returned within 30 days of delivery, with a receipt.", "Gift cards are final."]
