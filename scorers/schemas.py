@@ -7,6 +7,7 @@ import jsonschema_rs
 import orjson
 
 from collector.core.model import JSON
+from scorers.schema_work import SchemaWork, TooMuchWork
 
 _MOST_SCHEMA_BYTES = 1_000_000
 _TYPE_SPELLINGS = {
@@ -31,8 +32,33 @@ class BadSchema(Exception):
     """What was declared is no JSON Schema, or refers to a document outside of it."""
 
 
-def validator(schema: JSON) -> Any:
-    """A compiled validator, with `is_valid(value)` and `iter_errors(value)`. `$schema` names the draft, else 2020-12.
+class Validator:
+    """A compiled schema. `$schema` names the draft, else 2020-12."""
+
+    def __init__(self, compiled: Any, work: SchemaWork) -> None:
+        self._compiled, self._work = compiled, work
+
+    def first_error(self, value: JSON) -> Any:
+        """What is wrong with a value, with its `schema_path` and `instance_path`; None if nothing is.
+
+        Raises:
+            BadSchema: it asks for too much.
+        """
+        try:
+            self._work.check(value)
+        except TooMuchWork:
+            raise BadSchema("more work than a value is worth") from None
+        if self._compiled.is_valid(value):
+            return None
+        try:
+            self._compiled.validate(value)  # ends at the first; `iter_errors` would make them all
+        except jsonschema_rs.ValidationError as error:
+            return error
+        return None
+
+
+def validator(schema: JSON) -> Validator:
+    """The validator of a schema.
 
     Raises:
         BadSchema: it cannot be compiled.
@@ -50,14 +76,15 @@ def validator(schema: JSON) -> Any:
 
 
 @lru_cache(maxsize=512)
-def _compiled(canonical: bytes) -> Any:
+def _compiled(canonical: bytes) -> Validator | str:
     schema = orjson.loads(canonical)
     try:
-        return jsonschema_rs.validator_for(
+        compiled = jsonschema_rs.validator_for(
             schema,
             retriever=_refuse,
             pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=20_000),
         )
+        return Validator(compiled, SchemaWork(schema))
     except (ValueError, TypeError, RecursionError) as error:
         return f"not a usable JSON Schema: {type(error).__name__}"
 

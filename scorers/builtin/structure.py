@@ -29,10 +29,9 @@ def schema_conformance(trace: Trace) -> Score | None:
         good = isinstance(value, dict)
         return Score(float(good), label="conforms" if good else "not_an_object")
     try:
-        checker = validator(call.output_schema)
+        error = validator(call.output_schema).first_error(value)
     except BadSchema:
         return None
-    error = next(iter(checker.iter_errors(value)), None)
     if error is None:
         return Score(1.0, label="conforms")
     return Score(0.0, label="does_not_conform", explanation=f"fails at {_path(error.schema_path)} of the schema")

@@ -145,12 +145,11 @@ def _unknown_argument(arguments: dict[str, JSON], schema: dict[str, JSON]) -> st
 
 def _schema_fault(tool: str, arguments: dict[str, JSON], schema: dict[str, JSON]) -> _Fault | None:
     try:
-        checker = validator(schema)
+        error = validator(schema).first_error(arguments)
     except BadSchema:
         return None
-    if checker.is_valid(arguments):
+    if error is None:
         return None
-    error = next(iter(checker.iter_errors(arguments)))
     path = [str(part) for part in error.schema_path]
     if path[-1:] == ["required"] and not list(error.instance_path):
         return _Fault(tool, "missing_argument")

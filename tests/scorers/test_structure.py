@@ -66,7 +66,7 @@ def test_known_to_be_wrong_formats_are_not_enforced() -> None:
 
 
 def test_a_hostile_pattern_ends() -> None:
-    assert validator({"pattern": "^(a+)+$"}).is_valid("a" * 5_000 + "!") is False
+    assert validator({"pattern": "^(a+)+$"}).first_error("a" * 5_000 + "!") is not None
 
 
 def test_type_names_of_other_languages_are_understood_but_values_are_left_alone() -> None:
