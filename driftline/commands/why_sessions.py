@@ -56,7 +56,8 @@ def add_session(config: Config, view: View, sheet: Sheet) -> None:
     if not sheet["session_id"] or sheet.get("target") == "session":
         return
     recorded = map(view.sheet, view.sessions(sheet["session_id"]))
-    sheet["sessions"] = [one for one in recorded if one is not None and sheet["trace_id"] in one["turns"]]
+    if mine := [one for one in recorded if one is not None and sheet["trace_id"] in one["turns"]]:
+        sheet["sessions"] = mine
     _, scorers = scorer_names(config)
     for one in waiting(config, scorers):
         if sheet["trace_id"] in one.turns and sheet.get("tenant", "") == one.tenant:

@@ -91,7 +91,7 @@ def test_links_to_a_dashboard_survive_promtool_with_the_labels_filled_in(tmp_pat
     (words,) = (r["annotations"] for g in rules["groups"] for r in g["rules"] if r.get("alert") == name)
     labels = {"instance": "a:8321", "scorer": "mine & yours"}
     expected = {
-        "summary": "mine & yours hung so often on a:8321 that it is no longer called there.",
+        "summary": "mine & yours hung or crashed so often on a:8321 that it is called no more.",
         "description": words["description"],
         "runbook_url": f"docs/runbooks/{name}.md",
         "dashboard_url": "https://grafana.example/d/x?orgId=1&var-instance=a%3A8321&var-scorer=mine+%26+yours",
