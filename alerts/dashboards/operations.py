@@ -93,8 +93,7 @@ def evaluators() -> Dashboard:
                     ),
                     Panel(
                         "Suspended",
-                        "1 for a scorer that hung so often that this process no longer calls it: restart after it was "
-                        "mended.",
+                        "1 for a scorer that hung or crashed so often that it is called no more: reload after it was mended.",
                         [Query(f"max by (scorer) (driftline_scorer_suspended{{{_SCORERS}}})", "{{scorer}}")],
                         kind="stat",
                         alarm=1,
