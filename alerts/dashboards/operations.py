@@ -93,7 +93,7 @@ def evaluators() -> Dashboard:
                     ),
                     Panel(
                         "Suspended",
-                        "1 for a scorer that hung or crashed so often that it is called no more: reload after it was mended.",
+                        "1 for a scorer that hung or crashed so often that it is called no more. Mend it, then reload.",
                         [Query(f"max by (scorer) (driftline_scorer_suspended{{{_SCORERS}}})", "{{scorer}}")],
                         kind="stat",
                         alarm=1,
