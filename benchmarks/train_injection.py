@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks import logistic
-from scorers.builtin import injection
-from scorers.builtin.instructions import judge_document, judge_prompt, order_features, prompt_features
+from scorers.builtin import instructions
+from scorers.builtin.instructions import ORDERS, PROMPTS, judge_document, judge_prompt, order_features, prompt_features
 from scorers.linear import LinearModel
 from scorers.quality import auroc
 from scorers.text import read
@@ -23,9 +23,9 @@ from scorers.text import read
 T = TypeVar("T")
 
 PARTS = 5
-LEAST_ROWS = {injection._PROMPTS: 3, injection._ORDERS: 2}
-PENALTY = {injection._PROMPTS: 0.03, injection._ORDERS: 0.1}
-SMALLEST = {injection._PROMPTS: 0.03, injection._ORDERS: 0.1}  # least weight kept: a small table is quick to look up
+LEAST_ROWS = {PROMPTS: 3, ORDERS: 2}
+PENALTY = {PROMPTS: 0.03, ORDERS: 0.1}
+SMALLEST = {PROMPTS: 0.03, ORDERS: 0.1}  # least weight kept: a small table is quick to look up
 QUESTION_WEIGHT = 0.3  # of a question of another set, to a prompt of the labelled one
 REQUEST_WEIGHT = 0.3  # of all requests of other sets together, to all attacks in documents
 FLAGGED = 0.5
@@ -70,7 +70,7 @@ def fit_prompts(prompts: Sequence[dict[str, Any]], questions: Sequence[str]) -> 
     features = [set(prompt_features(read(text))) for text in (*(row["text"] for row in prompts), *questions)]
     labels = [*(row["label"] for row in prompts), *(0 for _ in questions)]
     weights = [*(1.0 for _ in prompts), *(QUESTION_WEIGHT for _ in questions)]
-    return fitted(injection._PROMPTS, features, labels, weights)
+    return fitted(PROMPTS, features, labels, weights)
 
 
 def fitted(name: str, features: list[set[str]], labels: list[int], weights: list[float]) -> LinearModel:
@@ -87,12 +87,12 @@ def fitted(name: str, features: list[set[str]], labels: list[int], weights: list
 
 def said_by(model: LinearModel, name: str, judge: Callable[[T], tuple[float, Any]], rows: Iterable[T]) -> list[float]:
     """What the scorer would say of each row with this model."""
-    shipped = injection._model
-    injection._model = lambda asked: model if asked == name else shipped(asked)  # type: ignore[assignment]
+    shipped = instructions._model
+    instructions._model = lambda asked: model if asked == name else shipped(asked)  # type: ignore[assignment]
     try:
         return [judge(row)[0] for row in rows]
     finally:
-        injection._model = shipped
+        instructions._model = shipped
 
 
 def prompts_left_out(
@@ -105,7 +105,7 @@ def prompts_left_out(
             [row for row in prompts if group(row) != one],
             [text for text in questions if not isinstance(one, int) or part(text) != one],
         )
-        values = said_by(model, injection._PROMPTS, judge_prompt, (read(row["text"]) for row in inside))
+        values = said_by(model, PROMPTS, judge_prompt, (read(row["text"]) for row in inside))
         said |= zip((row["id"] for row in inside), values, strict=True)
     return said
 
@@ -124,7 +124,7 @@ def fit_orders(attacks: Sequence[str], requests: Sequence[str], clean: Sequence[
     labels = [label for group, label in zip(groups, (1, 1, 0), strict=True) for _ in group]
     total = len(groups[2])
     weights = [share * total / len(group) for group, share in zip(groups, shares, strict=True) for _ in group]
-    model = fitted(injection._ORDERS, features, labels, weights)
+    model = fitted(ORDERS, features, labels, weights)
     return LinearModel(0, round(model.intercept + ORDERS_INTERCEPT, 3), model.weights)
 
 
@@ -145,7 +145,7 @@ def documents_left_out(documents: Sequence[dict[str, Any]], requests: Sequence[s
             requests,
             distinct(row["text"] for row in outside if not row["label"]),
         )
-        said |= zip((row["id"] for row in inside), said_by(model, injection._ORDERS, judge_row, inside), strict=True)
+        said |= zip((row["id"] for row in inside), said_by(model, ORDERS, judge_row, inside), strict=True)
     return said
 
 
@@ -235,13 +235,13 @@ def main(folder: Path, out: Path | None) -> None:
     for most in (0.01, 0.015, 0.02):
         nested(clean, most)
     if out is not None:
-        logistic.write(fit_prompts(prompts, questions), out / injection._PROMPTS)
+        logistic.write(fit_prompts(prompts, questions), out / PROMPTS)
         attacks = [row["meta"]["attack"] for row in documents if row["label"]]
         quiet = distinct(row["text"] for row in every if not row["label"])
         orders = fit_orders(attacks, requests, quiet)
-        logistic.write(orders, out / injection._ORDERS)
+        logistic.write(orders, out / ORDERS)
         for name, rows in contexts.items():
-            values = said_by(orders, injection._ORDERS, judge_row, (rows[text] for text in rows if text not in learnt))
+            values = said_by(orders, ORDERS, judge_row, (rows[text] for text in rows if text not in learnt))
             if values:
                 print(f"  {name + ', contexts not learnt':40s} flagged {rate(values):.3f} of {len(values)}")
 

@@ -1,6 +1,7 @@
 """What the benchmark of drift writes has its place in the documentation; names are labelled and counted, and standard
 errors are right."""
 
+import importlib
 import math
 import random
 from pathlib import Path
@@ -16,7 +17,13 @@ from benchmarks.scorers import quality
 from benchmarks.tables import replaced
 from collector.redaction.names import NameModel, Reading
 
+ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = "# A\n\n## B\n\n| old |\n\n### C\n\ntext\n"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")))
+def test_a_benchmark_finds_what_it_takes_from_the_code(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")
 
 
 def test_every_table_of_the_drift_benchmark_is_in_the_documentation_once() -> None:
