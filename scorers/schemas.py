@@ -48,8 +48,6 @@ class Validator:
             self._work.check(value)
         except TooMuchWork:
             raise BadSchema("more work than a value is worth") from None
-        if self._compiled.is_valid(value):
-            return None
         try:
             self._compiled.validate(value)  # ends at the first; `iter_errors` would make them all
         except jsonschema_rs.ValidationError as error:

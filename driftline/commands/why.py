@@ -13,6 +13,7 @@ from driftline.build import open_redactor
 from driftline.commands.why_sessions import (
     add_session,
     moment,
+    pending_decisions,
     print_nothing,
     print_waiting,
     scorer_names,
@@ -241,7 +242,7 @@ def print_pending(config: Config, trace_id: str, waits: Pending, scorer: str | N
     scorers = [name for name in every if scorer in (None, name)]
     of_sessions = [name for name in every_of_sessions if scorer in (None, name)]
     if as_json:
-        decisions = [{"scorer": name, "decision": "pending", "reason": "open"} for name in scorers]
+        decisions = pending_decisions(scorers)
         told = {"spans": waits.spans, "ended_ns": waits.ended_ns, "root_ended": waits.root_ended}
         about = {"trace_id": trace_id, "pending": told, "decisions": decisions, "scorers_of_sessions": of_sessions}
         click.echo(orjson.dumps(about))

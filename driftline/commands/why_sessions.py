@@ -62,7 +62,7 @@ def add_session(config: Config, view: View, sheet: Sheet) -> None:
     for one in waiting(config, scorers):
         if sheet["trace_id"] in one.turns and sheet.get("tenant", "") == one.tenant:
             sheet["session_pending"] = _told(one)
-            sheet["decisions"] += [] if one.evaluated else _decisions(scorers)
+            sheet["decisions"] += [] if one.evaluated else pending_decisions(scorers)
 
 
 def when(config: Config, told: dict[str, Any]) -> str:
@@ -84,7 +84,7 @@ def print_waiting(
     told = _told(one)
     if as_json:
         about = {"session_id": one.session_id, "service": one.service, "session_pending": told}
-        click.echo(orjson.dumps({**about, "decisions": _decisions(names)}))
+        click.echo(orjson.dumps({**about, "decisions": pending_decisions(names)}))
         return
     lines = [f"session {one.session_id} (service {one.service}) {when(config, told)}"]
     lines += [f"  turn {number}: trace {turn}" for number, turn in enumerate(one.turns, start=1)]
@@ -112,5 +112,6 @@ def _so_far(told: dict[str, Any]) -> str:
     return f"{turns} so far, the first began {moment(told['started_ns'])}, the last ended {moment(told['ended_ns'])}"
 
 
-def _decisions(names: Sequence[str]) -> list[dict[str, Any]]:
+def pending_decisions(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Of candidates that wait for these scorers."""
     return [{"scorer": name, "decision": "pending", "reason": "open"} for name in names]

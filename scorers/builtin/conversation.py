@@ -4,7 +4,7 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.core.model import Session
@@ -127,6 +127,8 @@ class _Said:
     terms: frozenset[str]
     numbers: frozenset[str]
     negated: bool
+    telling: Sequence[str]
+    """So many of its terms, the longest first, that a sentence with none of them cannot share enough of all of them."""
 
 
 def _sentences(turn: int, answer: str) -> Iterator[_Said]:
@@ -134,7 +136,7 @@ def _sentences(turn: int, answer: str) -> Iterator[_Said]:
     for sentence in text.sentences:
         words = sentence.terms - sentence.numbers
         if len(words) >= _LEAST_TERMS and text.text[sentence.end - 1] in _STATED:
-            yield _Said(turn, words, sentence.numbers, _negated(text, sentence))
+            yield _Said(turn, words, sentence.numbers, _negated(text, sentence), _telling(words))
 
 
 def _negated(text: Text, sentence: Sentence) -> bool:
@@ -145,23 +147,22 @@ def _negated(text: Text, sentence: Sentence) -> bool:
     return sum(word in _NEGATIONS for word in said.words) % 2 == 1
 
 
-def _telling_terms(one: _Said) -> list[str]:
-    """So many of its terms, the longest first, that a sentence with none of them cannot share enough of all of them."""
-    enough = math.ceil(_ALIKE * len(one.terms))
-    return sorted(one.terms, key=lambda term: (-len(term), term))[: len(one.terms) - enough + 1]
+def _telling(terms: frozenset[str]) -> list[str]:
+    enough = math.ceil(_ALIKE * len(terms))
+    return sorted(terms, key=lambda term: (-len(term), term))[: len(terms) - enough + 1]
 
 
 def _by_telling_terms(said: Iterable[_Said]) -> Mapping[str, list[_Said]]:
     """Two sentences that are alike have a telling term in common: the others need not be compared."""
     found: defaultdict[str, list[_Said]] = defaultdict(list)
     for one in said:
-        for term in _telling_terms(one):
+        for term in one.telling:
             found[term].append(one)
     return found
 
 
 def _first_against(one: _Said, said: Mapping[str, list[_Said]]) -> _Said | None:
-    against = [other for term in _telling_terms(one) for other in said.get(term, ()) if _contradicts(one, other)]
+    against = [other for term in one.telling for other in said.get(term, ()) if _contradicts(one, other)]
     return min(against, key=lambda other: other.turn, default=None)
 
 

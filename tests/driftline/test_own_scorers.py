@@ -26,7 +26,6 @@ def backtracks(trace):
 
 def service(folder: Path, *scorers: dict[str, str]) -> Service:
     (folder / "own.py").write_text(OWN)
-    (folder / "driftline.yaml").touch()
     config = configuration(folder, scorers=[*scorers, "error"], assemble={"quiet": "1s"}, monitors=[])
     return build(offline(config, folder))
 

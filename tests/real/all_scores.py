@@ -44,9 +44,7 @@ def _odd_trace(seed: int) -> Trace:
     rng = random.Random(seed)
 
     def text() -> str:
-        return "".join(
-            rng.choice([*_ODD, "The Ministers denied it. ", "Mr. Lee paid. "]) for _ in range(rng.randrange(9))
-        )
+        return "".join(rng.choices(_ODD, k=rng.randrange(9)))
 
     contexts = [text() for _ in range(rng.randrange(4))]
     answer = rng.choice([text(), contexts[0] if contexts else ""])
