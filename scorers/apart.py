@@ -21,8 +21,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import orjson
+
 from collector.core.telemetry import Telemetry
-from scorers.apart_wire import Entry, Setup, loads, pieces, receive, score_of, send
+from scorers.apart_wire import Entry, Setup, pieces, receive, score_of, send
 from scorers.base import Filtered, Scorer
 from scorers.execution import Ran, Verdict
 from scorers.isolation import MOST_HUNG
@@ -64,7 +66,7 @@ class Apart:
         self.names = frozenset(one.name for one, _ in scorers)
         raw = {"calibration": None}  # is applied here: a process that lies can then not lie about more than a score
         entries = [Entry(one.name, config.model_copy(update=raw), one.code_id) for one, config in scorers]
-        self._setup = Setup(entries, None if base is None else str(base.absolute()), (), logging.WARNING)
+        self._entries, self._base = entries, None if base is None else str(base.absolute())
         self._start_again_at = 0.0  # by the monotonic clock
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +80,7 @@ class Apart:
             ("scorer",),
         )
 
-    def run_all(self, scorer: Scorer, runs: Sequence[Sequence[object]], retried: Callable[[int], None]) -> list[Ran]:
+    def run_all(self, scorer: Scorer, runs: Sequence[Sequence[object]], retried: Callable[[], None]) -> list[Ran]:
         """Call a scorer with each of these arguments. Never raises."""
         found: list[Ran] = []
         with self._lock:
@@ -87,7 +89,7 @@ class Apart:
                     hung: Verdict = ("failed", "hung", "suspended: it hung or ended its process too often")
                     found += [Ran(hung, (), 0.0)] * (len(runs) - len(found))
                 else:
-                    self._run_some(scorer, runs[len(found) :], found, retried)
+                    found += self._run_some(scorer, runs[len(found) :], retried)
         return found
 
     def close(self) -> None:
@@ -95,56 +97,46 @@ class Apart:
         with self._lock:
             self._end()
 
-    def _run_some(
-        self, scorer: Scorer, runs: Sequence[Sequence[object]], found: list[Ran], retried: Callable[[int], None]
-    ) -> None:
-        """Add to `found` what came of these calls, up to and with one that ended the process."""
+    def _run_some(self, scorer: Scorer, runs: Sequence[Sequence[object]], retried: Callable[[], None]) -> list[Ran]:
+        """What came of the first of these calls, up to and with one that ended the process."""
         try:
             connection = self._started()
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            found += [Ran(self._not_started(error), (), 0.0)] * len(runs)
-            return
+            return [Ran(self._not_started(error), (), 0.0)] * len(runs)
         if (problem := self._problems.get(scorer.name)) is not None:
-            found += [_failed(f"not loaded: {problem}")] * len(runs)
-            return
+            return [_failed(f"not loaded: {problem}")] * len(runs)
         try:
             message = pickle.dumps((scorer.name, [tuple(arguments) for arguments in runs]))
-        except RecursionError:  # JSON may be nested deeper than pickle goes
-            if len(runs) > 1:  # alone, so that it costs the others nothing
-                self._run_some(scorer, runs[:1], found, retried)
-            else:
-                found.append(_failed("RecursionError: nested too deep for its process"))
-            return
-        self._ask(connection, message, scorer, len(runs), found, retried)
+        except RecursionError:  # JSON may be nested deeper than pickle goes: alone, it costs the others nothing
+            if len(runs) > 1:
+                return self._run_some(scorer, runs[:1], retried)
+            return [_failed("RecursionError: nested too deep for its process")]
+        return self._ask(connection, message, scorer, len(runs), retried)
 
     def _ask(
-        self,
-        connection: socket.socket,
-        message: bytes,
-        scorer: Scorer,
-        count: int,
-        found: list[Ran],
-        retried: Callable[[int], None],
-    ) -> None:
-        size, left = pieces(scorer, count), count
+        self, connection: socket.socket, message: bytes, scorer: Scorer, count: int, retried: Callable[[], None]
+    ) -> list[Ran]:
+        size, found = pieces(scorer, count), list[Ran]()
         allowed_seconds = _limit_seconds(scorer, size) + self._grace_seconds
         began = time.monotonic()
         try:
             connection.settimeout(allowed_seconds)
             send(connection, message)
-            while left and scorer.name not in self.suspended:
+            while len(found) < count and scorer.name not in self.suspended:
                 began = time.monotonic()
-                found += self._answered(scorer, _next(connection, began + allowed_seconds), min(size, left), retried)
-                left -= min(size, left)
+                answer = _next(connection, began + allowed_seconds)
+                found += self._answered(scorer, answer, min(size, count - len(found)), retried)
         except (OSError, EOFError, ValueError) as error:
-            found += [Ran(self._blamed(scorer, error), (), time.monotonic() - began)] * min(size, left)
+            lost = Ran(self._blamed(scorer, error), (), time.monotonic() - began)
+            found += [lost] * min(size, count - len(found))
+        return found
 
-    def _answered(self, scorer: Scorer, answer: Any, count: int, retried: Callable[[int], None]) -> list[Ran]:
+    def _answered(self, scorer: Scorer, answer: Any, count: int, retried: Callable[[], None]) -> list[Ran]:
         """Raises ValueError: it is no answer to so many calls."""
         try:
             found = [outcome_of(scorer, one) for one in answer["ran"]]
-            if answer["retried"]:
-                retried(int(answer["retried"]))
+            for _ in range(min(int(answer["retried"]), scorer.retries * count)):
+                retried()
             suspended = bool(answer["suspended"])
         except (TypeError, KeyError) as error:
             raise ValueError(f"no answer: {type(error).__name__}") from None
@@ -196,7 +188,7 @@ class Apart:
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
             )
         ours.settimeout(_LOAD_SECONDS)
-        setup = self._setup._replace(path=tuple(sys.path), log_level=logging.getLogger().getEffectiveLevel())
+        setup = Setup(self._entries, self._base, tuple(sys.path), logging.getLogger().getEffectiveLevel())
         send(ours, pickle.dumps(setup))
         self._problems = dict(_next(ours, time.monotonic() + _LOAD_SECONDS)["problems"])
         for name, problem in self._problems.items():
@@ -235,7 +227,7 @@ class Apart:
 class ApartExecution:
     """As `scorers.execution.Execution`, of a scorer that runs in the process."""
 
-    def __init__(self, apart: Apart, scorer: Scorer, retried: Callable[[int], None]) -> None:
+    def __init__(self, apart: Apart, scorer: Scorer, retried: Callable[[], None]) -> None:
         self._apart, self._scorer, self._retried = apart, scorer, retried
 
     @property
@@ -263,7 +255,7 @@ def _next(connection: socket.socket, until: float) -> Any:
         EOFError, OSError, ValueError.
     """
     while True:
-        answer = loads(receive(connection, until))
+        answer = orjson.loads(receive(connection, until))
         if not isinstance(answer, dict) or "log" not in answer:
             return answer
         try:

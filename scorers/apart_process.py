@@ -17,10 +17,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import orjson
+
 from collector.core.clock import SystemClock
 from collector.core.errors import UserError
 from collector.patterns import storable
-from scorers.apart_wire import Entry, Setup, dumps, pieces, receive, send, told
+from scorers.apart_wire import Entry, Setup, pieces, receive, send, told
 from scorers.base import Scorer
 from scorers.execution import Execution, Ran
 from scorers.loading import load_scorer
@@ -38,7 +40,7 @@ class _Answers:
     def send(self, message: dict[str, Any]) -> None:
         """Raises OSError."""
         with self._lock:
-            send(self._service, dumps(message))
+            send(self._service, orjson.dumps(message))
 
 
 class _ToService(logging.Handler):

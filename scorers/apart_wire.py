@@ -10,8 +10,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from scorers.base import Evidence, Score, Scorer
 from scorers.loading import ScorerConfig
 
@@ -107,12 +105,3 @@ def score_of(value: Any) -> Score:
         return Score(**known)
     except (TypeError, KeyError) as error:
         raise ValueError(f"no score: {type(error).__name__}") from None
-
-
-def dumps(message: dict[str, Any]) -> bytes:
-    return orjson.dumps(message)
-
-
-def loads(message: bytes) -> Any:
-    """Raises ValueError."""
-    return orjson.loads(message)

@@ -12,7 +12,7 @@ from collector.allowance import Allowance, marked_step, rate_of_step
 from collector.core.clock import Clock, SystemClock
 from collector.core.frequency import Frequency
 from collector.core.model import Session, Trace
-from collector.core.telemetry import Counter, Telemetry
+from collector.core.telemetry import Telemetry
 from collector.quota import Allowances
 from collector.sample import Admission, hashed_unit
 from collector.turns import session_key
@@ -60,10 +60,11 @@ class Runner:
         )
         self._executions: dict[str, Execution | ApartExecution] = {}
         for one in self.scorers:
+            again = partial(retried.add, 1, one.name)
             if apart is not None and one.name in apart.names:
-                self._executions[one.name] = ApartExecution(apart, one, partial(_add, retried, one.name))
+                self._executions[one.name] = ApartExecution(apart, one, again)
             else:
-                self._executions[one.name] = Execution(one, self._clock, partial(retried.add, 1, one.name))
+                self._executions[one.name] = Execution(one, self._clock, again)
 
     @property
     def gathers_sessions(self) -> bool:
@@ -238,10 +239,6 @@ class _Limit(NamedTuple):
                 refusal = _unscored(one, (refused, "limit", share), probability, rule, run.span_id, step)
                 run.decisions.append(refusal)
         return through
-
-
-def _add(counter: Counter, name: str, count: int) -> None:
-    counter.add(count, name)
 
 
 _NOT_SAMPLED: Verdict = ("not_sampled", "rate", "")

@@ -16,6 +16,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.compiled import build
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("driftline", "alerts", "drift", "scorers", "collector")
 MAX_LINES = 400
@@ -67,12 +69,7 @@ def found_in_tracked_files(pattern: re.Pattern[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = folder.glob("*.whl")
-    return path
+    return build(tmp_path_factory.mktemp("wheel"), compiled=False)
 
 
 def test_the_wheel_holds_our_five_packages_and_nothing_else(wheel: Path) -> None:

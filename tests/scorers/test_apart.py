@@ -18,7 +18,7 @@ from collector.core.model import LLMCall, Message, Session, ToolCall, Trace, Tur
 from collector.core.telemetry import Telemetry
 from collector.sample import Admission
 from scorers.apart import Apart, outcome_of
-from scorers.apart_wire import loads, score_of, told
+from scorers.apart_wire import score_of, told
 from scorers.base import Evidence, Score, Scorer
 from scorers.ledger import Decision
 from scorers.loading import ScorerConfig, load_scorers
@@ -487,4 +487,4 @@ def test_whatever_the_process_says_is_an_outcome_or_refused(said: Any) -> None:
 def test_a_score_comes_back_as_it_was(value: float, passed: bool | None, label: str | None, spans: list[Any]) -> None:
     given_score = Score(value, passed, label, evidence=[Evidence(start, end, "word") for start, end in spans])
     (checked,) = scores_of(Scorer("any", lambda trace: None), given_score)
-    assert score_of(loads(orjson.dumps(told(checked)))) == checked
+    assert score_of(orjson.loads(orjson.dumps(told(checked)))) == checked
